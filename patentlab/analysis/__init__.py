@@ -1,0 +1,1 @@
+"""From records to tables. Imports neither torch nor transformers."""

@@ -1,0 +1,416 @@
+"""The schema of the configuration: a dataclass per group of ``conf/``, and the checks that span groups.
+
+The values, and what each means, live in the YAML files; here are their types. Neither torch nor mlflow is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import string
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+REGIME_PATTERN = re.compile(r"1:([1-9][0-9]*)")
+LEVELS = ("section", "class", "subclass", "group")
+TEXT_FIELDS = ("title", "abstract")
+
+
+class RequestError(Exception):
+    """What was asked for cannot be done: the user's mistake, told in one line each, never with a traceback.
+
+    Args:
+        problems: One line per problem: what is wrong, and what is allowed.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass
+class SplitConfig:
+    """Sizes of the held-out sets: a share of the corpus below 1, or a number of documents."""
+
+    validation: float = MISSING
+    test: float = MISSING
+
+
+@dataclass
+class DataConfig:
+    """Where the labelled documents come from, which labels are kept, and how they are split."""
+
+    name: str = MISSING
+    size: int | None = MISSING
+    corpus_seed: int | None = MISSING
+    path: str | None = MISSING
+    level: str | None = MISSING
+    text: str = MISSING
+    task: str = MISSING
+    min_count: int = MISSING
+    top_k: int | None = MISSING
+    split: SplitConfig = field(default_factory=SplitConfig)
+
+
+@dataclass
+class RegimeConfig:
+    """How much of the real training pool a run may use."""
+
+    name: str = MISSING
+    keep: str = MISSING
+
+    @property
+    def divisor(self) -> int:
+        """N of the regime 1:N."""
+        match = REGIME_PATTERN.fullmatch(self.keep)
+        if match is None:
+            raise RequestError(f"regime.keep={self.keep}: not a regime; write 1:N with a whole number N ≥ 1, as in 1:10")
+        return int(match.group(1))
+
+
+@dataclass
+class MixConfig:
+    """How real and added documents make up a training set."""
+
+    ordering: str = MISSING
+    real_share: float = MISSING
+    budget: int | None = MISSING
+    max_documents: int = MISSING
+    on_shortage: str = MISSING
+
+    def __post_init__(self) -> None:
+        # range(0.2,0.4,0.1) yields 0.30000000000000004
+        if isinstance(self.real_share, float):
+            self.real_share = round(self.real_share, 6)
+
+
+@dataclass
+class StrategyConfig:
+    """Where added documents come from."""
+
+    name: str = MISSING
+
+
+@dataclass
+class RecommendedSettings:
+    """What a model's file recommends for one adapter."""
+
+    epochs: int = MISSING
+    learning_rate: float = MISSING
+    head_learning_rate: float = MISSING
+    batch_size: int = MISSING
+    patience: int | None = MISSING
+
+
+@dataclass
+class TfidfConfig:
+    """Settings of the TF-IDF baseline."""
+
+    ngram_max: int = MISSING
+    min_df: int = MISSING
+    sublinear_tf: bool = MISSING
+    inverse_regularisation: float = MISSING
+
+
+@dataclass
+class ModelConfig:
+    """A backbone or a baseline."""
+
+    name: str = MISSING
+    kind: str = MISSING
+    path: str | None = MISSING
+    revision: str | None = MISSING
+    trust_remote_code: bool = MISSING
+    pooling: str | None = MISSING
+    max_length: int | None = MISSING
+    padding_side: str | None = MISSING
+    attention: str | None = MISSING
+    lora_targets: list[str] | None = MISSING
+    recommended: dict[str, RecommendedSettings] = MISSING
+    tfidf: TfidfConfig | None = MISSING
+
+
+@dataclass
+class HeadConfig:
+    """How a backbone answers."""
+
+    name: str = MISSING
+    pooling: str | None = MISSING
+    dropout: float | None = MISSING
+
+
+@dataclass
+class AdapterConfig:
+    """Which weights are trained."""
+
+    name: str = MISSING
+    rank: int | None = MISSING
+    alpha: float | None = MISSING
+    dropout: float | None = MISSING
+    targets: list[str] | None = MISSING
+
+
+@dataclass
+class LossConfig:
+    """What training minimises."""
+
+    name: str = MISSING
+
+
+@dataclass
+class TrainerConfig:
+    """How training runs; ``None`` throughout for models that are fitted, not trained by gradient steps."""
+
+    name: str = MISSING
+    epochs: int | None = MISSING
+    max_steps: int | None = MISSING
+    learning_rate: float | None = MISSING
+    head_learning_rate: float | None = MISSING
+    batch_size: int | None = MISSING
+    accumulation: int | None = MISSING
+    eval_batch_size: int | None = MISSING
+    max_length: int | None = MISSING
+    weight_decay: float | None = MISSING
+    warmup_share: float | None = MISSING
+    schedule: str | None = MISSING
+    max_grad_norm: float | None = MISSING
+    patience: int | None = MISSING
+    monitor: str = MISSING
+    precision: str | None = MISSING
+    save_model: str = MISSING
+
+
+@dataclass
+class TrackingConfig:
+    """Where runs are mirrored to."""
+
+    name: str = MISSING
+    uri: str | None = MISSING
+    artifacts: str | None = MISSING
+    experiment: str | None = MISSING
+
+
+@dataclass
+class ExperimentConfig:
+    """Everything that one run is made of."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    regime: RegimeConfig = field(default_factory=RegimeConfig)
+    mix: MixConfig = field(default_factory=MixConfig)
+    strategy: StrategyConfig = field(default_factory=StrategyConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+    adapter: AdapterConfig = field(default_factory=AdapterConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    seed: int = MISSING
+
+    @property
+    def strategy_used(self) -> str:
+        """The strategy that takes effect: with a mix of 1 there is nothing to add."""
+        return "none" if self.mix.real_share == 1 else self.strategy.name
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """The choices that tell runs apart, as the record names them."""
+        return {
+            "data": self.data.name,
+            "model": self.model.name,
+            "head": self.head.name,
+            "adapter": self.adapter.name,
+            "generator": None,
+            "strategy": self.strategy_used,
+            "regime": self.regime.keep,
+            "mix": self.mix.real_share,
+            "ordering": self.mix.ordering,
+            "loss": self.loss.name,
+            "seed": self.seed,
+        }
+
+
+def data_folder() -> Path:
+    """Folder of the MLflow database and its files: ``PATENTLAB_DATA``, else the platform's user data folder."""
+    return Path(os.environ.get("PATENTLAB_DATA") or platformdirs.user_data_dir("patentlab", appauthor=False)).resolve()
+
+
+def config_folder() -> Path:
+    """``conf/``: inside the installed package, or beside it in a checkout.
+
+    Returns:
+        The absolute path.
+    """
+    package = Path(__file__).resolve().parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def register() -> None:
+    """Make the schema and the resolvers known to Hydra. May be called again."""
+    ConfigStore.instance().store(name="schema", node=ExperimentConfig)
+    if not OmegaConf.has_resolver("patentlab.data"):
+        OmegaConf.register_new_resolver("patentlab.data", lambda: str(data_folder()))
+
+
+def from_hydra(composed: DictConfig) -> ExperimentConfig:
+    """Turn a composed configuration into dataclasses and check it.
+
+    Args:
+        composed: What Hydra composed, ``hydra`` node excluded.
+
+    Returns:
+        The checked configuration.
+
+    Raises:
+        RequestError: Something is missing, unknown or contradictory; every problem is named.
+    """
+    problems = _unresolved(composed)
+    if problems:
+        raise RequestError(*problems)
+    problems = [f"{key}: must be given; write {key}=…" for key in sorted(OmegaConf.missing_keys(composed))]
+    # `+foo=1` gets past a structured schema
+    problems += [
+        f"{key}: no such setting; allowed at the top: {', '.join(ExperimentConfig.__dataclass_fields__)}"
+        for key in composed
+        if str(key) not in ExperimentConfig.__dataclass_fields__
+    ]
+    if problems:
+        raise RequestError(*problems)
+    config = OmegaConf.to_object(composed)
+    if not isinstance(config, ExperimentConfig):
+        raise TypeError(f"composed without the schema: {type(config).__name__}")
+    problems = list(find_problems(config))
+    if problems:
+        raise RequestError(*problems)
+    return config
+
+
+def _unresolved(composed: DictConfig) -> list[str]:
+    """A line per interpolation without an answer, such as a model without settings for the adapter."""
+    recommended = OmegaConf.select(composed, "model.recommended") or {}
+    adapter = OmegaConf.select(composed, "adapter.name")
+    if OmegaConf.select(composed, "model.kind") == "transformer" and adapter not in recommended:
+        allowed = ", ".join(str(name) for name in recommended) or "none of the adapters"
+        return [f"adapter={adapter}: model={composed.model.name} takes {allowed}"]
+    try:
+        OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
+    except OmegaConfBaseException as error:
+        return [" ".join(str(error).split())]
+    return []
+
+
+def find_problems(config: ExperimentConfig) -> Iterator[str]:
+    """Check what types cannot: ranges, names, and choices that exclude each other.
+
+    Args:
+        config: A complete configuration.
+
+    Yields:
+        A line per problem: the setting, what is wrong, and what is allowed.
+    """
+    yield from _data_problems(config.data)
+    yield from _arm_problems(config)
+    yield from _model_problems(config)
+    yield from _trainer_problems(config.trainer)
+    if config.seed < 0:
+        yield f"seed={config.seed}: must be 0 or more"
+
+
+def _one_of(setting: str, value: object, allowed: tuple[str, ...]) -> Iterator[str]:
+    if value not in allowed:
+        yield f"{setting}={value}: allowed are {', '.join(allowed)}"
+
+
+def _data_problems(data: DataConfig) -> Iterator[str]:
+    yield from _one_of("data.task", data.task, ("multi_label", "single_label"))
+    if data.level is not None:
+        yield from _one_of("data.level", data.level, LEVELS)
+    if data.size is not None and data.size < 1:
+        yield f"data.size={data.size}: must be 1 or more"
+    if data.min_count < 1:
+        yield f"data.min_count={data.min_count}: must be 1 or more"
+    if data.top_k is not None and data.top_k < 2:
+        yield f"data.top_k={data.top_k}: must be 2 or more"
+    for name in ("validation", "test"):
+        size = getattr(data.split, name)
+        if size <= 0 or (size > 1 and size != int(size)) or size == 1:
+            yield f"data.split.{name}={size}: must be a share between 0 and 1, or a whole number of documents above 1"
+    try:
+        fields = {name for _, name, _, _ in string.Formatter().parse(data.text) if name is not None}
+    except ValueError as error:
+        yield f"data.text={data.text}: {error}"
+    else:
+        if not fields or fields - set(TEXT_FIELDS):
+            yield f"data.text={data.text}: must name {{title}} or {{abstract}}, and nothing else in braces"
+
+
+def _arm_problems(config: ExperimentConfig) -> Iterator[str]:
+    mix = config.mix
+    if REGIME_PATTERN.fullmatch(config.regime.keep) is None:
+        yield f"regime.keep={config.regime.keep}: not a regime; write 1:N with a whole number N ≥ 1, as in 1:10"
+    if not 0 <= mix.real_share <= 1:
+        yield f"mix.real_share={mix.real_share:g}: must be a number from 0 to 1"
+    if mix.real_share == 0 and mix.budget is None:
+        yield "mix.real_share=0: cannot be had beside real documents; give a size in all with mix.budget=…"
+    if mix.budget is not None and mix.budget < 1:
+        yield f"mix.budget={mix.budget}: must be 1 or more"
+    if mix.max_documents < 1:
+        yield f"mix.max_documents={mix.max_documents}: must be 1 or more"
+    yield from _one_of("mix.ordering", mix.ordering, ("shuffled",))
+    yield from _one_of("mix.on_shortage", mix.on_shortage, ("error", "repeat", "shrink"))
+    if 0 <= mix.real_share < 1 and config.strategy.name == "none":
+        yield f"mix.real_share={mix.real_share:g}: needs added documents, but strategy=none; use strategy=duplicate, or mix=1"
+
+
+def _model_problems(config: ExperimentConfig) -> Iterator[str]:
+    model, head, adapter = config.model, config.head, config.adapter
+    yield from _one_of("model.kind", model.kind, ("transformer", "tfidf_linear", "constant"))
+    if model.kind == "transformer":
+        for group, choice in (("head", head.name), ("trainer", config.trainer.name)):
+            if choice == "none":
+                yield f"{group}=none: model={model.name} is a neural network and needs one"
+        if not model.path:
+            yield f"model.path: must be given for model={model.name}"
+        if head.name != "none":
+            yield from _one_of("head.pooling", head.pooling, ("last", "mean", "max", "cls"))
+            if head.dropout is not None and not 0 <= head.dropout < 1:
+                yield f"head.dropout={head.dropout:g}: must be at least 0 and below 1"
+        if model.padding_side is not None:
+            yield from _one_of("model.padding_side", model.padding_side, ("left", "right"))
+    else:
+        for group, choice in (("head", head.name), ("adapter", adapter.name)):
+            if choice != "none":
+                yield f"{group}={choice}: model={model.name} is no neural network and takes none; leave it out"
+    if adapter.name == "lora" and model.kind == "transformer":
+        if adapter.rank is None or adapter.rank < 1:
+            yield f"adapter.rank={adapter.rank}: must be 1 or more"
+        if not adapter.targets:
+            yield f"adapter.targets: model={model.name} names no modules for LoRA; give adapter.targets=[…]"
+    if config.loss.name == "cross_entropy" and config.data.task != "single_label":
+        yield "loss=cross_entropy: needs data.task=single_label; with several labels a document use loss=bce"
+
+
+def _trainer_problems(trainer: TrainerConfig) -> Iterator[str]:
+    yield from _one_of("trainer.monitor", trainer.monitor, ("f1_micro", "f1_macro"))
+    yield from _one_of("trainer.save_model", trainer.save_model, ("auto", "always", "never"))
+    if trainer.precision is not None:
+        yield from _one_of("trainer.precision", trainer.precision, ("auto", "fp32", "bf16"))
+    for name in ("epochs", "max_steps", "batch_size", "accumulation", "eval_batch_size", "max_length", "patience"):
+        value = getattr(trainer, name)
+        if value is not None and value < 1:
+            yield f"trainer.{name}={value}: must be 1 or more"
+    for name in ("learning_rate", "head_learning_rate", "max_grad_norm"):
+        value = getattr(trainer, name)
+        if value is not None and value <= 0:
+            yield f"trainer.{name}={value:g}: must be above 0"
+    if trainer.weight_decay is not None and trainer.weight_decay < 0:
+        yield f"trainer.weight_decay={trainer.weight_decay:g}: must be 0 or more"
+    if trainer.warmup_share is not None and not 0 <= trainer.warmup_share < 1:
+        yield f"trainer.warmup_share={trainer.warmup_share:g}: must be at least 0 and below 1"

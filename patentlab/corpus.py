@@ -1,0 +1,168 @@
+"""The words that every room shares: document, corpus, label space, examples."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+REAL = "real"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One text with its labels.
+
+    Attributes:
+        id: Unique in its corpus.
+        text: What a classifier reads.
+        labels: Label names; the main one first.
+        origin: ``real``, or the strategy that the document comes from.
+        source_id: The real document that it was made from, if any.
+        date: Grant date as ``YYYY-MM-DD``, where known.
+    """
+
+    id: str
+    text: str
+    labels: tuple[str, ...]
+    origin: str = REAL
+    source_id: str | None = None
+    date: str | None = None
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """The labels of a task, in a fixed order.
+
+    Attributes:
+        names: Sorted label names; their positions are the columns of every target and score array.
+        titles: What a label stands for, where known.
+        single: Whether a document has exactly one label.
+    """
+
+    names: tuple[str, ...]
+    titles: Mapping[str, str] = field(default_factory=dict)
+    single: bool = False
+
+    def __len__(self) -> int:
+        """Number of labels."""
+        return len(self.names)
+
+    def encode(self, documents: Sequence[Document]) -> NDArray[np.int8]:
+        """Targets of documents.
+
+        Args:
+            documents: Documents whose labels all belong to this space.
+
+        Returns:
+            Zeros and ones of shape ``(documents, labels)``.
+
+        Raises:
+            KeyError: A label is not of this space.
+        """
+        column = {name: index for index, name in enumerate(self.names)}
+        targets = np.zeros((len(documents), len(self.names)), dtype=np.int8)
+        for row, document in enumerate(documents):
+            for label in document.labels:
+                targets[row, column[label]] = 1
+        return targets
+
+    def decode(self, predictions: NDArray[np.int8]) -> list[tuple[str, ...]]:
+        """Label names of rows of zeros and ones of shape ``(documents, labels)``."""
+        return [tuple(self.names[column] for column in np.flatnonzero(row)) for row in predictions]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Documents over one label space, with what was left out on the way."""
+
+    documents: tuple[Document, ...]
+    labels: LabelSpace
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a classifier learns from or is measured on: texts, and targets of shape ``(texts, labels)``."""
+
+    texts: list[str]
+    targets: NDArray[np.int8]
+
+    @classmethod
+    def of(cls, documents: Sequence[Document], labels: LabelSpace) -> Examples:
+        """Texts and targets of documents."""
+        return cls([document.text for document in documents], labels.encode(documents))
+
+
+def restrict_labels(
+    documents: Iterable[Document],
+    *,
+    min_count: int = 1,
+    top_k: int | None = None,
+    single: bool = False,
+    titles: Mapping[str, str] | None = None,
+) -> Corpus:
+    """Keep the labels that occur often enough, and the documents that have any of them.
+
+    Args:
+        documents: Documents of one source.
+        min_count: Labels with fewer documents are dropped.
+        top_k: Keep only so many labels, the commonest (ties by name).
+        single: Keep a document's main label alone, before anything is counted.
+        titles: What labels stand for.
+
+    Returns:
+        The corpus; ``dropped`` counts the labels and documents that were left out.
+    """
+    documents = list(documents)
+    if single:
+        documents = [_with_labels(document, document.labels[:1]) for document in documents]
+    counts = Counter(label for document in documents for label in document.labels)
+    frequent = sorted((name for name, count in counts.items() if count >= min_count), key=lambda n: (-counts[n], n))
+    kept = set(frequent[:top_k])
+    remaining = [
+        _with_labels(document, tuple(label for label in document.labels if label in kept)) for document in documents
+    ]
+    labelled = tuple(document for document in remaining if document.labels)
+    return Corpus(
+        labelled,
+        LabelSpace(tuple(sorted(kept)), {name: title for name, title in (titles or {}).items() if name in kept}, single),
+        {"labels_dropped": len(counts) - len(kept), "documents_without_label": len(documents) - len(labelled)},
+    )
+
+
+def _with_labels(document: Document, labels: tuple[str, ...]) -> Document:
+    return Document(document.id, document.text, labels, document.origin, document.source_id, document.date)
+
+
+def fingerprint(documents: Iterable[Document]) -> str:
+    """SHA-256 over ids, texts, labels and origins, in order.
+
+    Args:
+        documents: Any documents.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for document in documents:
+        digest.update(json.dumps([document.id, document.text, document.labels, document.origin]).encode())
+    return digest.hexdigest()
+
+
+def derive_seed(seed: int, purpose: str) -> int:
+    """A seed of its own for each purpose, so that two arms of a comparison share all but what should differ.
+
+    Args:
+        seed: The experiment's seed.
+        purpose: ``split``, ``regime``, ``mixing``, ``training``, …
+
+    Returns:
+        A number below 2³² (SHA-256 of both, first four bytes).
+    """
+    return int.from_bytes(hashlib.sha256(f"{seed}/{purpose}".encode()).digest()[:4], "big")

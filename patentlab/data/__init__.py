@@ -1,0 +1,1 @@
+"""Real documents: sources, the fixed split, and the regimes cut out of the training pool."""

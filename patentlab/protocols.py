@@ -1,0 +1,112 @@
+"""The small protocols by which a room is handed what it needs from rooms to its right, or keeps itself exchangeable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patentlab.corpus import Examples
+
+Targets = NDArray[np.int8]
+"""Zeros and ones of shape ``(documents, labels)``."""
+
+Scores = NDArray[np.float32]
+"""Probabilities of shape ``(documents, labels)``."""
+
+Measure = Callable[[Targets, Scores], dict[str, float]]
+"""Metrics of scores, at whatever threshold suits them best."""
+
+
+class Advance(Protocol):
+    """Moves a progress bar on."""
+
+    def __call__(self, steps: int, note: str = "") -> None:
+        """Move on by so many steps, with a short note."""
+        ...
+
+
+class Progress(Protocol):
+    """Where long work reports how far it is."""
+
+    def task(self, description: str, total: int) -> AbstractContextManager[Advance]:
+        """A bar over ``total`` steps, for as long as the context is open."""
+        ...
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[Advance]:
+        """A task without a bar."""
+
+        def advance(steps: int, note: str = "") -> None:
+            pass
+
+        yield advance
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Who watches a training run: what measures it, what shows it, and what keeps its curve.
+
+    Attributes:
+        measure: Metrics of validation targets and scores; the monitored one is among them.
+        progress: Progress bars.
+        on_epoch: Called with each row of the history as it comes.
+    """
+
+    measure: Measure
+    progress: Progress = field(default_factory=Silent)
+    on_epoch: Callable[[dict[str, float]], None] = lambda row: None
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """How a training run went.
+
+    Attributes:
+        history: A row per epoch: ``epoch, step, train_loss, validation_loss, validation_…``; empty for baselines.
+        optimiser_steps: Steps that were taken, those after the best epoch included.
+        examples_seen: Training documents that passed through, counted each time.
+        best_epoch: The epoch whose weights were kept.
+    """
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    optimiser_steps: int = 0
+    examples_seen: int = 0
+    best_epoch: int | None = None
+
+
+@dataclass(frozen=True)
+class ParameterCounts:
+    """Numbers of parameters: those that training changes, and all."""
+
+    trained: int
+    total: int
+
+
+class Classifier(Protocol):
+    """The one interface of every model, network or not."""
+
+    def fit(self, train: Examples, validation: Examples, observer: Observer, seed: int) -> TrainingReport:
+        """Learn from training examples; validation examples decide when to stop and which epoch to keep."""
+        ...
+
+    def predict(self, texts: list[str], progress: Progress) -> Scores:
+        """Probabilities of shape ``(texts, labels)``."""
+        ...
+
+    def count_parameters(self) -> ParameterCounts:
+        """Trained and total parameters, after :meth:`fit`."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Save what prediction needs, into a folder that exists."""
+        ...

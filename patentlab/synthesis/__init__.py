@@ -1,0 +1,1 @@
+"""Documents that are added to the real ones. Knows nothing of classifiers."""

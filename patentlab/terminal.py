@@ -1,0 +1,127 @@
+"""What a user sees, all of it on stderr: progress bars, tables, warnings."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pandas as pd
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from patentlab.config import ExperimentConfig
+from patentlab.protocols import Advance
+from patentlab.tracking.mlflow import run_name, ui_command
+from patentlab.tracking.record import Record
+
+console = Console(stderr=True, highlight=False)
+
+
+class LogHandler(RichHandler):
+    """Log lines above the progress bars instead of through them."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING, console, show_time=False, show_path=False, markup=False)
+
+
+class TerminalProgress:
+    """Progress bars; where stderr is no terminal, a line at the end of each task."""
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[Advance]:
+        """A bar for as long as the context is open.
+
+        Args:
+            description: A word or two.
+            total: Steps.
+
+        Yields:
+            What moves the bar on.
+        """
+        bars = Bars(
+            TextColumn("{task.description:<24}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        last = ""
+        with bars:
+            task = bars.add_task(description, total=total, note="")
+
+            def advance(steps: int, note: str = "") -> None:
+                nonlocal last
+                last = note or last
+                bars.update(task, advance=steps, note=last)
+
+            yield advance
+        if not console.is_terminal:
+            seconds = bars.tasks[0].elapsed or 0.0
+            console.print(f"{description}: done in {seconds:.1f} s{', ' + last if last else ''}", soft_wrap=True)
+
+
+def say(line: str) -> None:
+    """One line, as it is, never folded."""
+    console.print(line, markup=False, soft_wrap=True)
+
+
+def report_run(record: Record, config: ExperimentConfig) -> None:
+    """The metrics of a finished run, what it was trained on, and how to compare it with others.
+
+    Args:
+        record: Finished.
+        config: Of the run.
+    """
+    table = Table(title=run_name(record.choices), title_justify="left")
+    table.add_column("metric")
+    for column in record.metrics:
+        table.add_column(column, justify="right")
+    for name in next(iter(record.metrics.values())):
+        table.add_row(name, *(f"{values[name]:.3f}" for values in record.metrics.values()))
+    console.print(table)
+    counts = record.counts
+    threshold = "" if record.threshold is None else f", threshold {record.threshold:.3f} chosen on validation"
+    say(
+        f"{counts['train']} training documents ({counts['real']} real, {counts['synthetic']} added; share of real "
+        f"{counts['achieved_share']:.3f}), {record.parameters['trained']:,} trained parameters, "
+        f"{record.timing['total']:.0f} s{threshold}"
+    )
+    if config.tracking.uri is not None:
+        say("MLflow: " + shlex.join([sys.executable, *ui_command(config.tracking.uri)]))
+
+
+def report_sweep(matrix: pd.DataFrame) -> None:
+    """A row a run of a sweep, and how many ended how.
+
+    Args:
+        matrix: As of :func:`patentlab.analysis.matrix.read_matrix`.
+    """
+    varied = [c for c in matrix if str(c).startswith("choices.") and matrix[c].astype(str).nunique() > 1]
+    shown = {"status": "status", "counts.train": "train", "counts.achieved_share": "share of real"}
+    shown |= {str(column): str(column).removeprefix("choices.") for column in varied}
+    shown |= {f"metrics.test.{name}": f"test {name}" for name in ("f1_micro", "f1_macro")}
+    table = Table(title="sweep", title_justify="left")
+    table.add_column("run")
+    present = [column for column in shown if column in matrix]
+    for column in present:
+        table.add_column(shown[column], justify="right")
+    for _, row in matrix.iterrows():
+        table.add_row(str(row["run"]), *(_cell(row[column]) for column in present))
+    console.print(table)
+    counts = matrix["status"].value_counts()
+    say(", ".join(f"{count} {status}" for status, count in counts.items()))
+    for _, row in matrix[matrix["status"] == "failed"].iterrows():
+        say(f"run {row['run']} failed: {row['error']}")
+
+
+def _cell(value: object) -> str:
+    return f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

@@ -1,0 +1,43 @@
+"""The run key: two runs with the same key have the same result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+from patentlab.config import ExperimentConfig
+
+# Raise a stage's number when its meaning changes: every earlier run then counts as another run.
+STAGE_VERSIONS = {"data": 1, "split": 1, "regime": 1, "mixing": 1, "training": 1, "evaluation": 1}
+
+_NO_EFFECT = ("tracking",)
+_NO_EFFECT_WITHIN = {"data": ("path",), "model": ("path", "recommended"), "trainer": ("save_model",)}
+
+
+def run_key(config: ExperimentConfig, fingerprints: dict[str, str]) -> str:
+    """Hash of all that can change a run's result.
+
+    Args:
+        config: Settings that cannot change a result (paths, tracking, what is saved) are left out; so is the strategy
+            where nothing is added, and the loss of models that have none.
+        fingerprints: Of the data and the model, which stand for their paths.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    settings: dict[str, Any] = asdict(config)
+    for group in _NO_EFFECT:
+        del settings[group]
+    for group, names in _NO_EFFECT_WITHIN.items():
+        for name in names:
+            del settings[group][name]
+    if config.strategy_used == "none":
+        del settings["strategy"]
+    if config.model.kind != "transformer":
+        for group in ("head", "adapter", "loss"):
+            del settings[group]
+        settings["trainer"] = {"monitor": config.trainer.monitor}
+    content = {"settings": settings, "fingerprints": fingerprints, "stages": STAGE_VERSIONS}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,191 @@
+"""The MLflow mirror of a run. It may fail at any point, and never hurts the run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from patentlab.cache import locked
+from patentlab.config import TrackingConfig
+from patentlab.tracking.record import Record
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_LOG = logging.getLogger(__name__)
+_SQLITE = "sqlite:///"
+_MAX_VALUE = 6000  # characters of a parameter
+_MAX_BATCH = 100  # parameters a call
+
+
+class Mirror:
+    """One run in MLflow, from start to finish. After the first failure it says so in a line and stays silent.
+
+    Args:
+        config: The tracking group; with ``name: none`` nothing is mirrored.
+    """
+
+    def __init__(self, config: TrackingConfig) -> None:
+        self.config = config
+        self.run_id: str | None = None
+        self._client: MlflowClient | None = None
+        self._broken = config.name == "none" or not config.uri
+
+    def start(self, record: Record, settings: Mapping[str, Any], folder: Path) -> None:
+        """Open the run.
+
+        Args:
+            record: Its choices become tags.
+            settings: The composed configuration, nested; becomes parameters with dotted names.
+            folder: Of the run, noted as a tag.
+        """
+        self._attempt(lambda: self._start(record, settings, folder))
+
+    def epoch(self, row: Mapping[str, float]) -> None:
+        """Add a point to each curve.
+
+        Args:
+            row: Of the history; ``epoch`` is the step.
+        """
+        values = {name: value for name, value in row.items() if name != "epoch"}
+        self._attempt(lambda: self._log_metrics(values, int(row["epoch"])))
+
+    def finish(self, record: Record, artifacts: list[Path]) -> None:
+        """Add final metrics and files, and close the run.
+
+        Args:
+            record: Finished or failed.
+            artifacts: Files that exist.
+        """
+        self._attempt(lambda: self._finish(record, artifacts))
+
+    def _attempt(self, call: Callable[[], None]) -> None:
+        if self._broken:
+            return
+        try:
+            call()
+        except Exception as error:  # whatever a tracking server does must not end a run
+            self._broken = True
+            reason = " ".join(str(error).split())[:200]
+            _LOG.warning("MLflow at %s failed, the run goes on without it: %s", self.config.uri, reason)
+
+    def _start(self, record: Record, settings: Mapping[str, Any], folder: Path) -> None:
+        self._client = connect(str(self.config.uri))
+        experiment = _experiment(self._client, self.config)
+        tags = {name: str(value) for name, value in record.choices.items() if value is not None}
+        tags |= {"key": record.key, "folder": str(folder)}
+        run = self._client.create_run(experiment, run_name=run_name(record.choices), tags=tags)
+        self.run_id = run.info.run_id
+        from mlflow.entities import Param
+
+        parameters = [Param(name, str(value)[:_MAX_VALUE]) for name, value in flatten(settings).items()]
+        for first in range(0, len(parameters), _MAX_BATCH):
+            self._client.log_batch(self.run_id, params=parameters[first : first + _MAX_BATCH])
+
+    def _log_metrics(self, values: Mapping[str, float], step: int) -> None:
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        metrics = [Metric(name, value, now, step) for name, value in values.items()]
+        if self._client is not None and self.run_id is not None:
+            self._client.log_batch(self.run_id, metrics=metrics)
+
+    def _finish(self, record: Record, artifacts: list[Path]) -> None:
+        if self._client is None or self.run_id is None:
+            return
+        self._log_metrics(final_metrics(record), 0)
+        if record.error is not None:
+            self._client.set_tag(self.run_id, "error", record.error[:_MAX_VALUE])
+        for path in artifacts:
+            self._client.log_artifact(self.run_id, str(path))
+        self._client.set_terminated(self.run_id, "FINISHED" if record.status == "finished" else "FAILED")
+
+
+def run_name(choices: Mapping[str, Any]) -> str:
+    """A name that tells runs apart at a glance: ``minilm-full 1:10 mix=0.2 duplicate seed=0``."""
+    parts = ["-".join(str(choices[name]) for name in ("model", "adapter") if choices[name] != "none")]
+    parts += [str(choices["regime"]), f"mix={choices['mix']:g}"]
+    parts += [str(choices["strategy"])] if choices["strategy"] != "none" else []
+    parts += [str(choices["loss"])] if choices["loss"] != "bce" else []
+    return " ".join([*parts, f"seed={choices['seed']}"])
+
+
+def final_metrics(record: Record) -> dict[str, float]:
+    """The numbers of a record by flat names: ``test.f1_micro``, ``counts.train``, ``timing.total``."""
+    groups: dict[str, Mapping[str, Any]] = {
+        **record.metrics,
+        "counts": record.counts,
+        "training": record.training,
+        "parameters": record.parameters,
+        "fidelity": record.fidelity,
+        "timing": record.timing,
+        "memory": record.memory,
+    }
+    values = {"threshold": record.threshold} | {
+        # MLflow allows no @ in the name of a metric
+        f"{group.replace('@', '')}.{name}": value
+        for group, content in groups.items()
+        for name, value in content.items()
+    }
+    return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings under dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client; a database that does not exist yet is created first, by one process alone.
+
+    Args:
+        uri: ``sqlite:///…`` with an absolute path, or whatever MLflow takes.
+
+    Returns:
+        The client.
+    """
+    # an unreachable server should cost seconds, not minutes; what the user set stands
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    from mlflow import MlflowClient
+
+    if uri.startswith(_SQLITE):
+        # several processes that open a new database at once leave it broken
+        with locked(Path(uri.removeprefix(_SQLITE))):
+            client = MlflowClient(uri)
+            client.search_experiments(max_results=1)
+            return client
+    return MlflowClient(uri)
+
+
+def _experiment(client: MlflowClient, config: TrackingConfig) -> str:
+    from mlflow.exceptions import MlflowException
+
+    name = config.experiment or "patentlab"
+    local = str(config.uri).startswith(_SQLITE)
+    if (found := client.get_experiment_by_name(name)) is not None:
+        return str(found.experiment_id)
+    location = Path(config.artifacts).resolve().as_uri() + f"/{name}" if local and config.artifacts else None
+    try:
+        return client.create_experiment(name, artifact_location=location)
+    except MlflowException:  # another process was faster
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            raise
+        return str(found.experiment_id)
+
+
+def ui_command(uri: str, port: int = 5000) -> list[str]:
+    """The arguments that open the MLflow pages on loopback, after ``python``."""
+    return ["-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--backend-store-uri", uri]

@@ -1,0 +1,109 @@
+"""``result.json``: the record of a run, replaced atomically at each change of status."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import sys
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from patentlab.cache import write_atomically
+
+SCHEMA = 1
+FILE_NAME = "result.json"
+_LIBRARIES = ("patentlab", "torch", "transformers", "peft", "scikit-learn", "numpy", "hydra-core", "mlflow")
+
+
+@dataclass
+class Record:
+    """All that is known of a run. ``docs/record.md`` explains each field."""
+
+    key: str
+    choices: dict[str, Any]
+    status: str = "running"
+    error: str | None = None
+    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    threshold: float | None = None
+    counts: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, int] = field(default_factory=dict)
+    fidelity: dict[str, float] = field(default_factory=dict)
+    timing: dict[str, float] = field(default_factory=dict)
+    memory: dict[str, int] = field(default_factory=dict)
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    def write(self, folder: Path) -> Path:
+        """Replace the record in a run's folder.
+
+        Args:
+            folder: Exists.
+
+        Returns:
+            The path of ``result.json``.
+        """
+        path = folder / FILE_NAME
+        content = {"schema": self.schema, "status": self.status, "key": self.key, "error": self.error, **asdict(self)}
+        write_atomically(path, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> Record:
+        """Read a record.
+
+        Args:
+            path: Of a ``result.json``.
+
+        Returns:
+            The record.
+
+        Raises:
+            ValueError: It is not a record, or one of another schema.
+        """
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+            raise ValueError(f"{path}: not a record of schema {SCHEMA}")
+        return cls(**content)
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that can change a result."""
+    versions = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def machine() -> dict[str, Any]:
+    """What the run was computed on."""
+    accelerator = None
+    if "torch" in sys.modules:
+        import torch
+
+        accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"platform": platform.platform(), "cpus": os.cpu_count(), "accelerator": accelerator}
+
+
+def peak_memory() -> dict[str, int]:
+    """Bytes at the highest point of this process so far: in main memory, and on the accelerator where there is one.
+
+    In a sweep that runs in one process, the first number includes the runs before.
+    """
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts kilobytes, but for macOS
+    peak = {"peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    if "torch" in sys.modules:
+        import torch
+
+        if torch.cuda.is_available():
+            peak["accelerator_peak_bytes"] = torch.cuda.max_memory_allocated()
+    return peak

@@ -1,0 +1,1 @@
+"""Training of classifiers, and what they predict once trained."""

@@ -1,0 +1,240 @@
+"""Gradient training on transformers' ``Trainer``: bucketed batches, early stopping, the best epoch kept."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import RandomSampler, Sampler
+from transformers import EvalPrediction, PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_pt_utils import LengthGroupedSampler
+
+from patentlab.config import RequestError, TrainerConfig
+from patentlab.corpus import derive_seed
+from patentlab.protocols import Advance, Observer, TrainingReport
+from patentlab.training.batching import Item
+from patentlab.training.losses import LOSSES, probabilities
+
+_OPTIMISER_NOISE = {"eval_runtime", "eval_samples_per_second", "eval_steps_per_second", "eval_model_preparation_time"}
+
+
+def train(
+    model: nn.Module,
+    train_items: Sequence[Item],
+    validation_items: Sequence[Item],
+    collate: Callable[[Sequence[Item]], dict[str, Tensor]],
+    config: TrainerConfig,
+    loss: str,
+    observer: Observer,
+    seed: int,
+) -> TrainingReport:
+    """Train a model's trainable weights and leave it with those of its best validation epoch.
+
+    Args:
+        model: Takes a batch and returns ``{"logits": …}``; has a ``head``, which gets its own learning rate.
+        train_items: Documents with ``labels``.
+        validation_items: Documents that choose the epoch, and nothing else.
+        collate: Makes a batch of items.
+        config: The trainer group, complete.
+        loss: A key of ``LOSSES``.
+        observer: Measures each epoch by the metric that ``config.monitor`` names, shows and keeps the curve.
+        seed: Of dropout and batch order.
+
+    Returns:
+        The curve, steps and examples.
+
+    Raises:
+        RequestError: There is no such schedule.
+        FloatingPointError: The loss is not a number any more.
+    """
+    set_seed(derive_seed(seed, "training"))
+    counter = _Counter(loss)
+    monitor = _BestEpoch(model, config, observer)
+
+    def measure(prediction: EvalPrediction) -> dict[str, float]:
+        scores = probabilities(torch.as_tensor(prediction.predictions), loss).numpy()
+        return observer.measure(_as_matrix(prediction.label_ids, scores), scores)
+
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = _Trainer(
+            model=model,
+            args=_arguments(config, folder, seed),
+            train_dataset=list(train_items),  # type: ignore[arg-type]
+            eval_dataset=list(validation_items),  # type: ignore[arg-type]
+            data_collator=collate,  # type: ignore[arg-type]
+            compute_loss_func=counter,
+            compute_metrics=measure,
+            callbacks=[monitor],
+            optimizers=(_optimiser(model, config), None),
+        )
+        trainer.order_seed = derive_seed(seed, "batches")
+        trainer.remove_callback(PrinterCallback)
+        steps = trainer_steps(len(train_items), config)
+        with observer.progress.task("training", steps) as advance:
+            monitor.advance = advance
+            trainer.train()
+    monitor.restore()
+    return TrainingReport(monitor.history, trainer.state.global_step, counter.examples, monitor.best_epoch)
+
+
+def trainer_steps(documents: int, config: TrainerConfig) -> int:
+    """Optimiser steps of a full training run.
+
+    Args:
+        documents: Training documents.
+        config: ``epochs``, ``max_steps``, ``batch_size`` and ``accumulation`` are used.
+
+    Returns:
+        Steps, were training not stopped early.
+    """
+    batches = -(-documents // (config.batch_size or 1))
+    steps = (config.epochs or 1) * -(-batches // (config.accumulation or 1))
+    return min(steps, config.max_steps) if config.max_steps else steps
+
+
+def _arguments(config: TrainerConfig, folder: str, seed: int) -> TrainingArguments:
+    try:
+        return TrainingArguments(
+            output_dir=folder,
+            num_train_epochs=float(config.epochs or 1),
+            max_steps=config.max_steps or -1,
+            per_device_train_batch_size=config.batch_size or 1,
+            per_device_eval_batch_size=config.eval_batch_size or 1,
+            gradient_accumulation_steps=config.accumulation or 1,
+            lr_scheduler_type=config.schedule or "linear",
+            warmup_steps=config.warmup_share or 0.0,  # below 1, transformers takes it as a share
+            max_grad_norm=config.max_grad_norm or 0.0,
+            bf16=precision(config) == "bf16",
+            seed=derive_seed(seed, "training"),
+            eval_strategy="epoch",
+            logging_strategy="epoch",
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            remove_unused_columns=False,
+            dataloader_pin_memory=torch.accelerator.is_available(),
+            label_names=["labels"],
+        )
+    except ValueError as error:
+        raise RequestError(f"trainer: {' '.join(str(error).split())[:300]}") from error
+
+
+def precision(config: TrainerConfig) -> str:
+    """``fp32`` or ``bf16``, with ``auto`` decided by the machine: on a CPU fp32 is faster and more exact."""
+    if config.precision in ("fp32", "bf16"):
+        return config.precision
+    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+
+
+def _optimiser(model: nn.Module, config: TrainerConfig) -> torch.optim.Optimizer:
+    """AdamW with a learning rate for the head and one for the rest; vectors (biases, norms) do not decay."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault((name.startswith("head."), parameter.ndim > 1), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "lr": config.head_learning_rate if in_head else config.learning_rate,
+                "weight_decay": config.weight_decay if decays else 0.0,
+            }
+            for (in_head, decays), parameters in groups.items()
+        ]
+    )
+
+
+def _as_matrix(label_ids: Any, scores: Any) -> Any:
+    """Targets of shape ``(documents, labels)``, also where the loss took label indices."""
+    if label_ids.ndim == 2:
+        return label_ids.astype("int8")
+    matrix = (scores * 0).astype("int8")
+    matrix[range(len(label_ids)), label_ids] = 1
+    return matrix
+
+
+class _Trainer(Trainer):  # type: ignore[misc]
+    """Batch order from a generator of its own: the same for two runs that differ in the model alone."""
+
+    order_seed = 0
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
+        items = self.train_dataset if train_dataset is None else train_dataset
+        generator = torch.Generator().manual_seed(self.order_seed)
+        if "input_ids" not in items[0]:
+            return RandomSampler(items, generator=generator)
+        lengths = [len(item["input_ids"]) for item in items]
+        batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        return LengthGroupedSampler(batch_size, lengths=lengths, generator=generator)
+
+
+class _Counter:
+    """The loss, averaged over all targets of a step, accumulated batches included; counts training documents."""
+
+    def __init__(self, loss: str) -> None:
+        self.loss = LOSSES[loss]
+        self.examples = 0
+
+    def __call__(self, outputs: dict[str, Tensor], labels: Tensor, num_items_in_batch: Any = None) -> Tensor:
+        if torch.is_grad_enabled():
+            self.examples += len(labels)
+        return self.loss(outputs["logits"], labels) / (labels.numel() if num_items_in_batch is None else num_items_in_batch)
+
+
+class _BestEpoch(TrainerCallback):  # type: ignore[misc]
+    """Keeps the trainable weights of the best epoch in memory, stops when none was better for a while, shows progress.
+
+    Checkpoints on disk would hold the frozen weights and the optimiser too, at every epoch.
+    """
+
+    def __init__(self, model: nn.Module, config: TrainerConfig, observer: Observer) -> None:
+        self.model = model
+        self.config = config
+        self.observer = observer
+        self.history: list[dict[str, float]] = []
+        self.best_epoch: int | None = None
+        self.advance: Advance | None = None
+        self._best = float("-inf")
+        self._weights: dict[str, Tensor] = {}
+        self._train_loss = float("nan")
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.advance is not None:
+            self.advance(1)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        self._train_loss = (logs or {}).get("loss", self._train_loss)
+        if self._train_loss != self._train_loss and "loss" in (logs or {}):
+            raise FloatingPointError(f"the training loss is not a number at step {state.global_step}; lower the rate")
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
+        epoch = len(self.history) + 1
+        row = {"epoch": epoch, "step": state.global_step, "train_loss": self._train_loss}
+        row |= {
+            name.replace("eval_", "validation_", 1): float(value)
+            for name, value in (metrics or {}).items()
+            if name.startswith("eval_") and name not in _OPTIMISER_NOISE
+        }
+        self.history.append(row)
+        self.observer.on_epoch(row)
+        score = row[f"validation_{self.config.monitor}"]
+        if self.advance is not None:
+            self.advance(0, f"epoch {epoch}, loss {self._train_loss:.3f}, validation {score:.3f}")
+        if score > self._best:
+            self._best, self.best_epoch = score, epoch
+            self._weights = {
+                name: parameter.detach().clone().cpu()
+                for name, parameter in self.model.named_parameters()
+                if parameter.requires_grad
+            }
+        elif self.config.patience is not None and epoch - (self.best_epoch or 0) >= self.config.patience:
+            control.should_training_stop = True
+
+    def restore(self) -> None:
+        parameters = dict(self.model.named_parameters())
+        with torch.no_grad():
+            for name, value in self._weights.items():
+                parameters[name].copy_(value)

@@ -1,0 +1,32 @@
+"""``python -m patentlab.ui``: the MLflow pages of the runs, on loopback.
+
+``port=5001`` takes another port, ``tracking.uri=…`` another database.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from patentlab.command_line import compose, run_command
+from patentlab.config import RequestError
+
+
+def main() -> None:
+    """Find the database, make it if no run did, and become the server."""
+    arguments = sys.argv[1:]
+    port = next((argument.partition("=")[2] for argument in arguments if argument.startswith("port=")), "5000")
+    if not port.isdigit() or not 0 < int(port) < 65536:
+        raise RequestError(f"port={port}: must be a number from 1 to 65535")
+    config = compose(*(argument for argument in arguments if not argument.startswith("port=")))
+    if config.tracking.uri is None:
+        raise RequestError("tracking=none: there is nothing to show")
+    from patentlab.tracking.mlflow import connect, ui_command
+
+    connect(config.tracking.uri)
+    print(f"MLflow: http://127.0.0.1:{port}", file=sys.stderr)
+    os.execv(sys.executable, [sys.executable, *ui_command(config.tracking.uri, int(port))])
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
