@@ -88,7 +88,7 @@ def _values(override: Override) -> list[str] | None:
     elif override.is_sweep_override() or isinstance(value, list | dict):
         return None
     else:
-        elements = [value]
+        elements = [value]  # type: ignore[list-item]
     return [element.text if isinstance(element, QuotedString) else str(element) for element in elements]
 
 

@@ -9,7 +9,7 @@ import os
 import re
 import string
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,9 @@ class RegimeConfig:
         """N of the regime 1:N."""
         match = REGIME_PATTERN.fullmatch(self.keep)
         if match is None:
-            raise RequestError(f"regime.keep={self.keep}: not a regime; write 1:N with a whole number N ≥ 1, as in 1:10")
+            raise RequestError(
+                f"regime.keep={self.keep}: not a regime; write 1:N with a whole number N ≥ 1, as in 1:10"
+            )
         return int(match.group(1))
 
 
@@ -276,17 +278,12 @@ def from_hydra(composed: DictConfig) -> ExperimentConfig:
         raise RequestError(*problems)
     problems = [f"{key}: must be given; write {key}=…" for key in sorted(OmegaConf.missing_keys(composed))]
     # `+foo=1` gets past a structured schema
-    problems += [
-        f"{key}: no such setting; allowed at the top: {', '.join(ExperimentConfig.__dataclass_fields__)}"
-        for key in composed
-        if str(key) not in ExperimentConfig.__dataclass_fields__
-    ]
     if problems:
         raise RequestError(*problems)
     config = OmegaConf.to_object(composed)
     if not isinstance(config, ExperimentConfig):
         raise TypeError(f"composed without the schema: {type(config).__name__}")
-    problems = list(find_problems(config))
+    problems = [*_unknown_settings(config), *find_problems(config)]
     if problems:
         raise RequestError(*problems)
     return config
@@ -304,6 +301,16 @@ def _unresolved(composed: DictConfig) -> list[str]:
     except OmegaConfBaseException as error:
         return [" ".join(str(error).split())]
     return []
+
+
+def _unknown_settings(section: object, prefix: str = "") -> Iterator[str]:
+    """A line per setting that the schema does not have: ``+foo=1`` gets past a structured schema."""
+    for name, value in vars(section).items():
+        known = [field.name for field in fields(section)]  # type: ignore[arg-type]
+        if name not in known:
+            yield f"{prefix}{name}: no such setting; allowed are {', '.join(prefix + other for other in known)}"
+        elif is_dataclass(value):
+            yield from _unknown_settings(value, f"{prefix}{name}.")
 
 
 def find_problems(config: ExperimentConfig) -> Iterator[str]:
@@ -366,7 +373,7 @@ def _arm_problems(config: ExperimentConfig) -> Iterator[str]:
     yield from _one_of("mix.ordering", mix.ordering, ("shuffled",))
     yield from _one_of("mix.on_shortage", mix.on_shortage, ("error", "repeat", "shrink"))
     if 0 <= mix.real_share < 1 and config.strategy.name == "none":
-        yield f"mix.real_share={mix.real_share:g}: needs added documents, but strategy=none; use strategy=duplicate, or mix=1"
+        yield f"mix.real_share={mix.real_share:g}: needs added documents; strategy=none adds none, use another, or mix=1"
 
 
 def _model_problems(config: ExperimentConfig) -> Iterator[str]:

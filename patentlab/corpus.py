@@ -131,7 +131,9 @@ def restrict_labels(
     labelled = tuple(document for document in remaining if document.labels)
     return Corpus(
         labelled,
-        LabelSpace(tuple(sorted(kept)), {name: title for name, title in (titles or {}).items() if name in kept}, single),
+        LabelSpace(
+            tuple(sorted(kept)), {name: title for name, title in (titles or {}).items() if name in kept}, single
+        ),
         {"labels_dropped": len(counts) - len(kept), "documents_without_label": len(documents) - len(labelled)},
     )
 

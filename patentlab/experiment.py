@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -36,8 +35,6 @@ from patentlab.tracking.mlflow import Mirror
 from patentlab.tracking.record import Record, installed_versions, machine, peak_memory
 from patentlab.training.classifiers import build_classifier
 
-_LOG = logging.getLogger(__name__)
-
 
 def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress) -> Record:
     """Run one experiment and leave everything about it in a folder.
@@ -52,41 +49,42 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress) -
         The finished record.
 
     Raises:
-        RequestError: What was asked for cannot be done; nothing was recorded unless training had begun.
+        RequestError: What was asked for cannot be done; nothing was written unless training had begun.
         Exception: Anything else; the record says failed, with the error.
     """
     clock = Clock()
-    with clock("data"):
-        fingerprints = {"data": data_fingerprint(config.data)}
-        if config.model.kind == "transformer":
-            fingerprints["model"] = backbone_fingerprint(config.model)
-        corpus = read_corpus(config.data)
-        split = split_corpus(corpus, config.data.split, derive_seed(config.seed, "split"))
-        real = keep_part(split.pool, corpus.labels, config.regime.divisor, derive_seed(config.seed, "regime"))
-        plan = plan_mixture(len(real), config.mix)
-        strategy = get_strategy(config.strategy) if plan.added else None
-        documents = mix(real, plan, strategy, config.seed)
-
-    sets = {"train": documents, "validation": split.validation, "test": split.test}
-    record = Record(run_key(config, fingerprints), config.choices)
-    record.fingerprints = fingerprints | {name: fingerprint(held) for name, held in sets.items()}
-    record.counts = {
-        **{name: len(held) for name, held in sets.items()},
-        "pool": len(split.pool),
-        "regime": len(real),
-        "real": sum(is_real(document) for document in documents),
-        "synthetic": sum(not is_real(document) for document in documents),
-        "requested_share": config.mix.real_share,
-        "achieved_share": plan.share,
-        "labels": len(corpus.labels),
-        "labels_in_train": len({label for document in documents for label in document.labels}),
-        **corpus.dropped,
-    }
+    record = Record("", config.choices)
     mirror = Mirror(config.tracking)
-    with _recorded(record, folder, mirror, config):
-        train, validation, test = (Examples.of(held, corpus.labels) for held in sets.values())
+    with _recorded(record, folder, mirror, config) as begin:
+        with clock("data"):
+            fingerprints = {"data": data_fingerprint(config.data)}
+            if config.model.kind == "transformer":
+                fingerprints["model"] = backbone_fingerprint(config.model)
+            record.key = run_key(config, fingerprints)
+            corpus = read_corpus(config.data)
+            split = split_corpus(corpus, config.data.split, derive_seed(config.seed, "split"))
+            real = keep_part(split.pool, corpus.labels, config.regime.divisor, derive_seed(config.seed, "regime"))
+            plan = plan_mixture(len(real), config.mix)
+            strategy = get_strategy(config.strategy) if plan.added else None
+            documents = mix(real, plan, strategy, config.seed)
+            sets = {"train": documents, "validation": split.validation, "test": split.test}
+            train, validation, test = (Examples.of(held, corpus.labels) for held in sets.values())
+        record.fingerprints = fingerprints | {name: fingerprint(held) for name, held in sets.items()}
+        record.counts = {
+            **{name: len(held) for name, held in sets.items()},
+            "pool": len(split.pool),
+            "regime": len(real),
+            "real": sum(is_real(document) for document in documents),
+            "synthetic": sum(not is_real(document) for document in documents),
+            "requested_share": config.mix.real_share,
+            "achieved_share": plan.share,
+            "labels": len(corpus.labels),
+            "labels_in_train": int(train.targets.any(axis=0).sum()),
+            **corpus.dropped,
+        }
         with clock("model"):
             classifier = build_classifier(config, corpus.labels, config.seed, progress)
+        begin()
 
         history: list[dict[str, float]] = []
 
@@ -156,26 +154,43 @@ class Clock:
 
 
 @contextmanager
-def _recorded(record: Record, folder: Path, mirror: Mirror, config: ExperimentConfig) -> Iterator[None]:
-    """Keep ``result.json`` and MLflow at the run's status: running, then finished or failed."""
+def _recorded(record: Record, folder: Path, mirror: Mirror, config: ExperimentConfig) -> Iterator[Callable[[], None]]:
+    """Keep ``result.json`` and MLflow at the run's status: running, then finished or failed.
+
+    Yields:
+        To be called when all that the request asks for turned out to be there. A wrong request that is found out
+        before leaves no trace.
+    """
     settings = asdict(config)
-    (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
-    record.versions = installed_versions()
-    record.write(folder)
-    mirror.start(record, settings, folder)
+    begun = False
+
+    def begin() -> None:
+        nonlocal begun
+        begun = True
+        (folder / "config.yaml").write_text(
+            yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8"
+        )
+        record.versions = installed_versions()
+        record.write(folder)
+        mirror.start(record, settings, folder)
+
     try:
-        yield
+        yield begin
+        record.status = "finished"
     except BaseException as error:
+        if isinstance(error, RequestError) and not begun:
+            raise
+        if not begun:
+            begin()
         record.status = "failed"
         record.error = f"{type(error).__name__}: {error}".strip()
-        if not isinstance(error, RequestError):
-            (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
         raise
-    else:
-        record.status = "finished"
     finally:
-        record.write(folder)
-        mirror.finish(record, sorted(path for path in folder.iterdir() if path.is_file() and path.name != "run.log"))
+        if begun:
+            record.write(folder)
+            files = (path for path in folder.iterdir() if path.is_file() and path.name != "run.log")
+            mirror.finish(record, sorted(files))
 
 
 def _measure_at_best(targets: Targets, scores: Scores, *, monitor: str, single: bool) -> dict[str, float]:

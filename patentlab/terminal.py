@@ -105,7 +105,7 @@ def report_sweep(matrix: pd.DataFrame) -> None:
     Args:
         matrix: As of :func:`patentlab.analysis.matrix.read_matrix`.
     """
-    varied = [c for c in matrix if str(c).startswith("choices.") and matrix[c].astype(str).nunique() > 1]
+    varied = [c for c in matrix if str(c).startswith("choices.") and len(set(matrix[c].astype(str))) > 1]
     shown = {"status": "status", "counts.train": "train", "counts.achieved_share": "share of real"}
     shown |= {str(column): str(column).removeprefix("choices.") for column in varied}
     shown |= {f"metrics.test.{name}": f"test {name}" for name in ("f1_micro", "f1_macro")}

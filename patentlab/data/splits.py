@@ -66,6 +66,6 @@ def stratify(targets: NDArray[np.int8], shares: NDArray[np.float64] | Sequence[f
         The fold of each document, shape ``(documents,)``.
     """
     # the library draws from a legacy generator
-    generator = np.random.RandomState(seed)  # noqa: NPY002
+    generator = np.random.RandomState(seed)
     folds: NDArray[np.int64] = IterativeStratification(targets.astype(bool), np.asarray(shares, float), generator)
     return folds

@@ -88,9 +88,7 @@ def metrics(targets: Targets, decisions: Targets) -> dict[str, float]:
     """
     values: dict[str, float] = {}
     for average in ("micro", "macro"):
-        precision, recall, f1, _ = precision_recall_fscore_support(
-            targets, decisions, average=average, zero_division=0
-        )
+        precision, recall, f1, _ = precision_recall_fscore_support(targets, decisions, average=average, zero_division=0)
         values |= {
             f"f1_{average}": float(f1),
             f"precision_{average}": float(precision),

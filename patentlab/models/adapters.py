@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -38,14 +39,18 @@ def attach(backbone: PreTrainedModel, config: AdapterConfig) -> nn.Module:
         raise RequestError(
             f"adapter.targets: the model has no module {', '.join(unknown)}; its linear ones are {', '.join(linear)}"
         )
+    if config.rank is None or config.alpha is None:
+        raise RequestError("adapter=lora: rank and alpha must be given")
     lora = LoraConfig(
         r=config.rank,
-        lora_alpha=config.alpha,
-        lora_dropout=config.dropout,
+        lora_alpha=config.alpha,  # type: ignore[arg-type]  # peft divides by it, fractions work
+        lora_dropout=config.dropout or 0.0,
         target_modules=targets,
         task_type=TaskType.FEATURE_EXTRACTION,
     )
-    return cast("nn.Module", get_peft_model(backbone, lora))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft reads an attribute that transformers renamed
+        return cast("nn.Module", get_peft_model(backbone, lora))
 
 
 def save_adapter(backbone: nn.Module, folder: Path) -> None:
@@ -71,4 +76,6 @@ def load_adapter(backbone: PreTrainedModel, folder: Path) -> nn.Module:
     """
     from peft import PeftModel
 
-    return cast("nn.Module", PeftModel.from_pretrained(backbone, folder))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # as above
+        return cast("nn.Module", PeftModel.from_pretrained(backbone, folder))

@@ -53,9 +53,9 @@ def load_backbone(config: ModelConfig, max_length: int | None, dtype: Any, progr
     from transformers.utils import logging
 
     source = resolve(config, progress)
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # else it lists the language-model head as unused
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # else it lists the language-model head as unused
     options: dict[str, Any] = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
@@ -75,6 +75,7 @@ def load_backbone(config: ModelConfig, max_length: int | None, dtype: Any, progr
     limit = longest_input(model, tokenizer)
     if max_length is not None and limit is not None and max_length > limit:
         raise RequestError(f"trainer.max_length={max_length}: model={config.name} reads at most {limit} tokens")
+    model.config.use_cache = False  # keys and values are of use to generation alone
     model.eval()
     return Backbone(model, tokenizer, source)
 

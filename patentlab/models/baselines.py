@@ -89,9 +89,7 @@ class TfidfLinearClassifier:
         from sklearn.pipeline import make_pipeline
 
         self.pipeline: Any = make_pipeline(
-            TfidfVectorizer(
-                ngram_range=(1, config.ngram_max), min_df=config.min_df, sublinear_tf=config.sublinear_tf
-            ),
+            TfidfVectorizer(ngram_range=(1, config.ngram_max), min_df=config.min_df, sublinear_tf=config.sublinear_tf),
             OneVsRestClassifier(LogisticRegression(C=config.inverse_regularisation, max_iter=1000)),
         )
 

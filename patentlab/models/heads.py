@@ -66,7 +66,9 @@ class EmbeddingHead(nn.Module):
             features: Pooled vectors of training documents, shape ``(documents, width)``.
         """
         self.shift.copy_(features.mean(dim=0))
-        self.scale.copy_(1.0 / features.std(dim=0, correction=0).clamp(min=1e-6))
+        spread = features.std(dim=0, correction=0)
+        # dimensions that hardly vary (all of them, for one document) are left at their scale
+        self.scale.copy_(torch.where(spread > 1e-6, 1.0 / spread.clamp(min=1e-6), torch.ones_like(spread)))
 
     def start_from_frequencies(self, frequencies: Tensor) -> None:
         """Set the bias so that, before any training, each label is predicted at its frequency.

@@ -25,6 +25,9 @@ from patentlab.training.losses import probabilities
 from patentlab.training.trainer import precision, train
 
 
+STANDARDISED_ON = 128  # documents that the head's fixed statistics are taken from, where features are not cached anyway
+
+
 class EmbeddingClassifier:
     """Pooled hidden states and a linear head, under any adapter.
 
@@ -70,9 +73,7 @@ class EmbeddingClassifier:
         self.tokenizer = backbone.tokenizer
         width = int(backbone.model.config.hidden_size)
         pooling = head.pooling or "mean"
-        self.network = PooledClassifier(
-            adapted, EmbeddingHead(width, self.label_count, head.dropout or 0.0), pooling
-        )
+        self.network = PooledClassifier(adapted, EmbeddingHead(width, self.label_count, head.dropout or 0.0), pooling)
         self.features = FeatureStore(
             backbone_fingerprint(self.model_config),
             pooling,
@@ -102,10 +103,18 @@ class EmbeddingClassifier:
             items: list[list[Item]] = [[{"features": row} for row in array] for array in features]
             model, collate = FeatureClassifier(self.network.head), collate_features
         else:
+            # Hidden states of language models have a few dimensions that dwarf the rest; a linear layer on them as they
+            # are learns slowly. The documents are in random order, so the first ones are a sample.
+            sample = train_set.texts[:STANDARDISED_ON]
+            width = self.network.head.shift.shape[0]
+            self.network.eval()
+            self.network.head.standardise(self._forward(sample, width, observer.progress, "features", heads=False))
             items = [self._tokenise(examples.texts) for examples in sets]
             model, collate = self.network, Collator(self.tokenizer)  # type: ignore[assignment]
-        labelled = [with_labels(i, examples.targets, single) for i, examples in zip(items, sets, strict=True)]
-        report = train(model, *labelled, collate, self.trainer, self.loss, observer, seed)
+        train_items, validation_items = (
+            with_labels(unlabelled, examples.targets, single) for unlabelled, examples in zip(items, sets, strict=True)
+        )
+        report = train(model, train_items, validation_items, collate, self.trainer, self.loss, observer, seed)
         self.network.eval()
         return report
 

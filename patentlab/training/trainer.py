@@ -62,9 +62,9 @@ def train(
         trainer = _Trainer(
             model=model,
             args=_arguments(config, folder, seed),
-            train_dataset=list(train_items),  # type: ignore[arg-type]
-            eval_dataset=list(validation_items),  # type: ignore[arg-type]
-            data_collator=collate,  # type: ignore[arg-type]
+            train_dataset=list(train_items),
+            eval_dataset=list(validation_items),
+            data_collator=collate,
             compute_loss_func=counter,
             compute_metrics=measure,
             callbacks=[monitor],
@@ -156,13 +156,13 @@ def _as_matrix(label_ids: Any, scores: Any) -> Any:
     return matrix
 
 
-class _Trainer(Trainer):  # type: ignore[misc]
+class _Trainer(Trainer):
     """Batch order from a generator of its own: the same for two runs that differ in the model alone."""
 
     order_seed = 0
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        items = self.train_dataset if train_dataset is None else train_dataset
+        items: Any = self.train_dataset if train_dataset is None else train_dataset
         generator = torch.Generator().manual_seed(self.order_seed)
         if "input_ids" not in items[0]:
             return RandomSampler(items, generator=generator)
@@ -181,10 +181,12 @@ class _Counter:
     def __call__(self, outputs: dict[str, Tensor], labels: Tensor, num_items_in_batch: Any = None) -> Tensor:
         if torch.is_grad_enabled():
             self.examples += len(labels)
-        return self.loss(outputs["logits"], labels) / (labels.numel() if num_items_in_batch is None else num_items_in_batch)
+        return self.loss(outputs["logits"], labels) / (
+            labels.numel() if num_items_in_batch is None else num_items_in_batch
+        )
 
 
-class _BestEpoch(TrainerCallback):  # type: ignore[misc]
+class _BestEpoch(TrainerCallback):
     """Keeps the trainable weights of the best epoch in memory, stops when none was better for a while, shows progress.
 
     Checkpoints on disk would hold the frozen weights and the optimiser too, at every epoch.

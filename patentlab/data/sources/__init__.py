@@ -1,10 +1,25 @@
 """A file a format: each has ``read(config) -> Corpus`` and ``fingerprint(config) -> str``."""
 
+from typing import Protocol
+
 from patentlab.config import DataConfig, RequestError
 from patentlab.corpus import Corpus
 from patentlab.data.sources import demo, patentsview
 
-SOURCES = {"demo": demo, "patentsview": patentsview}
+
+class Source(Protocol):
+    """What a module of this folder offers."""
+
+    def read(self, config: DataConfig) -> Corpus:
+        """Read or make the corpus."""
+        ...
+
+    def fingerprint(self, config: DataConfig) -> str:
+        """What the corpus is made of, as 64 hexadecimal digits."""
+        ...
+
+
+SOURCES: dict[str, Source] = {"demo": demo, "patentsview": patentsview}
 
 
 def read_corpus(config: DataConfig) -> Corpus:
@@ -43,7 +58,7 @@ def data_fingerprint(config: DataConfig) -> str:
     return _source(config).fingerprint(config)
 
 
-def _source(config: DataConfig):  # type: ignore[no-untyped-def]
+def _source(config: DataConfig) -> Source:
     if config.name not in SOURCES:
         raise RequestError(f"data.name={config.name}: no such source; allowed are {', '.join(SOURCES)}")
     return SOURCES[config.name]

@@ -35,8 +35,34 @@ _BOILERPLATE = (
     "status indicator",
 )  # fmt: skip
 _UNCOUNTED = frozenset(
-    "water hygiene light brightness contrast memory noise feedback vocabulary music inhibition wetness adherence zoom "
-    "dysarthria dyslexia cooking chewing eating blindness travel waiting relaxation flicker sway camber".split()
+    [
+        "water",
+        "hygiene",
+        "light",
+        "brightness",
+        "contrast",
+        "memory",
+        "noise",
+        "feedback",
+        "vocabulary",
+        "music",
+        "inhibition",
+        "wetness",
+        "adherence",
+        "zoom",
+        "dysarthria",
+        "dyslexia",
+        "cooking",
+        "chewing",
+        "eating",
+        "blindness",
+        "travel",
+        "waiting",
+        "relaxation",
+        "flicker",
+        "sway",
+        "camber",
+    ]
 )
 # {A} is a term with its article, {a} one without
 _TITLES = (

@@ -106,15 +106,15 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str,
             reader = csv.DictReader(file, delimiter="\t", strict=True)
             missing = [column for column in columns if column not in (reader.fieldnames or ())]
             if missing:
-                raise RequestError(f"{path}:1: no column {', '.join(missing)}; found {', '.join(reader.fieldnames or ())}")
+                raise RequestError(
+                    f"{path}:1: no column {', '.join(missing)}; found {', '.join(reader.fieldnames or ())}"
+                )
             for row in reader:
                 if any(row[column] is None for column in columns):
                     raise RequestError(f"{path}:{reader.line_num}: the row has too few columns")
                 yield reader.line_num, row
     except FileNotFoundError:
-        raise RequestError(
-            f"{path}: no such file; data=patentsview needs {PATENTS}, {ABSTRACTS} and {CODES}"
-        ) from None
+        raise RequestError(f"{path}: no such file; data=patentsview needs {PATENTS}, {ABSTRACTS} and {CODES}") from None
     except UnicodeDecodeError as error:
         raise RequestError(f"{path}: not UTF-8 at byte {error.start}") from None
     except csv.Error as error:

@@ -1,0 +1,100 @@
+"""Caches and databases of the tests' own, tiny models, and the real data where it is there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# set before anything reads them: no test touches the user's own cache or database
+_STATE = tempfile.TemporaryDirectory(prefix="patentlab-tests-")
+os.environ["PATENTLAB_CACHE"] = str(Path(_STATE.name) / "cache")
+os.environ["PATENTLAB_DATA"] = str(Path(_STATE.name) / "data")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the real data: PATENTLAB_TEST_DATA, else beside the project."""
+    folder = Path(os.environ.get("PATENTLAB_TEST_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"the real data is missing in CI: {folder}")
+        pytest.skip(f"no real data at {folder}; set PATENTLAB_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def patentsview(shared_data: Path) -> Path:
+    return shared_data / "patentsview"
+
+
+@pytest.fixture
+def run_command(tmp_path: Path) -> Command:
+    """Run ``python -m patentlab.<command> <arguments>`` in an empty folder."""
+
+    def run(*arguments: str, command: str = "run", **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", f"patentlab.{command}", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Folders with tiny random models and a tokenizer whose padding token is its end token."""
+    made: dict[str, Path] = {}
+
+    def make(kind: str) -> Path:
+        if kind not in made:
+            made[kind] = _save_tiny(kind, tmp_path_factory.mktemp(kind))
+        return made[kind]
+
+    return make
+
+
+def _save_tiny(kind: str, folder: Path) -> Path:
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import AutoModel, BertConfig, GPT2Config, LlamaConfig, PreTrainedTokenizerFast
+
+    words = "a the sensor wheel ear lens motor camera brake light sound seat is of and with . ,".split()
+    vocabulary = {word: index for index, word in enumerate(["<unk>", "<end>", *words])}
+    raw = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    raw.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw, unk_token="<unk>", eos_token="<end>", pad_token="<end>", model_max_length=64
+    )
+    size = {"vocab_size": len(vocabulary), "pad_token_id": 1, "eos_token_id": 1, "bos_token_id": 1}
+    configs = {
+        "llama": LlamaConfig(
+            **size, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+            num_key_value_heads=1, max_position_embeddings=64,
+        ),
+        "gpt2": GPT2Config(**size, n_embd=16, n_layer=2, n_head=2, n_positions=64),
+        "bert": BertConfig(
+            **size, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+            max_position_embeddings=64,
+        ),
+    }  # fmt: skip
+    torch.manual_seed(0)
+    AutoModel.from_config(configs[kind]).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -1,0 +1,142 @@
+from pathlib import Path
+
+import pytest
+
+from patentlab.command_line import compose
+from patentlab.config import RequestError
+from patentlab.corpus import Corpus
+from patentlab.data.sources import data_fingerprint, read_corpus
+
+TABLES = {
+    "g_patent.tsv": [
+        ["patent_id", "patent_date", "patent_title"],
+        ["1", "2001-01-02", "Wheel"],
+        ["2", "2002-01-02", "Lens, tinted"],
+        ["3", "2003-01-02", "Brake"],
+        ["4", "2004-01-02", "No abstract"],
+        ["5", "2005-01-02", "No code"],
+    ],
+    "g_patent_abstract.tsv": [
+        ["patent_id", "patent_abstract"],
+        ["1", 'A wheel\nwith a "rim".'],
+        ["2", "A lens."],
+        ["3", "A brake."],
+        ["4", " "],
+        ["5", "Nothing."],
+    ],
+    "g_cpc_current.tsv": [
+        ["patent_id", "cpc_sequence", "cpc_section", "cpc_class", "cpc_subclass", "cpc_group"],
+        ["1", "1", "B", "B60", "B60B", "B60B1/00"],
+        ["1", "0", "A", "A61", "A61G", "A61G5/00"],
+        ["1", "2", "A", "A61", "A61G", "A61G5/10"],
+        ["2", "0", "G", "G02", "G02C", "G02C7/00"],
+        ["3", "0", "B", "B60", "B60T", "B60T1/00"],
+        ["4", "0", "B", "B60", "B60T", "B60T1/00"],
+    ],
+    "g_cpc_title.tsv": [
+        ["cpc_subclass", "cpc_subclass_title", "cpc_group", "cpc_group_title", "cpc_class", "cpc_class_title"],
+        ["B60B", "Vehicle wheels", "B60B1/00", "", "B60", "Vehicles"],
+        ["G02C", "Spectacles", "G02C7/00", "Lenses", "G02", "Optics"],
+    ],
+}
+
+
+def write(folder: Path, tables: dict[str, list[list[str]]]) -> Path:
+    for name, rows in tables.items():
+        quoted = ("\t".join('"' + cell.replace('"', '""') + '"' for cell in row) + "\n" for row in rows)
+        (folder / name).write_text("".join(quoted), encoding="utf-8")
+    return folder
+
+
+def read(folder: Path, *overrides: str) -> Corpus:
+    return read_corpus(compose("data=patentsview", f"data.path={folder}", "data.min_count=1", *overrides).data)
+
+
+def test_patents_get_their_text_date_and_labels_in_cpc_order(tmp_path: Path):
+    corpus = read(write(tmp_path, TABLES))
+    assert [d.id for d in corpus.documents] == ["1", "2", "3"]
+    first = corpus.documents[0]
+    assert (first.text, first.date, first.labels) == ('Wheel. A wheel\nwith a "rim".', "2001-01-02", ("A61G", "B60B"))
+    assert corpus.labels.titles == {"B60B": "Vehicle wheels", "G02C": "Spectacles"}
+    assert corpus.dropped["documents_without_abstract"] == 1
+    assert corpus.dropped["documents_without_code"] == 1
+
+
+@pytest.mark.parametrize(
+    ("level", "names"),
+    [
+        ("section", ("A", "B", "G")),
+        ("class", ("A61", "B60", "G02")),
+        ("group", ("A61G5/00", "A61G5/10", "B60B1/00", "B60T1/00", "G02C7/00")),
+    ],
+)
+def test_levels(tmp_path: Path, level: str, names: tuple[str, ...]):
+    assert read(write(tmp_path, TABLES), f"data.level={level}").labels.names == names
+
+
+def test_single_label_takes_the_first_code(tmp_path: Path):
+    corpus = read(write(tmp_path, TABLES), "data.task=single_label")
+    assert [d.labels for d in corpus.documents] == [("A61G",), ("G02C",), ("B60T",)]
+
+
+def test_the_table_of_titles_may_be_missing(tmp_path: Path):
+    write(tmp_path, {name: rows for name, rows in TABLES.items() if name != "g_cpc_title.tsv"})
+    assert read(tmp_path).labels.titles == {}
+
+
+def test_text_template(tmp_path: Path):
+    assert read(write(tmp_path, TABLES), "data.text='{title}'").documents[2].text == "Brake"
+
+
+def test_a_byte_changes_the_fingerprint(tmp_path: Path):
+    config = compose("data=patentsview", f"data.path={write(tmp_path, TABLES)}").data
+    before = data_fingerprint(config)
+    table = tmp_path / "g_patent_abstract.tsv"
+    table.write_bytes(table.read_bytes().replace(b"lens", b"Lens"))
+    assert data_fingerprint(config) != before
+
+
+def broken(name: str, old: bytes, new: bytes):
+    def change(folder: Path) -> None:
+        path = folder / name
+        assert old in path.read_bytes()
+        path.write_bytes(path.read_bytes().replace(old, new, 1))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (broken("g_patent.tsv", b"patent_title", b"title"), "g_patent.tsv:1: no column patent_title"),
+        (broken("g_patent.tsv", b'\t"Brake"', b""), "g_patent.tsv:4: the row has too few columns"),
+        (broken("g_patent_abstract.tsv", b"A lens", b"A l\xe9ns"), "g_patent_abstract.tsv: not UTF-8"),
+        (broken("g_cpc_current.tsv", b'"1"\t"1"', b'"1"\t"one"'), "g_cpc_current.tsv:2: cpc_sequence='one'"),
+        (broken("g_patent.tsv", b'"Brake"', b'"Brake'), "g_patent.tsv:"),
+        (lambda folder: (folder / "g_patent.tsv").write_bytes(b""), "g_patent.tsv:1: no column"),
+        (lambda folder: (folder / "g_cpc_current.tsv").unlink(), "g_cpc_current.tsv: no such file"),
+    ],
+)
+def test_broken_tables_are_named_with_their_line(tmp_path: Path, damage, message: str):
+    damage(write(tmp_path, TABLES))
+    with pytest.raises(RequestError) as raised:
+        read(tmp_path)
+    assert message in str(raised.value)
+
+
+def test_too_little_left_is_said(tmp_path: Path):
+    with pytest.raises(RequestError, match=r"lower data\.min_count"):
+        read(write(tmp_path, TABLES), "data.min_count=5")
+
+
+@pytest.mark.integration
+def test_the_real_set(patentsview: Path):
+    config = compose("data=patentsview", f"data.path={patentsview}").data
+    corpus = read_corpus(config)
+    # counts of the set's own description: 34 subclasses with at least 20 patents, 12 empty abstracts
+    assert len(corpus.labels) == 34
+    assert corpus.dropped["documents_without_abstract"] == 12
+    assert len(corpus.documents) == 5079
+    assert (
+        len(read_corpus(compose("data=patentsview", f"data.path={patentsview}", "data.level=group").data).labels) == 235
+    )

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from patentlab.command_line import compose
+from patentlab.config import RequestError, SplitConfig
+from patentlab.corpus import Corpus, Document, LabelSpace
+from patentlab.data.regimes import keep_part, stratified_order
+from patentlab.data.sources import read_corpus
+from patentlab.data.splits import split_corpus
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return read_corpus(compose("data.size=800").data)
+
+
+def ids(documents: tuple[Document, ...]) -> set[str]:
+    return {document.id for document in documents}
+
+
+def test_split_is_disjoint_complete_and_the_same_for_a_seed(corpus: Corpus):
+    split = split_corpus(corpus, SplitConfig(100, 0.2), 7)
+    sets = [ids(split.pool), ids(split.validation), ids(split.test)]
+    assert sum(map(len, sets)) == len(set().union(*sets)) == 800
+    assert len(sets[1]) == pytest.approx(100, abs=15)
+    assert len(sets[2]) == pytest.approx(160, abs=15)
+    assert split == split_corpus(corpus, SplitConfig(100, 0.2), 7)
+    assert ids(split_corpus(corpus, SplitConfig(100, 0.2), 8).test) != sets[2]
+
+
+def test_split_is_stratified(corpus: Corpus):
+    split = split_corpus(corpus, SplitConfig(0.25, 0.25), 0)
+    whole = corpus.labels.encode(corpus.documents).mean(axis=0)
+    stratified = np.abs(corpus.labels.encode(split.test).mean(axis=0) - whole).mean()
+    generator = np.random.default_rng(0)
+    documents = np.array(corpus.documents, dtype=object)
+    random = [
+        np.abs(corpus.labels.encode(generator.choice(documents, len(split.test), replace=False)).mean(axis=0) - whole)
+        for _ in range(20)
+    ]
+    assert stratified < 0.5 * np.mean(random)
+
+
+def test_nothing_left_to_train_on_is_said(corpus: Corpus):
+    with pytest.raises(RequestError, match="leave nothing to train on"):
+        split_corpus(corpus, SplitConfig(500, 400), 0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 200), st.integers(1, 200), st.integers(0, 3))
+def test_regimes_are_nested_and_of_the_right_size(one: int, other: int, seed: int):
+    space = LabelSpace(("a", "b", "c"))
+    pool = tuple(
+        Document(str(i), "", ("a", "b") if i % 3 == 0 else ("c",) if i % 7 == 0 else ("b",)) for i in range(200)
+    )
+    larger, smaller = (keep_part(pool, space, divisor, seed) for divisor in sorted((one, other)))
+    assert len(smaller) == round(200 / max(one, other))
+    assert ids(smaller) <= ids(larger)
+
+
+def test_regimes_are_stratified(corpus: Corpus):
+    split = split_corpus(corpus, SplitConfig(100, 100), 0)
+    targets = corpus.labels.encode(split.pool)
+    whole = targets.mean(axis=0)
+    for divisor in (2, 3, 10):
+        kept = keep_part(split.pool, corpus.labels, divisor, 0)
+        deviation = np.abs(corpus.labels.encode(kept).mean(axis=0) - whole).mean()
+        generator = np.random.default_rng(0)
+        random = [
+            np.abs(targets[generator.choice(len(targets), len(kept), replace=False)].mean(axis=0) - whole).mean()
+            for _ in range(20)
+        ]
+        assert deviation < 0.7 * np.mean(random)
+
+
+def test_an_order_has_every_document_once(corpus: Corpus):
+    targets = corpus.labels.encode(corpus.documents)
+    assert sorted(stratified_order(targets, 0)) == list(range(800))
+
+
+def test_a_regime_smaller_than_a_document_names_the_largest(corpus: Corpus):
+    with pytest.raises(RequestError, match="the largest is 1:800"):
+        keep_part(corpus.documents, corpus.labels, 801, 0)
+    assert len(keep_part(corpus.documents, corpus.labels, 800, 0)) == 1

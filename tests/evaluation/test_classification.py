@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.metrics import f1_score
+
+from patentlab.evaluation.classification import choose_threshold, decide, evaluate, metrics, per_label
+
+SHAPE = (6, 3)
+TARGETS = arrays(np.int8, SHAPE, elements=st.integers(0, 1))
+SCORES = arrays(np.float32, SHAPE, elements=st.floats(0, 1, width=32))
+
+
+@given(TARGETS, SCORES, st.sampled_from(["f1_micro", "f1_macro"]))
+def test_no_cut_beats_the_chosen_threshold(targets: np.ndarray, scores: np.ndarray, monitor: str):
+    def score(threshold: float) -> float:
+        return float(f1_score(targets, scores >= threshold, average=monitor.removeprefix("f1_"), zero_division=0))
+
+    chosen = choose_threshold(targets, scores, monitor)
+    distinct = np.unique(scores).astype(float)
+    cuts = [0.5, *((distinct[1:] + distinct[:-1]) / 2)]
+    assert score(chosen) == pytest.approx(max(score(cut) for cut in cuts))
+
+
+def test_the_threshold_stays_at_one_half_where_that_is_as_good():
+    targets = np.array([[1, 0], [0, 1]], dtype=np.int8)
+    assert choose_threshold(targets, np.array([[0.9, 0.1], [0.2, 0.8]], dtype=np.float32)) == 0.5
+    assert choose_threshold(targets, np.array([[0.3, 0.1], [0.2, 0.25]], dtype=np.float32)) == pytest.approx(0.225)
+
+
+def test_single_label_gives_the_highest_score():
+    scores = np.array([[0.2, 0.3, 0.1], [0.5, 0.4, 0.6]], dtype=np.float32)
+    assert decide(scores, 0.9, single=True).tolist() == [[0, 1, 0], [0, 0, 1]]
+    assert decide(scores, 0.4, single=False).tolist() == [[0, 0, 0], [1, 1, 1]]
+
+
+def test_metrics_of_a_case_worked_out_by_hand():
+    targets = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1]], dtype=np.int8)
+    decisions = np.array([[1, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 0]], dtype=np.int8)
+    # label a: 2 hits, 1 false; b: 1 hit, 1 missed; c: 1 missed
+    values = metrics(targets, decisions)
+    assert values["precision_micro"] == pytest.approx(3 / 4)
+    assert values["recall_micro"] == pytest.approx(3 / 5)
+    assert values["f1_micro"] == pytest.approx(2 * 3 / (4 + 5))
+    assert values["f1_macro"] == pytest.approx((4 / 5 + 2 / 3 + 0) / 3)
+    assert values["subset_accuracy"] == pytest.approx(1 / 4)
+    table = per_label(targets, decisions, ["a", "b", "c"])
+    assert table["support"].tolist() == [2, 2, 1]
+    assert table["predicted"].tolist() == [3, 1, 0]
+    assert table["f1"].tolist() == pytest.approx([4 / 5, 2 / 3, 0])
+
+
+def test_single_label_micro_f1_is_accuracy():
+    targets = np.eye(4, dtype=np.int8)[[0, 1, 2, 3, 0]]
+    scores = np.eye(4, dtype=np.float32)[[0, 1, 1, 3, 2]]
+    values = evaluate(targets, scores, 0.5, single=True)
+    assert values["f1_micro"] == pytest.approx(values["subset_accuracy"]) == pytest.approx(3 / 5)

@@ -1,0 +1,94 @@
+import pytest
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from patentlab.models.heads import EmbeddingHead, PooledClassifier, pool
+from patentlab.training.batching import Collator, tokenise
+
+HIDDEN = torch.tensor([[[1.0, -5.0], [3.0, 2.0], [9.0, 9.0]], [[7.0, 7.0], [2.0, 0.0], [4.0, -8.0]]])
+RIGHT = torch.tensor([[1, 1, 0], [1, 1, 1]])
+LEFT = torch.tensor([[0, 1, 1], [1, 1, 1]])
+LAST_TOO = torch.tensor([4.0, -8.0])
+
+
+@pytest.mark.parametrize(
+    ("how", "mask", "first"),
+    [
+        ("last", RIGHT, [3.0, 2.0]),
+        ("last", LEFT, [9.0, 9.0]),
+        ("cls", RIGHT, [1.0, -5.0]),
+        ("cls", LEFT, [3.0, 2.0]),
+        ("mean", RIGHT, [2.0, -1.5]),
+        ("mean", LEFT, [6.0, 5.5]),
+        ("max", RIGHT, [3.0, 2.0]),
+        ("max", LEFT, [9.0, 9.0]),
+    ],
+)
+def test_pooling_looks_at_tokens_alone(how: str, mask: torch.Tensor, first: list[float]):
+    assert pool(HIDDEN, mask, how)[0].tolist() == first
+
+
+def test_pooling_of_a_document_without_padding():
+    mask = torch.ones(2, 3, dtype=torch.long)
+    assert torch.equal(pool(HIDDEN, mask, "last")[1], LAST_TOO)
+    assert torch.allclose(pool(HIDDEN, mask, "mean")[1], HIDDEN[1].mean(dim=0))
+    assert torch.equal(pool(HIDDEN, mask, "max")[1], torch.tensor([7.0, 7.0]))
+
+
+def test_what_lies_under_padding_never_counts():
+    spoiled = HIDDEN.clone()
+    spoiled[0, 2] = float("nan")
+    for how in ("last", "cls", "mean", "max"):
+        assert torch.equal(pool(spoiled, RIGHT, how), pool(HIDDEN, RIGHT, how))
+
+
+def test_unknown_pooling():
+    with pytest.raises(ValueError, match="allowed are last, mean, max and cls"):
+        pool(HIDDEN, RIGHT, "middle")
+
+
+TEXTS = ["a wheel with a motor and a brake .", "lens", "the sensor of a seat is light <end>", "sound"]
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "bert"])
+@pytest.mark.parametrize("how", ["last", "cls", "mean", "max"])
+def test_equal_predictions_for_left_and_right_padding_and_without(kind: str, how: str, tiny_model):
+    folder = tiny_model(kind)
+    model = PooledClassifier(AutoModel.from_pretrained(folder), EmbeddingHead(16, 3, 0.0), how).eval()
+    results = {}
+    for side in ("right", "left"):
+        tokenizer = AutoTokenizer.from_pretrained(folder, padding_side=side)
+        items = tokenise(TEXTS, tokenizer, 64)
+        with torch.inference_mode():
+            results[side] = model(**Collator(tokenizer)(items))["logits"]
+            results["alone"] = torch.cat([model(**Collator(tokenizer)([item]))["logits"] for item in items])
+    assert torch.allclose(results["right"], results["alone"], atol=1e-6)
+    assert torch.allclose(results["left"], results["alone"], atol=1e-6)
+    assert results["alone"].std(dim=0).min() > 1e-4  # else equality would say nothing
+
+
+def test_a_real_final_end_token_is_the_last_token(tiny_model):
+    # the padding token is the end token: its id cannot tell a real one from padding
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model("llama"))
+    assert tokenizer.pad_token_id == tokenizer.eos_token_id
+    items = tokenise(["a lens <end>", "a lens"], tokenizer, 64)
+    assert [len(item["input_ids"]) for item in items] == [3, 2]
+    batch = Collator(tokenizer)(items)
+    hidden = torch.arange(6.0).reshape(2, 3, 1)
+    assert pool(hidden, batch["attention_mask"], "last").flatten().tolist() == [2.0, 4.0]
+
+
+def test_standardised_features_have_mean_0_and_variance_1():
+    torch.manual_seed(0)
+    head = EmbeddingHead(4, 2, 0.0)
+    features = torch.randn(50, 4) * torch.tensor([1.0, 10.0, 0.1, 3.0]) + 5
+    head.standardise(features)
+    scaled = (features - head.shift) * head.scale
+    assert torch.allclose(scaled.mean(dim=0), torch.zeros(4), atol=1e-4)
+    assert torch.allclose(scaled.var(dim=0, correction=0), torch.ones(4), atol=1e-4)
+
+
+def test_a_head_can_start_from_label_frequencies():
+    head = EmbeddingHead(4, 3, 0.0)
+    head.start_from_frequencies(torch.tensor([0.5, 0.1, 0.0]))
+    assert torch.allclose(torch.sigmoid(head(torch.zeros(1, 4)))[0], torch.tensor([0.5, 0.1, 0.001]), atol=1e-6)

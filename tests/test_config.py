@@ -1,0 +1,118 @@
+import dataclasses
+
+import pytest
+import yaml
+
+from patentlab.command_line import compose, options
+from patentlab.config import ExperimentConfig, RequestError, config_folder
+
+GROUPS = {
+    name: field.default_factory  # type: ignore[union-attr]
+    for name, field in ExperimentConfig.__dataclass_fields__.items()
+    if field.default_factory is not dataclasses.MISSING
+}
+NEEDED = {"data=patentsview": ["data.path=somewhere"], "head=none": ["model=constant"], "adapter=none": ["model=constant"],
+          "trainer=none": ["model=constant"], "loss=cross_entropy": ["data.task=single_label"]}  # fmt: skip
+CHOICES = [f"{group}={option}" for group in GROUPS for option in options(group)]
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_option_composes(choice: str):
+    config = compose(choice, *NEEDED.get(choice, []))
+    group, _, option = choice.partition("=")
+    assert isinstance(getattr(config, group), GROUPS[group])  # type: ignore[arg-type]
+    if group != "mix":
+        assert getattr(config, group).name == option
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_file_names_exactly_the_settings_of_its_schema(choice: str):
+    group, _, option = choice.partition("=")
+    content = yaml.safe_load((config_folder() / group / f"{option}.yaml").read_text())
+    inherits = any(isinstance(entry, str) and entry != "_self_" for entry in content.pop("defaults", []))
+    fields = GROUPS[group].__dataclass_fields__  # type: ignore[union-attr]
+    assert set(content) <= set(fields)
+    assert inherits or set(content) == set(fields)
+
+
+def test_every_folder_of_conf_is_a_group():
+    assert {path.name for path in config_folder().iterdir() if path.is_dir()} == set(GROUPS) | {"hydra"}
+
+
+def test_a_models_defaults_reach_other_groups_and_yield_to_the_command_line():
+    assert compose("model=minilm").adapter.name == "full"
+    assert compose("model=minilm", "adapter=lora").adapter.name == "lora"
+    assert compose("model=tfidf_linear").trainer.name == "none"
+    assert compose().trainer.name == "demonstration"
+    assert compose("adapter=frozen").trainer.name == "finetune"
+    assert compose("data=patentsview", "data.path=x").trainer.name == "finetune"
+    assert compose("trainer=finetune").trainer.max_steps is None
+
+
+def test_recommended_settings_follow_the_adapter_and_yield_to_the_command_line():
+    recommended = compose("model=minilm").model.recommended
+    assert compose("model=minilm").trainer.epochs == recommended["full"].epochs
+    assert compose("model=minilm", "adapter=frozen").trainer.epochs == recommended["frozen"].epochs
+    assert compose("model=minilm", "trainer.epochs=77").trainer.epochs == 77
+
+
+def test_nothing_is_added_with_a_mix_of_one():
+    assert compose().choices["strategy"] == "none"
+    assert compose("mix=0.5").choices["strategy"] == "duplicate"
+
+
+def test_shares_are_rounded_to_six_places():
+    assert compose("mix=0.30000000000000004").mix.real_share == 0.3
+
+
+WRONG = {
+    "model=tfidf_linear adapter=lora": "adapter=lora: model=tfidf_linear is no neural network",
+    "model=minilm adapter=none": "adapter=none: model=minilm takes",
+    "model=foo": "model=foo: no such option; allowed are constant, minilm, smollm2_135m, tfidf_linear",
+    "data=patentsview": "data.path: must be given",
+    "+foo=1": "foo: no such setting",
+    "+model.foo=1": "model.foo: no such setting; allowed are model.name",
+    "trainer.epochs=x": "'x' of type 'str' could not be converted to Integer",
+    "trainer.epochss=1": "Could not override 'trainer.epochss'",
+    "trainer.batch_size=0": "trainer.batch_size=0: must be 1 or more",
+    "trainer.learning_rate=-1": "trainer.learning_rate=-1: must be above 0",
+    "trainer.monitor=auc": "trainer.monitor=auc: allowed are f1_micro, f1_macro",
+    "mix=0": "mix.real_share=0: cannot be had beside real documents",
+    "mix=0.2 strategy=none": "strategy=none",
+    "mix.budget=0": "mix.budget=0: must be 1 or more",
+    "mix.on_shortage=cry": "allowed are error, repeat, shrink",
+    "regime.keep=70": "regime.keep=70: not a regime",
+    "regime.keep=10:1": "regime.keep=10:1: not a regime",
+    "regime.keep=1:0": "regime.keep=1:0: not a regime",
+    "seed=-1": "seed=-1: must be 0 or more",
+    "data.level=galaxy": "data.level=galaxy: allowed are section, class, subclass, group",
+    "data.split.test=1.5": "data.split.test=1.5",
+    "'data.text=\"{claims}\"'": "data.text={claims}: must name",
+    "loss=cross_entropy": "loss=cross_entropy: needs data.task=single_label",
+    "head.pooling=middle": "head.pooling=middle: allowed are last, mean, max, cls",
+    "head.dropout=1": "head.dropout=1: must be at least 0 and below 1",
+    "adapter.rank=0": "adapter.rank=0: must be 1 or more",
+    "adapter.targets=[]": "adapter.targets: model=smollm2_135m names no modules",
+}
+
+
+@pytest.mark.parametrize(("request_", "message"), WRONG.items())
+def test_a_wrong_request_is_told_in_one_line(request_: str, message: str):
+    import shlex
+
+    with pytest.raises(RequestError) as raised:
+        compose(*shlex.split(request_))
+    assert message in str(raised.value)
+    assert len(raised.value.problems) == 1
+    assert "\n" not in raised.value.problems[0]
+
+
+def test_all_problems_are_told_at_once():
+    with pytest.raises(RequestError) as raised:
+        compose("regime.keep=70", "mix.real_share=2", "trainer.epochs=0", "seed=-1")
+    assert [problem.partition("=")[0] for problem in raised.value.problems] == [
+        "regime.keep",
+        "mix.real_share",
+        "trainer.epochs",
+        "seed",
+    ]

@@ -1,0 +1,60 @@
+"""The arrows of the house: a room imports only rooms to its left, and the words that all share."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "patentlab"
+SHARED = {"config", "corpus", "protocols", "cache"}
+ROOMS = ["data", "synthesis", "mixing", "models", "training", "evaluation", "tracking", "analysis", "figures"]
+WHOLE = {"experiment", "run", "ui", "command_line", "terminal"}  # commands and what they share see everything
+HEAVY = {"torch", "transformers", "peft", "accelerate"}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text())
+    nodes = [node for node in tree.body] if top_level_only else list(ast.walk(tree))
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
+
+
+def test_every_file_has_a_room():
+    assert {room_of(path) for path in FILES} <= SHARED | set(ROOMS) | WHOLE
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_room_imports_only_rooms_to_its_left(path: Path):
+    room = room_of(path)
+    used = {name.split(".")[1] for name in imports(path) if name.startswith("patentlab.")}
+    if room in WHOLE:
+        return
+    # protocols speak of documents; the other shared words know no room at all
+    allowed = {room} | SHARED | (set(ROOMS[: ROOMS.index(room)]) if room in ROOMS else set())
+    assert used <= allowed, f"{path.name} imports {used - allowed}"
+
+
+@pytest.mark.parametrize("room", ["config", "corpus", "protocols", "cache", "data", "synthesis", "mixing", "evaluation",
+                                  "tracking", "analysis", "command_line", "run", "ui", "experiment", "models"])  # fmt: skip
+def test_torch_is_not_imported_at_the_top(room: str):
+    for path in FILES:
+        if room_of(path) == room and path.name != "heads.py":
+            heavy = {name.split(".")[0] for name in imports(path, top_level_only=True)} & HEAVY
+            assert not heavy, f"{path} imports {heavy} at its top"
+
+
+def test_config_imports_neither_torch_nor_mlflow():
+    assert not {name.split(".")[0] for name in imports(PACKAGE / "config.py")} & (HEAVY | {"mlflow"})

@@ -1,0 +1,87 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patentlab.config import MixConfig, RequestError
+from patentlab.corpus import Document
+from patentlab.mixing import Plan, is_real, mix, plan_mixture
+from patentlab.synthesis.strategies import duplicate
+
+
+def config(share: float, budget: int | None = None, shortage: str = "error", most: int = 20000) -> MixConfig:
+    return MixConfig("shuffled", share, budget, most, shortage)
+
+
+REAL = tuple(Document(str(number), f"text {number}", ("a",)) for number in range(40))
+
+
+@given(st.integers(1, 5000), st.integers(1, 100))
+def test_without_a_budget_all_real_documents_are_used_and_the_share_is_met(available: int, percent: int):
+    plan = plan_mixture(available, config(percent / 100, most=10**9))
+    assert plan.real == available
+    assert abs(plan.added - available * (100 - percent) / percent) <= 0.5 + 1e-9
+
+
+@given(st.integers(1, 5000), st.integers(0, 100))
+def test_a_budget_is_met_to_the_document(budget: int, percent: int):
+    plan = plan_mixture(budget, config(percent / 100, budget))
+    assert plan.real + plan.added == budget
+    assert plan.real == round(percent / 100 * budget)
+
+
+@given(st.integers(1, 50), st.integers(1, 99), st.integers(1, 500), st.sampled_from(["error", "repeat", "shrink"]))
+def test_a_shortage_is_met_as_asked(available: int, percent: int, budget: int, how: str):
+    share = percent / 100
+    wanted = round(share * budget)
+    if wanted > available and how == "error":
+        with pytest.raises(RequestError, match="lower the budget or the share"):
+            plan_mixture(available, config(share, budget, how))
+        return
+    plan = plan_mixture(available, config(share, budget, how))
+    if wanted <= available or how == "repeat":
+        assert (plan.real, plan.added) == (wanted, budget - wanted)
+    else:
+        assert plan.real == available
+        assert plan.real + plan.added <= budget + 1
+        assert abs(plan.added - available * (1 - share) / share) <= 0.5 + 1e-9
+
+
+def test_impossible_shares_are_refused():
+    with pytest.raises(RequestError, match=r"mix\.budget"):
+        plan_mixture(10, config(0))
+    with pytest.raises(RequestError, match=r"mix\.max_documents=99"):
+        plan_mixture(10, config(0.1, most=99))
+    assert plan_mixture(10, config(0.1, most=100)) == Plan(10, 90)
+
+
+@given(st.integers(1, 60), st.integers(0, 60), st.integers(0, 3))
+def test_a_mixture_has_the_counts_of_its_plan_and_is_the_same_for_a_seed(real: int, added: int, seed: int):
+    documents = mix(REAL, Plan(real, added), duplicate, seed)
+    assert sum(map(is_real, documents)) == real
+    assert len(documents) == real + added
+    assert len({document.id for document in documents}) == len(documents)
+    assert documents == mix(REAL, Plan(real, added), duplicate, seed)
+    known = {document.text for document in REAL}
+    assert {document.text for document in documents} <= known
+
+
+def test_added_documents_come_from_the_chosen_real_ones_alone():
+    documents = mix(REAL, Plan(5, 200), duplicate, 0)
+    chosen = {document.id for document in documents if document.origin == "real"}
+    assert {document.source_id for document in documents if document.origin == "duplicate"} == chosen
+
+
+def test_real_documents_are_nested_over_budgets_and_shares():
+    smaller, larger = (mix(REAL, Plan(count, 10), duplicate, 0) for count in (5, 20))
+    assert {d.id for d in smaller if d.origin == "real"} <= {d.id for d in larger if d.origin == "real"}
+
+
+def test_every_real_document_is_used_before_one_is_repeated():
+    documents = mix(REAL, Plan(55, 0), None, 0)
+    assert {document.id for document in documents if document.origin == "real"} == {d.id for d in REAL}
+    assert sum(document.origin == "repeat" for document in documents) == 15
+
+
+def test_documents_cannot_be_added_without_a_strategy():
+    with pytest.raises(RequestError, match="strategy=none"):
+        mix(REAL, Plan(4, 1), None, 0)

@@ -1,0 +1,167 @@
+"""The commands as a user types them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from patentlab.corpus import fingerprint
+from patentlab.command_line import compose
+from patentlab.experiment import run_experiment
+from patentlab.protocols import Silent
+from patentlab.training.classifiers import load_classifier
+from tests.conftest import Command
+
+QUICK = ["data.size=300", "data.split.validation=40", "data.split.test=60"]
+
+
+def test_one_run_leaves_everything_in_its_folder(run_command: Command):
+    done = run_command("model=tfidf_linear", "tracking=none")
+    assert done.returncode == 0, done.stderr
+    path = Path(done.stdout.strip())
+    assert done.stdout == f"{path}\n"
+    assert {entry.name for entry in path.parent.iterdir()} == {
+        "config.yaml", "history.csv", "model", "per_label.csv", "predictions.parquet", "result.json",
+    }  # fmt: skip
+    result = json.loads(path.read_text())
+    assert (result["schema"], result["status"], result["error"]) == (1, "finished", None)
+    assert result["choices"]["strategy"] == "none"
+    assert result["counts"]["achieved_share"] == 1.0
+    assert set(result["metrics"]) == {"validation", "test", "test_at_0.5"}
+    assert yaml.safe_load((path.parent / "config.yaml").read_text())["model"]["name"] == "tfidf_linear"
+    assert "f1_micro" in done.stderr
+
+    predictions = pd.read_parquet(path.parent / "predictions.parquet")
+    test = predictions[predictions["set"] == "test"]
+    hits = sum(len(set(row.labels) & set(row.predicted)) for row in test.itertuples())
+    given = test["labels"].map(len).sum() + test["predicted"].map(len).sum()
+    assert result["metrics"]["test"]["f1_micro"] == pytest.approx(2 * hits / given)
+    labels = json.loads((path.parent / "model" / "labels.json").read_text())
+    assert len(labels["labels"]) == len(test["scores"].iloc[0]) == 64
+    per_label = pd.read_csv(path.parent / "per_label.csv")
+    assert per_label["f1"].mean() == pytest.approx(result["metrics"]["test"]["f1_macro"])
+
+
+def test_the_sweep_line_of_the_readme_makes_four_runs_with_the_shares_asked_for(run_command: Command):
+    done = run_command("-m", "regime=1:10,1:100", "mix=0.2,0.3", "model=tfidf_linear", "tracking=none")
+    assert done.returncode == 0, done.stderr
+    path = Path(done.stdout.strip())
+    assert path.name == "matrix.csv"
+    matrix = pd.read_csv(path)
+    assert matrix["status"].tolist() == ["finished"] * 4
+    assert matrix["choices.regime"].tolist() == ["1:10", "1:10", "1:100", "1:100"]
+    assert matrix["choices.mix"].tolist() == [0.2, 0.3, 0.2, 0.3]
+    assert set(matrix["choices.strategy"]) == {"duplicate"}
+    for _, row in matrix.iterrows():
+        real, share = row["counts.real"], row["choices.mix"]
+        assert real == round(row["counts.pool"] / int(row["choices.regime"].removeprefix("1:")))
+        assert row["counts.synthetic"] == round(real * (1 - share) / share)
+        assert row["counts.train"] == real + row["counts.synthetic"]
+    assert matrix["fingerprints.test"].nunique() == matrix["fingerprints.validation"].nunique() == 1
+    assert matrix["key"].nunique() == 4
+
+
+def test_a_failed_job_does_not_hide_the_others(run_command: Command):
+    done = run_command("-m", "model=constant", "regime=1:100000,1:10", "tracking=none")
+    assert done.returncode == 2
+    assert "the largest is 1:" in done.stderr
+    assert "Traceback" not in done.stderr
+    matrix = pd.read_csv(done.stdout.strip())
+    assert matrix["status"].tolist() == ["failed", "finished"]
+
+
+def test_an_error_of_ours_is_recorded_with_its_traceback(tmp_path: Path, monkeypatch):
+    def fail(*args: object) -> None:
+        raise ZeroDivisionError("on purpose")
+
+    monkeypatch.setattr("patentlab.models.baselines.ConstantClassifier.fit", fail)
+    with pytest.raises(ZeroDivisionError):
+        run_experiment(compose("model=constant", "tracking=none"), tmp_path, Silent())
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["status"], result["error"]) == ("failed", "ZeroDivisionError: on purpose")
+    assert result["metrics"] == {}
+    assert "on purpose" in (tmp_path / "traceback.txt").read_text()
+
+
+def test_an_unreachable_server_leaves_the_run_whole(run_command: Command):
+    done = run_command("model=constant", "tracking.uri=http://127.0.0.1:9")
+    assert done.returncode == 0
+    assert json.loads(Path(done.stdout.strip()).read_text())["status"] == "finished"
+    assert done.stderr.replace("\n", " ").count("the run goes on without it") == 1
+
+
+def test_two_arms_share_split_subset_and_differ_in_what_was_added(tmp_path: Path):
+    def arm(*overrides: str) -> dict[str, dict[str, str]]:
+        folder = tmp_path / "-".join(overrides).replace(":", "")
+        folder.mkdir()
+        run_experiment(compose("model=constant", "tracking=none", *overrides), folder, Silent())
+        return json.loads((folder / "result.json").read_text())  # type: ignore[no-any-return]
+
+    real, augmented, smaller = arm("regime=1:10"), arm("regime=1:10", "mix=0.5"), arm("regime=1:30")
+    assert real["fingerprints"]["test"] == augmented["fingerprints"]["test"] == smaller["fingerprints"]["test"]
+    assert real["fingerprints"]["train"] != augmented["fingerprints"]["train"]
+    assert real["counts"]["real"] == augmented["counts"]["real"]
+    assert fingerprint([]) not in real["fingerprints"].values()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("model", "adapter"), [("minilm", "full"), ("minilm", "lora"), ("smollm2_135m", "lora"), ("smollm2_135m", "full")]
+)
+def test_embedded_models_train_and_predict_the_same_after_loading(tmp_path: Path, model: str, adapter: str):
+    config = compose(
+        f"model={model}", f"adapter={adapter}", "trainer.max_steps=6", "trainer.batch_size=4", "tracking=none",
+        "trainer.save_model=always", *QUICK,
+    )  # fmt: skip
+    record = run_experiment(config, tmp_path, Silent())
+    assert record.status == "finished"
+    assert record.training["optimiser_steps"] == 6
+    assert record.training["examples_seen"] == 24
+    stored = pd.read_parquet(tmp_path / "predictions.parquet").query("set == 'test'").head(20)
+    from patentlab.data.sources import read_corpus
+
+    texts = {document.id: document.text for document in read_corpus(config.data).documents}
+    loaded = load_classifier(tmp_path / "model", Silent())
+    scores = loaded.predict([texts[identifier] for identifier in stored["id"]], Silent())
+    assert np.allclose(scores, np.stack(list(stored["scores"])), atol=1e-5)
+
+
+@pytest.mark.integration
+def test_a_frozen_probe_learns_on_real_patents_and_beats_the_constant_answer(tmp_path: Path, patentsview: Path):
+    reached = {}
+    for name, overrides in {"probe": ["model=minilm", "adapter=frozen"], "constant": ["model=constant"]}.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        config = compose(
+            "data=patentsview", f"data.path={patentsview}", "data.size=900", "regime=1:3", "tracking=none",
+            "data.min_count=10", "data.split.validation=100", "data.split.test=150", *overrides,
+        )  # fmt: skip
+        reached[name] = run_experiment(config, folder, Silent()).metrics["test"]
+    assert reached["probe"]["f1_micro"] > reached["constant"]["f1_micro"] + 0.05
+    assert reached["probe"]["f1_macro"] > reached["constant"]["f1_macro"] + 0.05
+
+
+@pytest.mark.integration
+def test_runs_are_mirrored_to_the_database_that_the_ui_opens(run_command: Command, tmp_path: Path):
+    from mlflow import MlflowClient
+
+    state = {"PATENTLAB_DATA": str(tmp_path / "state")}
+    done = run_command("model=minilm", "adapter=frozen", *QUICK, **state)
+    assert done.returncode == 0, done.stderr
+    uri = f"sqlite:///{tmp_path}/state/mlflow.db"
+    assert uri in done.stderr
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("demo")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    result = json.loads(Path(done.stdout.strip()).read_text())
+    assert run.data.metrics["test.f1_micro"] == pytest.approx(result["metrics"]["test"]["f1_micro"])
+    assert run.data.tags["key"] == result["key"]
+    artifacts = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
+    assert {"config.yaml", "per_label.csv", "predictions.parquet", "result.json", "history.csv"} <= artifacts
+    history = pd.read_csv(Path(done.stdout.strip()).parent / "history.csv")
+    curve = client.get_metric_history(run.info.run_id, "validation_f1_micro")
+    assert [point.value for point in curve] == pytest.approx(history["validation_f1_micro"].tolist())

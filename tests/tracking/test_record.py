@@ -1,0 +1,80 @@
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from patentlab.command_line import compose
+from patentlab.tracking import identity
+from patentlab.tracking.identity import run_key
+from patentlab.tracking.record import Record
+
+PRINTS = {"data": "d" * 64, "model": "m"}
+
+
+def key(*overrides: str, **prints: str) -> str:
+    return run_key(compose(*overrides), {**PRINTS, **prints})
+
+
+def test_a_record_is_read_as_it_was_written_and_replaced_whole(tmp_path: Path):
+    record = Record("abc", {"model": "minilm", "mix": 0.2}, metrics={"test": {"f1_micro": 0.5}})
+    path = record.write(tmp_path)
+    assert Record.read(path) == record
+    record.status = "finished"
+    record.write(tmp_path)
+    assert Record.read(path).status == "finished"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]
+    assert list(json.loads(path.read_text()))[:4] == ["schema", "status", "key", "error"]
+
+
+def test_what_is_no_number_is_never_recorded(tmp_path: Path):
+    with pytest.raises(ValueError, match="Out of range float"):
+        Record("abc", {}, metrics={"test": {"f1_micro": math.nan}}).write(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[]", '{"schema": 0}'])
+def test_another_schema_is_refused(tmp_path: Path, content: str):
+    (tmp_path / "result.json").write_text(content)
+    with pytest.raises(ValueError, match="not a record of schema 1"):
+        Record.read(tmp_path / "result.json")
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["tracking=none", "tracking.uri=sqlite:////x", "data.path=elsewhere", "trainer.save_model=never", "strategy=none"],
+)
+def test_what_cannot_change_a_result_is_not_in_the_key(override: str):
+    assert key(override) == key()
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "seed=1",
+        "regime=1:2",
+        "mix=0.5",
+        "trainer.learning_rate=0.1",
+        "data.size=50",
+        "head.pooling=max",
+        "model=minilm",
+    ],
+)
+def test_what_can_change_a_result_is_in_the_key(override: str):
+    assert key(override) != key()
+
+
+def test_data_models_and_stage_versions_are_in_the_key(monkeypatch):
+    assert key(data="e" * 64) != key() != key(model="n")
+    before = key()
+    monkeypatch.setitem(identity.STAGE_VERSIONS, "training", 99)
+    assert key() != before
+
+
+def test_settings_of_gradient_training_do_not_touch_baselines():
+    assert key("model=constant", "trainer.epochs=3", "loss=bce") == key("model=constant")
+    assert key("model=tfidf_linear", "model.tfidf.min_df=2") != key("model=tfidf_linear")
+
+
+def test_recommended_settings_count_only_as_far_as_they_are_used():
+    assert key("model.recommended.full.epochs=99") == key()
+    assert key("model.recommended.lora.epochs=99") != key()

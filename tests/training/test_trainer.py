@@ -1,0 +1,104 @@
+"""Training on a tiny random model: exact curves, the right epoch, the right number of steps."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from patentlab.command_line import compose
+from patentlab.config import TrainerConfig
+from patentlab.evaluation.classification import evaluate
+from patentlab.models.heads import EmbeddingHead, FeatureClassifier
+from patentlab.protocols import Observer, TrainingReport
+from patentlab.training.batching import collate_features, with_labels
+from patentlab.training.trainer import train, trainer_steps
+
+CONFIG = replace(
+    compose("model=minilm").trainer, epochs=6, batch_size=8, head_learning_rate=0.05, patience=None, max_steps=None
+)
+GENERATOR = np.random.default_rng(0)
+FEATURES = GENERATOR.normal(size=(40, 4)).astype(np.float32)
+TARGETS = (FEATURES[:, :3] > 0.3).astype(np.int8)
+ITEMS = with_labels([{"features": row} for row in FEATURES], TARGETS, single=False)
+
+
+def measure(targets: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    return evaluate(targets, scores, 0.5, single=False)
+
+
+def run(config: TrainerConfig = CONFIG, seed: int = 0, watch=measure) -> tuple[FeatureClassifier, TrainingReport]:
+    torch.manual_seed(1)
+    model = FeatureClassifier(EmbeddingHead(4, 3, 0.0))
+    return model, train(model, ITEMS[:30], ITEMS[30:], collate_features, config, "bce", Observer(watch), seed)
+
+
+def test_the_loss_falls_and_steps_and_examples_are_counted():
+    _, report = run()
+    losses = [row["train_loss"] for row in report.history]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 0.7 * losses[0]
+    assert report.optimiser_steps == trainer_steps(30, CONFIG) == 6 * 4
+    assert report.examples_seen == 6 * 30
+    assert [row["epoch"] for row in report.history] == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_curve_is_the_same_for_a_seed_and_another_for_another():
+    curves = [[row["train_loss"] for row in run(seed=seed)[1].history] for seed in (3, 3, 4)]
+    assert curves[0] == curves[1]
+    assert curves[0] != curves[2]
+
+
+def test_the_reported_losses_are_means_over_all_targets():
+    model, report = run(replace(CONFIG, epochs=1, head_learning_rate=1e-12))
+    with torch.inference_mode():
+        logits = model(torch.tensor(FEATURES))["logits"]
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(
+        logits, torch.tensor(TARGETS).float(), reduction="none"
+    )
+    assert report.history[0]["validation_loss"] == pytest.approx(expected[30:].mean().item(), abs=1e-5)
+    # the trainer averages over steps, of which the last has 6 documents instead of 8
+    assert report.history[0]["train_loss"] == pytest.approx(expected[:30].mean().item(), abs=0.02)
+
+
+def test_accumulated_batches_take_the_same_steps_as_large_ones():
+    large = run(replace(CONFIG, batch_size=8, weight_decay=0.0))[0]
+    small = run(replace(CONFIG, batch_size=2, accumulation=4, weight_decay=0.0))[0]
+    assert torch.allclose(large.head.linear.weight, small.head.linear.weight, atol=1e-5)
+
+
+def test_the_best_epochs_weights_are_kept_and_training_stops_when_none_is_better():
+    scores = iter([0.1, 0.5, 0.3, 0.2, 0.9, 0.9])
+    weights: list[torch.Tensor] = []
+    torch.manual_seed(1)
+    model = FeatureClassifier(EmbeddingHead(4, 3, 0.0))
+
+    def scripted(targets: np.ndarray, scored: np.ndarray) -> dict[str, float]:
+        weights.append(model.head.linear.weight.detach().clone())
+        return {"f1_micro": next(scores)}
+
+    config = replace(CONFIG, patience=2)
+    report = train(model, ITEMS[:30], ITEMS[30:], collate_features, config, "bce", Observer(scripted), 0)
+    assert report.best_epoch == 2
+    assert len(report.history) == 4
+    assert torch.equal(model.head.linear.weight, weights[1])
+    assert not torch.equal(model.head.linear.weight, weights[3])
+
+
+@pytest.mark.parametrize(("max_steps", "epochs"), [(3, 1), (5, 2), (100, 6)])
+def test_max_steps_ends_training_with_an_evaluation(max_steps: int, epochs: int):
+    _, report = run(replace(CONFIG, max_steps=max_steps))
+    assert report.optimiser_steps == min(max_steps, 24)
+    assert len(report.history) == epochs
+
+
+def test_max_steps_does_not_lengthen_training():
+    assert trainer_steps(30, replace(CONFIG, epochs=2, max_steps=1000)) == 8
+    assert run(replace(CONFIG, epochs=2, max_steps=1000))[1].optimiser_steps == 8
+
+
+def test_a_loss_that_is_no_number_is_an_error():
+    with pytest.raises(FloatingPointError, match="not a number"):
+        spoiled = [{**item, "features": item["features"] * np.float32("nan")} for item in ITEMS]
+        model = FeatureClassifier(EmbeddingHead(4, 3, 0.0))
+        train(model, spoiled[:30], ITEMS[30:], collate_features, CONFIG, "bce", Observer(measure), 0)
