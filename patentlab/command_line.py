@@ -145,18 +145,18 @@ def _one_line(error: BaseException) -> str:
     return " ".join(text.split())
 
 
-def run_command(main: Callable[[], object]) -> int:
+def run_command(main: Callable[[], int | None]) -> int:
     """Run a command's main function and turn what it raises into messages on stderr and an exit code.
 
     Args:
-        main: The command.
+        main: The command; returns an exit code, or None for success.
 
     Returns:
         0 done, 1 something failed, 2 the request was wrong, 130 interrupted.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints its errors itself, over nine lines, and exits with 1
     try:
-        main()
+        return main() or DONE
     except RequestError as error:
         for problem in error.problems:
             print(f"patentlab: {problem}", file=sys.stderr)
@@ -170,4 +170,3 @@ def run_command(main: Callable[[], object]) -> int:
     except Exception:
         traceback.print_exc()
         return FAILED
-    return DONE

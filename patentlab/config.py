@@ -373,7 +373,7 @@ def _arm_problems(config: ExperimentConfig) -> Iterator[str]:
     yield from _one_of("mix.ordering", mix.ordering, ("shuffled",))
     yield from _one_of("mix.on_shortage", mix.on_shortage, ("error", "repeat", "shrink"))
     if 0 <= mix.real_share < 1 and config.strategy.name == "none":
-        yield f"mix.real_share={mix.real_share:g}: needs added documents; strategy=none adds none, use another, or mix=1"
+        yield f"mix.real_share={mix.real_share:g}: needs added documents; strategy=none adds none, use another or mix=1"
 
 
 def _model_problems(config: ExperimentConfig) -> Iterator[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import traceback
+from dataclasses import dataclass
 from pathlib import Path
 
 import hydra
@@ -10,26 +12,45 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from patentlab.command_line import expand_shorthand, run_command
+from patentlab.command_line import FAILED, expand_shorthand, run_command
 from patentlab.config import RequestError, config_folder, from_hydra, register
 
-folders: list[Path] = []  # of the jobs so far, in this process
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended."""
+
+    folder: Path
+    sweeping: bool
+    error: Exception | None = None
+
+
+outcomes: list[Outcome] = []  # of the jobs so far, in this process
 
 
 def job(composed: DictConfig) -> None:
-    """Run the experiment that Hydra composed, in the folder that Hydra made for it."""
+    """Run the experiment that Hydra composed, in the folder that Hydra made for it.
+
+    A failure is kept here and not raised: Hydra would print lines of its own about it, hold on to the frames and with
+    them the model until the sweep ends, and then tell of the first failure alone.
+    """
     folder = Path(HydraConfig.get().runtime.output_dir)
     sweeping = HydraConfig.get().mode == RunMode.MULTIRUN
-    folders.append(folder)
+    error: Exception | None = None
     try:
         config = from_hydra(composed)
         from patentlab.experiment import run_experiment
         from patentlab.terminal import TerminalProgress, report_run
 
         report_run(run_experiment(config, folder, TerminalProgress()), config)
-    except RequestError as error:
-        _clean_up(folder, str(error), sweeping)
-        raise
+    except RequestError as wrong:
+        error = wrong.with_traceback(None)
+        _clean_up(folder, str(wrong), sweeping)
+    except Exception as failure:
+        traceback.print_exc()
+        traceback.clear_frames(failure.__traceback__)
+        error = failure.with_traceback(None)
+    outcomes.append(Outcome(folder, sweeping, error))
 
 
 def _clean_up(folder: Path, error: str, sweeping: bool) -> None:
@@ -43,33 +64,48 @@ def _clean_up(folder: Path, error: str, sweeping: bool) -> None:
 
 
 def finish() -> None:
-    """Print what was made: the path of a single run's record, or of a sweep's matrix."""
-    if not folders:
+    """Tell on stdout what was made: a single run's record, or a sweep's matrix."""
+    if not outcomes:
         return
-    if "-m" not in sys.argv and "--multirun" not in sys.argv:
-        if (folders[0] / "result.json").is_file():
-            print(folders[0] / "result.json")
+    first = outcomes[0]
+    if not first.sweeping:
+        if (first.folder / "result.json").is_file():
+            print(first.folder / "result.json")
         return
     from patentlab.analysis.matrix import read_matrix, write_matrix
     from patentlab.terminal import report_sweep
 
-    matrix = read_matrix(folders[0].parent)
+    matrix = read_matrix(first.folder.parent)
     report_sweep(matrix)
-    print(write_matrix(matrix, folders[0].parent))
+    print(write_matrix(matrix, first.folder.parent))
 
 
-def main() -> None:
-    """Compose, and hand over to the job."""
+def main() -> int | None:
+    """Compose, hand over to the job, and sum up.
+
+    Returns:
+        An exit code where a job failed.
+
+    Raises:
+        RequestError: The request was wrong; in a sweep, all that was wrong with it.
+    """
     sys.argv[1:] = expand_shorthand(sys.argv[1:])
     register()
     try:
         hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")(job)()
     finally:
         finish()
+    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+    wrong = [error for error in errors if isinstance(error, RequestError)]
+    if len(wrong) < len(errors):
+        return FAILED
+    if wrong:
+        raise RequestError(*dict.fromkeys(problem for error in wrong for problem in error.problems))
+    return None
 
 
 if __name__ == "__main__":
-    # under `-m` this file is the module __main__; the jobs' list must be the one of the imported module
+    # under `-m` this file is the module __main__; Hydra finds the job in the imported module
     from patentlab import run
 
     sys.exit(run_command(run.main))

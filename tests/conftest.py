@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,14 +76,33 @@ def _save_tiny(kind: str, folder: Path) -> Path:
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import AutoModel, BertConfig, GPT2Config, LlamaConfig, PreTrainedTokenizerFast
 
-    words = "a the sensor wheel ear lens motor camera brake light sound seat is of and with . ,".split()
+    words = [
+        "a",
+        "the",
+        "sensor",
+        "wheel",
+        "ear",
+        "lens",
+        "motor",
+        "camera",
+        "brake",
+        "light",
+        "sound",
+        "seat",
+        "is",
+        "of",
+        "and",
+        "with",
+        ".",
+        ",",
+    ]
     vocabulary = {word: index for index, word in enumerate(["<unk>", "<end>", *words])}
     raw = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     raw.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=raw, unk_token="<unk>", eos_token="<end>", pad_token="<end>", model_max_length=64
     )
-    size = {"vocab_size": len(vocabulary), "pad_token_id": 1, "eos_token_id": 1, "bos_token_id": 1}
+    size: Any = {"vocab_size": len(vocabulary), "pad_token_id": 1, "eos_token_id": 1, "bos_token_id": 1}
     configs = {
         "llama": LlamaConfig(
             **size, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
@@ -95,6 +115,6 @@ def _save_tiny(kind: str, folder: Path) -> Path:
         ),
     }  # fmt: skip
     torch.manual_seed(0)
-    AutoModel.from_config(configs[kind]).save_pretrained(folder)
+    AutoModel.from_config(configs[kind]).save_pretrained(folder)  # type: ignore[no-untyped-call]
     tokenizer.save_pretrained(folder)
     return folder

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from patentlab.corpus import fingerprint
 from patentlab.command_line import compose
+from patentlab.corpus import fingerprint
 from patentlab.experiment import run_experiment
 from patentlab.protocols import Silent
 from patentlab.training.classifiers import load_classifier
@@ -36,7 +36,7 @@ def test_one_run_leaves_everything_in_its_folder(run_command: Command):
 
     predictions = pd.read_parquet(path.parent / "predictions.parquet")
     test = predictions[predictions["set"] == "test"]
-    hits = sum(len(set(row.labels) & set(row.predicted)) for row in test.itertuples())
+    hits = sum(len(set(t) & set(p)) for t, p in zip(test["labels"], test["predicted"], strict=True))
     given = test["labels"].map(len).sum() + test["predicted"].map(len).sum()
     assert result["metrics"]["test"]["f1_micro"] == pytest.approx(2 * hits / given)
     labels = json.loads((path.parent / "model" / "labels.json").read_text())

@@ -30,7 +30,8 @@ def decide(scores: Scores, threshold: float, single: bool) -> Targets:
         decisions = np.zeros(scores.shape, dtype=np.int8)
         decisions[np.arange(len(scores)), scores.argmax(axis=1)] = 1
         return decisions
-    return (scores >= threshold).astype(np.int8)
+    # numpy would round a Python float to the scores' precision, onto one of them where two are neighbours
+    return (scores >= np.float64(threshold)).astype(np.int8)
 
 
 def choose_threshold(targets: Targets, scores: Scores, monitor: str = "f1_micro") -> float:

@@ -24,7 +24,6 @@ from patentlab.training.features import Features, FeatureStore
 from patentlab.training.losses import probabilities
 from patentlab.training.trainer import precision, train
 
-
 STANDARDISED_ON = 128  # documents that the head's fixed statistics are taken from, where features are not cached anyway
 
 

@@ -58,10 +58,11 @@ def train(
         scores = probabilities(torch.as_tensor(prediction.predictions), loss).numpy()
         return observer.measure(_as_matrix(prediction.label_ids, scores), scores)
 
+    steps = trainer_steps(len(train_items), config)
     with tempfile.TemporaryDirectory() as folder:
         trainer = _Trainer(
             model=model,
-            args=_arguments(config, folder, seed),
+            args=_arguments(config, steps, folder, seed),
             train_dataset=list(train_items),
             eval_dataset=list(validation_items),
             data_collator=collate,
@@ -72,7 +73,6 @@ def train(
         )
         trainer.order_seed = derive_seed(seed, "batches")
         trainer.remove_callback(PrinterCallback)
-        steps = trainer_steps(len(train_items), config)
         with observer.progress.task("training", steps) as advance:
             monitor.advance = advance
             trainer.train()
@@ -95,12 +95,12 @@ def trainer_steps(documents: int, config: TrainerConfig) -> int:
     return min(steps, config.max_steps) if config.max_steps else steps
 
 
-def _arguments(config: TrainerConfig, folder: str, seed: int) -> TrainingArguments:
+def _arguments(config: TrainerConfig, steps: int, folder: str, seed: int) -> TrainingArguments:
     try:
         return TrainingArguments(
             output_dir=folder,
             num_train_epochs=float(config.epochs or 1),
-            max_steps=config.max_steps or -1,
+            max_steps=steps,  # transformers would lengthen training to max_steps, beyond the epochs
             per_device_train_batch_size=config.batch_size or 1,
             per_device_eval_batch_size=config.eval_batch_size or 1,
             gradient_accumulation_steps=config.accumulation or 1,
@@ -111,6 +111,7 @@ def _arguments(config: TrainerConfig, folder: str, seed: int) -> TrainingArgumen
             seed=derive_seed(seed, "training"),
             eval_strategy="epoch",
             logging_strategy="epoch",
+            logging_nan_inf_filter=False,  # else a loss that is no number is passed over in silence
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,

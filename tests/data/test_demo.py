@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -55,4 +57,4 @@ def test_tfidf_is_neither_lost_nor_at_ease_and_falls_with_each_smaller_regime(se
         threshold = choose_threshold(validation.targets, model.predict(validation.texts, Silent()))
         reached.append(evaluate(test.targets, model.predict(test.texts, Silent()), threshold, single=False)["f1_micro"])
     assert 0.55 <= reached[0] <= 0.80
-    assert all(larger - smaller > 0.05 for larger, smaller in zip(reached, reached[1:], strict=False))
+    assert all(larger - smaller > 0.05 for larger, smaller in pairwise(reached))

@@ -30,16 +30,18 @@ def test_split_is_disjoint_complete_and_the_same_for_a_seed(corpus: Corpus):
     assert ids(split_corpus(corpus, SplitConfig(100, 0.2), 8).test) != sets[2]
 
 
+def _random_deviation(targets: np.ndarray, count: int, seed: int) -> float:
+    """Mean distance of label frequencies in a random subset from those of the whole."""
+    chosen = np.random.default_rng(seed).choice(len(targets), count, replace=False)
+    return float(np.abs(targets[chosen].mean(axis=0) - targets.mean(axis=0)).mean())
+
+
 def test_split_is_stratified(corpus: Corpus):
     split = split_corpus(corpus, SplitConfig(0.25, 0.25), 0)
     whole = corpus.labels.encode(corpus.documents).mean(axis=0)
     stratified = np.abs(corpus.labels.encode(split.test).mean(axis=0) - whole).mean()
-    generator = np.random.default_rng(0)
-    documents = np.array(corpus.documents, dtype=object)
-    random = [
-        np.abs(corpus.labels.encode(generator.choice(documents, len(split.test), replace=False)).mean(axis=0) - whole)
-        for _ in range(20)
-    ]
+    targets = corpus.labels.encode(corpus.documents)
+    random = [_random_deviation(targets, len(split.test), draw) for draw in range(20)]
     assert stratified < 0.5 * np.mean(random)
 
 
@@ -67,11 +69,7 @@ def test_regimes_are_stratified(corpus: Corpus):
     for divisor in (2, 3, 10):
         kept = keep_part(split.pool, corpus.labels, divisor, 0)
         deviation = np.abs(corpus.labels.encode(kept).mean(axis=0) - whole).mean()
-        generator = np.random.default_rng(0)
-        random = [
-            np.abs(targets[generator.choice(len(targets), len(kept), replace=False)].mean(axis=0) - whole).mean()
-            for _ in range(20)
-        ]
+        random = [_random_deviation(targets, len(kept), draw) for draw in range(20)]
         assert deviation < 0.7 * np.mean(random)
 
 

@@ -15,7 +15,11 @@ SCORES = arrays(np.float32, SHAPE, elements=st.floats(0, 1, width=32))
 @given(TARGETS, SCORES, st.sampled_from(["f1_micro", "f1_macro"]))
 def test_no_cut_beats_the_chosen_threshold(targets: np.ndarray, scores: np.ndarray, monitor: str):
     def score(threshold: float) -> float:
-        return float(f1_score(targets, scores >= threshold, average=monitor.removeprefix("f1_"), zero_division=0))
+        return float(
+            f1_score(
+                targets, decide(scores, threshold, single=False), average=monitor.removeprefix("f1_"), zero_division=0
+            )
+        )
 
     chosen = choose_threshold(targets, scores, monitor)
     distinct = np.unique(scores).astype(float)

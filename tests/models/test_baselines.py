@@ -34,7 +34,12 @@ def test_the_constant_answer_of_a_single_label_task_is_the_commonest_label():
 
 def test_constant_saves_and_loads(tmp_path: Path):
     model = ConstantClassifier(2, single=False)
-    model.fit(Examples(["x", "y"], np.array([[1, 0], [1, 0]], dtype=np.int8)), Examples([], np.zeros((0, 2))), WATCH, 0)
+    model.fit(
+        Examples(["x", "y"], np.array([[1, 0], [1, 0]], dtype=np.int8)),
+        Examples([], np.zeros((0, 2), dtype=np.int8)),
+        WATCH,
+        0,
+    )
     model.save(tmp_path)
     assert ConstantClassifier.load(tmp_path).predict(["z"], Silent()).tolist() == [[1.0, 0.0]]
 

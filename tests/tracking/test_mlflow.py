@@ -10,8 +10,8 @@ from patentlab.tracking.mlflow import Mirror, connect, final_metrics, flatten, r
 from patentlab.tracking.record import Record
 
 CHOICES = {
-    "data": "demo", "model": "minilm", "head": "embedding", "adapter": "full", "generator": None, "strategy": "duplicate",
-    "regime": "1:10", "mix": 0.2, "ordering": "shuffled", "loss": "bce", "seed": 3,
+    "data": "demo", "model": "minilm", "head": "embedding", "adapter": "full", "generator": None,
+    "strategy": "duplicate", "regime": "1:10", "mix": 0.2, "ordering": "shuffled", "loss": "bce", "seed": 3,
 }  # fmt: skip
 
 

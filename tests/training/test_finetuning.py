@@ -94,7 +94,7 @@ def test_cross_entropy_on_a_single_label_task(tiny_model):
 def test_an_adapter_for_modules_that_are_not_there_is_refused(tiny_model):
     from patentlab.config import RequestError
 
-    with pytest.raises(RequestError, match="no module nothing; its linear ones are .*q_proj"):
+    with pytest.raises(RequestError, match=r"no module nothing; its linear ones are .*q_proj"):
         build(tiny_model, "llama", "lora", "adapter.targets=[q_proj,nothing]")
 
 
