@@ -24,8 +24,6 @@ from patentlab.training.features import Features, FeatureStore
 from patentlab.training.losses import probabilities
 from patentlab.training.trainer import precision, train
 
-STANDARDISED_ON = 128  # documents that the head's fixed statistics are taken from, where features are not cached anyway
-
 
 class EmbeddingClassifier:
     """Pooled hidden states and a linear head, under any adapter.
@@ -102,12 +100,7 @@ class EmbeddingClassifier:
             items: list[list[Item]] = [[{"features": row} for row in array] for array in features]
             model, collate = FeatureClassifier(self.network.head), collate_features
         else:
-            # Hidden states of language models have a few dimensions that dwarf the rest; a linear layer on them as they
-            # are learns slowly. The documents are in random order, so the first ones are a sample.
-            sample = train_set.texts[:STANDARDISED_ON]
-            width = self.network.head.shift.shape[0]
-            self.network.eval()
-            self.network.head.standardise(self._forward(sample, width, observer.progress, "features", heads=False))
+            # not standardised: with trained layers below it, the head then runs ahead of them (docs/measurements.md)
             items = [self._tokenise(examples.texts) for examples in sets]
             model, collate = self.network, Collator(self.tokenizer)  # type: ignore[assignment]
         train_items, validation_items = (
