@@ -77,7 +77,7 @@ class Mirror:
         self._client = connect(str(self.config.uri))
         experiment = _experiment(self._client, self.config)
         tags = {name: str(value) for name, value in record.choices.items() if value is not None}
-        tags |= {"key": record.key, "folder": str(folder)}
+        tags |= {"key": record.key, "folder": str(folder), "mlflow.source.name": "patentlab.run"}
         run = self._client.create_run(experiment, run_name=run_name(record.choices), tags=tags)
         self.run_id = run.info.run_id
         from mlflow.entities import Param
@@ -178,7 +178,9 @@ def _experiment(client: MlflowClient, config: TrackingConfig) -> str:
         return str(found.experiment_id)
     location = Path(config.artifacts).resolve().as_uri() + f"/{name}" if local and config.artifacts else None
     try:
-        return client.create_experiment(name, artifact_location=location)
+        # the kind opens MLflow's pages for training runs instead of those for chats
+        kind = {"mlflow.experimentKind": "custom_model_development"}
+        return client.create_experiment(name, artifact_location=location, tags=kind)
     except MlflowException:  # another process was faster
         found = client.get_experiment_by_name(name)
         if found is None:
