@@ -1,6 +1,12 @@
 """The commands as a user types them."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +19,7 @@ from patentlab.corpus import fingerprint
 from patentlab.experiment import run_experiment
 from patentlab.protocols import Silent
 from patentlab.training.classifiers import load_classifier
-from tests.conftest import Command
+from tests.conftest import ROOT, Command
 
 QUICK = ["data.size=300", "data.split.validation=40", "data.split.test=60"]
 
@@ -165,3 +171,48 @@ def test_runs_are_mirrored_to_the_database_that_the_ui_opens(run_command: Comman
     history = pd.read_csv(Path(done.stdout.strip()).parent / "history.csv")
     curve = client.get_metric_history(run.info.run_id, "validation_f1_micro")
     assert [point.value for point in curve] == pytest.approx(history["validation_f1_micro"].tolist())
+
+
+@pytest.mark.integration
+def test_the_wheel_runs_from_any_folder(run_command: Command, tmp_path: Path):
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path / "dist", ROOT],
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    assert not (tmp_path / "installed" / "tests").exists()
+    done = run_command("model=constant", "tracking=none", PYTHONPATH=str(tmp_path / "installed"))
+    assert done.returncode == 0, done.stderr
+    shown = run_command("--info", "searchpath", PYTHONPATH=str(tmp_path / "installed"))
+    assert str(tmp_path / "installed" / "patentlab" / "conf") in shown.stdout.replace("\n", "")
+
+
+def test_an_interrupted_run_is_marked_and_exits_with_130(tmp_path: Path):
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "patentlab.run",
+            "model=minilm",
+            "trainer=finetune",
+            "trainer.epochs=50",
+            "tracking=none",
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not (found := list(tmp_path.rglob("result.json"))) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, shown = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in shown
+    result = json.loads(found[0].read_text())
+    assert (result["status"], result["metrics"]) == ("failed", {})
+    assert result["error"].startswith("KeyboardInterrupt")

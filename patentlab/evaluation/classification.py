@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
-Targets = NDArray[np.int8]
-Scores = NDArray[np.float32]
+from patentlab.corpus import Document, LabelSpace
+from patentlab.protocols import Scores, Targets
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -34,7 +34,7 @@ def decide(scores: Scores, threshold: float, single: bool) -> Targets:
     return (scores >= np.float64(threshold)).astype(np.int8)
 
 
-def choose_threshold(targets: Targets, scores: Scores, monitor: str = "f1_micro") -> float:
+def choose_threshold(targets: Targets, scores: Scores, monitor: str = "f1_micro", single: bool = False) -> float:
     """The one threshold for all labels that scores best.
 
     For micro-F1 every cut between two neighbouring scores is tried; for macro-F1 a hundred quantiles of the scores.
@@ -43,10 +43,13 @@ def choose_threshold(targets: Targets, scores: Scores, monitor: str = "f1_micro"
         targets: Zeros and ones of shape ``(documents, labels)``; validation documents, never test documents.
         scores: Probabilities of the same shape.
         monitor: ``f1_micro`` or ``f1_macro``.
+        single: Decisions do not depend on a threshold.
 
     Returns:
         The midpoint between the two scores around the best cut; 0.5 where it is as good as any.
     """
+    if single:
+        return DEFAULT_THRESHOLD
     cuts = _cuts(scores)
     if monitor == "f1_micro":
         values = _micro_f1_at(targets, scores, cuts)
@@ -114,6 +117,21 @@ def evaluate(targets: Targets, scores: Scores, threshold: float, single: bool) -
     return metrics(targets, decide(scores, threshold, single))
 
 
+def evaluate_at_best(targets: Targets, scores: Scores, *, monitor: str, single: bool) -> dict[str, float]:
+    """Metrics at the threshold that suits these very documents best: for validation documents, never for test ones.
+
+    Args:
+        targets: Zeros and ones of shape ``(documents, labels)``.
+        scores: Probabilities of the same shape.
+        monitor: See :func:`choose_threshold`.
+        single: See :func:`decide`.
+
+    Returns:
+        As :func:`metrics`.
+    """
+    return evaluate(targets, scores, choose_threshold(targets, scores, monitor, single), single)
+
+
 def per_label(targets: Targets, decisions: Targets, names: Sequence[str]) -> pd.DataFrame:
     """Precision, recall, F1 and support of each label.
 
@@ -134,5 +152,32 @@ def per_label(targets: Targets, decisions: Targets, names: Sequence[str]) -> pd.
             "f1": f1,
             "support": support,
             "predicted": decisions.sum(axis=0),
+        }
+    )
+
+
+def prediction_table(
+    name: str, documents: Sequence[Document], labels: LabelSpace, scores: Scores, threshold: float
+) -> pd.DataFrame:
+    """Every decision, to be looked at or tested later.
+
+    Args:
+        name: Of the set of documents.
+        documents: In the order of the scores.
+        labels: The columns of the scores.
+        scores: Probabilities of shape ``(documents, labels)``.
+        threshold: See :func:`decide`.
+
+    Returns:
+        A row per document: ``id, set, labels, predicted, scores``.
+    """
+    predicted = labels.decode(decide(scores, threshold, labels.single))
+    return pd.DataFrame(
+        {
+            "id": [document.id for document in documents],
+            "set": name,
+            "labels": [list(document.labels) for document in documents],
+            "predicted": [list(names) for names in predicted],
+            "scores": list(scores),
         }
     )

@@ -1,0 +1,75 @@
+"""From begun to finished or failed: what is kept of a run on its way, and how long its stages take."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import yaml
+
+from patentlab.config import ExperimentConfig, RequestError
+from patentlab.tracking.mlflow import Mirror
+from patentlab.tracking.record import Record, installed_versions
+
+
+class Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Time a stage."""
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = round(time.perf_counter() - start, 3)
+
+    def total(self) -> dict[str, float]:
+        """The stages so far, and the time since the clock was made."""
+        return {**self.seconds, "total": round(time.perf_counter() - self.started, 3)}
+
+
+@contextmanager
+def recorded(record: Record, folder: Path, mirror: Mirror, config: ExperimentConfig) -> Iterator[Callable[[], None]]:
+    """Keep ``result.json`` and MLflow at the run's status: running, then finished or failed.
+
+    Yields:
+        To be called when all that the request asks for turned out to be there. A wrong request that is found out
+        before leaves no trace.
+    """
+    settings = asdict(config)
+    begun = False
+
+    def begin() -> None:
+        nonlocal begun
+        begun = True
+        (folder / "config.yaml").write_text(
+            yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8"
+        )
+        record.versions = installed_versions()
+        record.write(folder)
+        mirror.start(record, settings, folder)
+
+    try:
+        yield begin
+        record.status = "finished"
+    except BaseException as error:
+        if isinstance(error, RequestError) and not begun:
+            raise
+        if not begun:
+            begin()
+        record.status = "failed"
+        record.error = f"{type(error).__name__}: {error}".strip()
+        (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        raise
+    finally:
+        if begun:
+            record.write(folder)
+            files = (path for path in folder.iterdir() if path.is_file() and path.name != "run.log")
+            mirror.finish(record, sorted(files))
