@@ -203,6 +203,7 @@ class _BestEpoch(TrainerCallback):
         self._best = float("-inf")
         self._weights: dict[str, Tensor] = {}
         self._train_loss = float("nan")
+        self._validated = 0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.advance is not None:
@@ -213,7 +214,15 @@ class _BestEpoch(TrainerCallback):
         if self._train_loss != self._train_loss and "loss" in (logs or {}):
             raise FloatingPointError(f"the training loss is not a number at step {state.global_step}; lower the rate")
 
+    def on_prediction_step(
+        self, args: Any, state: Any, control: Any, eval_dataloader: Any = None, **kwargs: Any
+    ) -> None:
+        self._validated += 1
+        if self.advance is not None:
+            self.advance(0, f"validating, batch {self._validated} of {len(eval_dataloader)}")
+
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
+        self._validated = 0
         epoch = len(self.history) + 1
         row = {"epoch": epoch, "step": state.global_step, "train_loss": self._train_loss}
         row |= {
