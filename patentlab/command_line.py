@@ -72,10 +72,14 @@ def _expand(argument: str) -> str:
     named = [value for value in values if value in options(group)]
     if len(named) == len(values):
         return argument
-    wrong = [value for value in values if value not in named and not _is_number(group, value)]
+    # names that are no options here may lie in a folder of the user's own: Hydra knows
+    wrong = [value for value in values if value not in named and _is_numeric(value) and not _is_number(group, value)]
+    numbers = [value for value in values if _is_number(group, value)]
+    if not wrong and not numbers:
+        return argument
     if wrong:
         raise RequestError(f"{argument}: {', '.join(wrong)} is not a {group}; {allowed}")
-    if named:
+    if len(numbers) < len(values):
         raise RequestError(f"{argument}: numbers and options cannot be swept together; {allowed}")
     return f"{SHORTHAND[group]}={text}"
 
@@ -90,6 +94,18 @@ def _values(override: Override) -> list[str] | None:
     else:
         elements = [value]  # type: ignore[list-item]
     return [element.text if isinstance(element, QuotedString) else str(element) for element in elements]
+
+
+def _is_numeric(value: str) -> bool:
+    """Whether a value was meant as a number, right or wrong."""
+    return re.match(r"[-+.]?[0-9]", value) is not None or value.lower() in (
+        "nan",
+        "inf",
+        "-inf",
+        "true",
+        "false",
+        "none",
+    )
 
 
 def _is_number(group: str, value: str) -> bool:

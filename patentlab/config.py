@@ -5,6 +5,7 @@ The values, and what each means, live in the YAML files; here are their types. N
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import string
@@ -19,6 +20,16 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 REGIME_PATTERN = re.compile(r"1:([1-9][0-9]*)")
+# of transformers, those that need no settings of their own
+SCHEDULES = (
+    "linear",
+    "cosine",
+    "cosine_with_restarts",
+    "polynomial",
+    "constant",
+    "constant_with_warmup",
+    "inverse_sqrt",
+)
 LEVELS = ("section", "class", "subclass", "group")
 TEXT_FIELDS = ("title", "abstract")
 
@@ -347,11 +358,12 @@ def _data_problems(data: DataConfig) -> Iterator[str]:
         yield f"data.top_k={data.top_k}: must be 2 or more"
     for name in ("validation", "test"):
         size = getattr(data.split, name)
-        if size <= 0 or (size > 1 and size != int(size)) or size == 1:
+        if not math.isfinite(size) or size <= 0 or (size > 1 and size != int(size)) or size == 1:
             yield f"data.split.{name}={size}: must be a share between 0 and 1, or a whole number of documents above 1"
     try:
         fields = {name for _, name, _, _ in string.Formatter().parse(data.text) if name is not None}
-    except ValueError as error:
+        data.text.format(**dict.fromkeys(fields, ""))
+    except (ValueError, LookupError, AttributeError) as error:
         yield f"data.text={data.text}: {error}"
     else:
         if not fields or fields - set(TEXT_FIELDS):
@@ -395,6 +407,19 @@ def _model_problems(config: ExperimentConfig) -> Iterator[str]:
         for group, choice in (("head", head.name), ("adapter", adapter.name)):
             if choice != "none":
                 yield f"{group}={choice}: model={model.name} is no neural network and takes none; leave it out"
+    if model.kind == "transformer" and model.attention is not None:
+        yield from _one_of("model.attention", model.attention, ("sdpa", "eager"))
+    yield from _one_of("head.name", head.name, ("embedding", "none"))
+    yield from _one_of("adapter.name", adapter.name, ("full", "frozen", "lora", "none"))
+    yield from _one_of("loss.name", config.loss.name, ("bce", "cross_entropy"))
+    yield from _one_of("tracking.name", config.tracking.name, ("mlflow", "none"))
+    if model.tfidf is not None:
+        if min(model.tfidf.ngram_max, model.tfidf.min_df) < 1:
+            yield "model.tfidf: ngram_max and min_df must be 1 or more"
+        if model.tfidf.inverse_regularisation <= 0:
+            yield f"model.tfidf.inverse_regularisation={model.tfidf.inverse_regularisation:g}: must be above 0"
+    if adapter.dropout is not None and not 0 <= adapter.dropout < 1:
+        yield f"adapter.dropout={adapter.dropout:g}: must be at least 0 and below 1"
     if adapter.name == "lora" and model.kind == "transformer":
         if adapter.rank is None or adapter.rank < 1:
             yield f"adapter.rank={adapter.rank}: must be 1 or more"
@@ -409,6 +434,12 @@ def _trainer_problems(trainer: TrainerConfig) -> Iterator[str]:
     yield from _one_of("trainer.save_model", trainer.save_model, ("auto", "always", "never"))
     if trainer.precision is not None:
         yield from _one_of("trainer.precision", trainer.precision, ("auto", "fp32", "bf16"))
+    if trainer.name != "none":
+        optional = ("max_steps", "max_grad_norm", "patience")
+        for name, value in vars(trainer).items():
+            if value is None and name not in optional:
+                yield f"trainer.{name}=null: must be given"
+        yield from _one_of("trainer.schedule", trainer.schedule, SCHEDULES)
     for name in ("epochs", "max_steps", "batch_size", "accumulation", "eval_batch_size", "max_length", "patience"):
         value = getattr(trainer, name)
         if value is not None and value < 1:

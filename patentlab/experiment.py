@@ -12,7 +12,7 @@ from patentlab.config import ExperimentConfig
 from patentlab.corpus import Examples, LabelSpace, derive_seed, fingerprint
 from patentlab.data.regimes import keep_part
 from patentlab.data.sources import data_fingerprint, read_corpus
-from patentlab.data.splits import split_corpus
+from patentlab.data.splits import same_text, split_corpus
 from patentlab.evaluation.classification import (
     DEFAULT_THRESHOLD,
     choose_threshold,
@@ -63,6 +63,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress) -
             real = keep_part(split.pool, corpus.labels, config.regime.divisor, derive_seed(config.seed, "regime"))
             plan = plan_mixture(len(real), config.mix)
             strategy = get_strategy(config.strategy) if plan.added else None
+            record.choices["strategy"] = config.strategy.name if plan.added else "none"
             documents = mix(real, plan, strategy, config.seed)
             sets = {"train": documents, "validation": split.validation, "test": split.test}
             train, validation, test = (Examples.of(held, corpus.labels) for held in sets.values())
@@ -75,6 +76,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress) -
             "synthetic": sum(not is_real(document) for document in documents),
             "requested_share": config.mix.real_share,
             "achieved_share": plan.share,
+            "same_text": len(corpus.documents) - len(same_text(corpus.documents)),
             "labels": len(corpus.labels),
             "labels_in_train": int(train.targets.any(axis=0).sum()),
             **corpus.dropped,

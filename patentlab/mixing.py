@@ -46,7 +46,7 @@ def plan_mixture(available: int, config: MixConfig) -> Plan:
         if share == 0:
             raise RequestError("mix.real_share=0: cannot be had beside real documents; give mix.budget=…")
         plan = _keep_share(available, share)
-        if plan.real + plan.added > config.max_documents:
+        if plan.added and plan.real + plan.added > config.max_documents:
             raise RequestError(
                 f"mix={share:g}: {available} real documents would need {plan.added} added ones, more than "
                 f"mix.max_documents={config.max_documents} in all; raise it, or give a mix.budget"

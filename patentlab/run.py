@@ -6,6 +6,7 @@ import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -22,6 +23,7 @@ class Outcome:
 
     folder: Path
     sweeping: bool
+    recorded: bool
     error: Exception | None = None
 
 
@@ -37,30 +39,34 @@ def job(composed: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     sweeping = HydraConfig.get().mode == RunMode.MULTIRUN
     error: Exception | None = None
+    choices: dict[str, Any] = {}
+    before = _stamp(folder)
     try:
         config = from_hydra(composed)
+        choices = config.choices
         from patentlab.experiment import run_experiment
         from patentlab.terminal import TerminalProgress, report_run
 
         report_run(run_experiment(config, folder, TerminalProgress()), config)
     except RequestError as wrong:
-        error = wrong.with_traceback(None)
-        _clean_up(folder, str(wrong), sweeping)
+        error = RequestError(*wrong.problems)  # without the frames that the original holds
+        if sweeping and _stamp(folder) == before:
+            from patentlab.tracking.record import Record
+
+            Record("", choices, status="failed", error=str(wrong)).write(folder)
+        elif not any(folder.iterdir()):
+            folder.rmdir()
     except Exception as failure:
         traceback.print_exc()
         traceback.clear_frames(failure.__traceback__)
         error = failure.with_traceback(None)
-    outcomes.append(Outcome(folder, sweeping, error))
+    outcomes.append(Outcome(folder, sweeping, _stamp(folder) != before, error))
 
 
-def _clean_up(folder: Path, error: str, sweeping: bool) -> None:
-    """After a wrong request: in a sweep the failure is recorded, a single run leaves nothing behind."""
-    if sweeping and not (folder / "result.json").is_file():
-        from patentlab.tracking.record import Record
-
-        Record("", {}, status="failed", error=error).write(folder)
-    elif not sweeping and not any(folder.iterdir()):
-        folder.rmdir()
+def _stamp(folder: Path) -> int | None:
+    """When the record in a folder was written, if there is one: a folder may hold that of an earlier run."""
+    path = folder / "result.json"
+    return path.stat().st_mtime_ns if path.is_file() else None
 
 
 def finish() -> None:
@@ -69,7 +75,7 @@ def finish() -> None:
         return
     first = outcomes[0]
     if not first.sweeping:
-        if (first.folder / "result.json").is_file():
+        if first.recorded:
             print(first.folder / "result.json")
         return
     from patentlab.analysis.matrix import read_matrix, write_matrix

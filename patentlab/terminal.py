@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,7 +15,7 @@ from rich.table import Table
 
 from patentlab.config import ExperimentConfig
 from patentlab.protocols import Advance
-from patentlab.tracking.mlflow import run_name, ui_command
+from patentlab.tracking.mlflow import run_name, ui_hint
 from patentlab.tracking.record import Record
 
 console = Console(stderr=True, highlight=False)
@@ -28,6 +26,10 @@ class LogHandler(RichHandler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING, console, show_time=False, show_path=False, markup=False)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line, however long."""
+        say(f"{record.levelname}: {record.getMessage()}")
 
 
 class TerminalProgress:
@@ -96,7 +98,7 @@ def report_run(record: Record, config: ExperimentConfig) -> None:
         f"{record.timing['total']:.0f} s{threshold}"
     )
     if config.tracking.uri is not None:
-        say("MLflow: " + shlex.join([sys.executable, *ui_command(config.tracking.uri)]))
+        say(f"MLflow: {ui_hint(config.tracking.uri)}")
 
 
 def report_sweep(matrix: pd.DataFrame) -> None:
@@ -105,7 +107,7 @@ def report_sweep(matrix: pd.DataFrame) -> None:
     Args:
         matrix: As of :func:`patentlab.analysis.matrix.read_matrix`.
     """
-    varied = [c for c in matrix if str(c).startswith("choices.") and len(set(matrix[c].astype(str))) > 1]
+    varied = [c for c in matrix if str(c).startswith("choices.") and len(set(matrix[c].dropna().astype(str))) > 1]
     shown = {"status": "status", "counts.train": "train", "counts.achieved_share": "share of real"}
     shown |= {str(column): str(column).removeprefix("choices.") for column in varied}
     shown |= {f"metrics.test.{name}": f"test {name}" for name in ("f1_micro", "f1_macro")}

@@ -18,11 +18,18 @@ def main() -> None:
     port = next((argument.partition("=")[2] for argument in arguments if argument.startswith("port=")), "5000")
     if not port.isdigit() or not 0 < int(port) < 65536:
         raise RequestError(f"port={port}: must be a number from 1 to 65535")
+    if {"-h", "--help"} & set(arguments):
+        print(__doc__)
+        return
     config = compose(*(argument for argument in arguments if not argument.startswith("port=")))
     if config.tracking.uri is None:
         raise RequestError("tracking=none: there is nothing to show")
     from patentlab.tracking.mlflow import connect, ui_command
 
+    if config.tracking.uri.startswith("http"):
+        raise RequestError(
+            f"tracking.uri={config.tracking.uri}: is a server with pages of its own; open it in a browser"
+        )
     connect(config.tracking.uri)
     print(f"MLflow: http://127.0.0.1:{port}", file=sys.stderr)
     os.execv(sys.executable, [sys.executable, *ui_command(config.tracking.uri, int(port))])

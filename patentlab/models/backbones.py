@@ -60,7 +60,7 @@ def load_backbone(config: ModelConfig, max_length: int | None, dtype: Any, progr
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
         model = AutoModel.from_pretrained(source, dtype=dtype, attn_implementation=config.attention, **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise RequestError(
             f"model.path={config.path}: cannot be loaded ({reason.strip()[:200]}); it must be a local folder with a "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -35,6 +36,13 @@ class Clock:
         return {**self.seconds, "total": round(time.perf_counter() - self.started, 3)}
 
 
+def _clear(folder: Path) -> None:
+    """Remove what an earlier run into the same folder left, so that nothing of it is taken for this one's."""
+    for name in ("result.json", "history.csv", "per_label.csv", "predictions.parquet", "traceback.txt"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "model", ignore_errors=True)
+
+
 @contextmanager
 def recorded(record: Record, folder: Path, mirror: Mirror, config: ExperimentConfig) -> Iterator[Callable[[], None]]:
     """Keep ``result.json`` and MLflow at the run's status: running, then finished or failed.
@@ -49,6 +57,7 @@ def recorded(record: Record, folder: Path, mirror: Mirror, config: ExperimentCon
     def begin() -> None:
         nonlocal begun
         begun = True
+        _clear(folder)
         (folder / "config.yaml").write_text(
             yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8"
         )
@@ -65,6 +74,7 @@ def recorded(record: Record, folder: Path, mirror: Mirror, config: ExperimentCon
         if not begun:
             begin()
         record.status = "failed"
+        record.metrics, record.threshold = {}, None  # a failed run is a status, never a number
         record.error = f"{type(error).__name__}: {error}".strip()
         (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
         raise

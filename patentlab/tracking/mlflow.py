@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -61,6 +63,7 @@ class Mirror:
             record: Finished or failed.
             artifacts: Files that exist.
         """
+        self._broken = self._broken and self.run_id is None  # a lost point of a curve must not leave the run open
         self._attempt(lambda: self._finish(record, artifacts))
 
     def _attempt(self, call: Callable[[], None]) -> None:
@@ -157,7 +160,8 @@ def connect(uri: str) -> MlflowClient:
     # an unreachable server should cost seconds, not minutes; what the user set stands
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    logging.getLogger("alembic").setLevel(logging.ERROR)
+    for name in ("alembic", "urllib3", "mlflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     from mlflow import MlflowClient
 
     if uri.startswith(_SQLITE):
@@ -175,6 +179,8 @@ def _experiment(client: MlflowClient, config: TrackingConfig) -> str:
     name = config.experiment or "patentlab"
     local = str(config.uri).startswith(_SQLITE)
     if (found := client.get_experiment_by_name(name)) is not None:
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
     location = Path(config.artifacts).resolve().as_uri() + f"/{name}" if local and config.artifacts else None
     try:
@@ -186,6 +192,11 @@ def _experiment(client: MlflowClient, config: TrackingConfig) -> str:
         if found is None:
             raise
         return str(found.experiment_id)
+
+
+def ui_hint(uri: str) -> str:
+    """What opens the MLflow pages of a tracking URI: a server's address, or a command."""
+    return uri if uri.startswith("http") else shlex.join([sys.executable, *ui_command(uri)])
 
 
 def ui_command(uri: str, port: int = 5000) -> list[str]:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import set_seed
 
-from patentlab.config import AdapterConfig, HeadConfig, LossConfig, ModelConfig, TrainerConfig
+from patentlab.config import AdapterConfig, HeadConfig, LossConfig, ModelConfig, RequestError, TrainerConfig
 from patentlab.corpus import Examples, derive_seed
 from patentlab.models.adapters import attach, load_adapter, save_adapter
 from patentlab.models.backbones import Backbone, backbone_fingerprint, load_backbone
@@ -154,8 +154,12 @@ class EmbeddingClassifier:
     def save(self, folder: Path) -> None:
         """Save settings, head and what the adapter changed; a frozen or LoRA base is named, not copied."""
         model, head, adapter, trainer, loss = self.settings
+        base = asdict(model)
+        if Path(str(model.path)).expanduser().is_dir():
+            base["path"] = str(Path(str(model.path)).expanduser().resolve())
         settings = {
-            "model": asdict(model),
+            "fingerprint": backbone_fingerprint(model),
+            "model": base,
             "head": asdict(head),
             "adapter": asdict(adapter),
             "trainer": asdict(trainer),
@@ -191,6 +195,8 @@ class EmbeddingClassifier:
         loss = LossConfig(**settings["loss"])
         if adapter.name == "full":
             model.path, model.revision = str(folder / "backbone"), None
+        elif backbone_fingerprint(model) != settings["fingerprint"]:
+            raise RequestError(f"{folder}: was trained on other weights than those that are now at {model.path}")
         loaded.settings = (model, head, adapter, trainer, loss)
         loaded.model_config, loaded.adapter, loaded.trainer, loaded.loss = model, adapter, trainer, loss.name
         loaded.label_count = settings["label_count"]

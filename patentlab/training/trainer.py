@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from accelerate.utils import extract_model_from_parallel
 from torch import Tensor, nn
 from torch.utils.data import RandomSampler, Sampler
 from transformers import EvalPrediction, PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
@@ -64,7 +65,7 @@ def train(
             model=model,
             args=_arguments(config, steps, folder, seed),
             train_dataset=list(train_items),
-            eval_dataset=list(validation_items),
+            eval_dataset=sorted(validation_items, key=_length),
             data_collator=collate,
             compute_loss_func=counter,
             compute_metrics=measure,
@@ -76,8 +77,14 @@ def train(
         with observer.progress.task("training", steps) as advance:
             monitor.advance = advance
             trainer.train()
+    # under mixed precision the forward pass stays wrapped, and would predict otherwise than the saved model does
+    extract_model_from_parallel(model, keep_fp32_wrapper=False)
     monitor.restore()
     return TrainingReport(monitor.history, trainer.state.global_step, counter.examples, monitor.best_epoch)
+
+
+def _length(item: Item) -> int:
+    return len(item.get("input_ids", ()))
 
 
 def trainer_steps(documents: int, config: TrainerConfig) -> int:

@@ -85,7 +85,8 @@ def fingerprint(config: DataConfig) -> str:
     for name in (PATENTS, ABSTRACTS, CODES, TITLES):
         path = folder / name
         if path.is_file():
-            digest.update(name.encode() + path.read_bytes())
+            with path.open("rb") as file:
+                digest.update(name.encode() + hashlib.file_digest(file, "sha256").digest())
         elif name != TITLES:
             raise RequestError(f"{path}: no such file; data=patentsview needs {PATENTS}, {ABSTRACTS} and {CODES}")
     return digest.hexdigest()
