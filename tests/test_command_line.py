@@ -19,6 +19,7 @@ REWRITTEN = {
     "mix=shuffled": "mix=shuffled",
     "regime=stratified": "regime=stratified",
     "mix=glob(*)": "mix=glob(*)",
+    "mix=mine": "mix=mine",
     "mix.budget=100": "mix.budget=100",
     "-m": "-m",
     "seed=1,2": "seed=1,2",

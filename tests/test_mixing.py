@@ -52,6 +52,7 @@ def test_impossible_shares_are_refused():
     with pytest.raises(RequestError, match=r"mix\.max_documents=99"):
         plan_mixture(10, config(0.1, most=99))
     assert plan_mixture(10, config(0.1, most=100)) == Plan(10, 90)
+    assert plan_mixture(10, config(1, most=5)) == Plan(10, 0)  # the bound is on what is added
 
 
 @given(st.integers(1, 60), st.integers(0, 60), st.integers(0, 3))

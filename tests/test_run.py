@@ -79,11 +79,29 @@ def test_a_failed_job_does_not_hide_the_others(run_command: Command):
     assert matrix["status"].tolist() == ["failed", "finished"]
 
 
+def test_a_folder_that_is_used_again_never_shows_the_earlier_run(run_command: Command, tmp_path: Path):
+    again = ["hydra.run.dir=same", "tracking=none"]
+    first = run_command("model=tfidf_linear", *again)
+    second = run_command("model=constant", *again)
+    assert first.stdout == second.stdout
+    assert json.loads(Path(second.stdout.strip()).read_text())["choices"]["model"] == "constant"
+    assert not (tmp_path / "same" / "model" / "tfidf_linear.skops").exists()
+    refused = run_command("model=constant", "regime=1:100000", *again)
+    assert (refused.returncode, refused.stdout) == (2, "")
+
+    sweep = ["-m", "hydra.sweep.dir=sweep", "model=constant", "tracking=none"]
+    run_command(*sweep, "regime=1:1,1:10")
+    matrix = pd.read_csv(run_command(*sweep, "regime=1:100000,1:10").stdout.strip())
+    assert matrix["status"].tolist() == ["failed", "finished"]
+    assert matrix["choices.regime"].tolist() == ["1:100000", "1:10"]
+    assert np.isnan(matrix["metrics.test.f1_micro"][0])
+
+
 def test_an_error_of_ours_is_recorded_with_its_traceback(tmp_path: Path, monkeypatch):
     def fail(*args: object) -> None:
         raise ZeroDivisionError("on purpose")
 
-    monkeypatch.setattr("patentlab.models.baselines.ConstantClassifier.fit", fail)
+    monkeypatch.setattr("patentlab.models.baselines.ConstantClassifier.save", fail)  # when the metrics are known
     with pytest.raises(ZeroDivisionError):
         run_experiment(compose("model=constant", "tracking=none"), tmp_path, Silent())
     result = json.loads((tmp_path / "result.json").read_text())

@@ -8,7 +8,7 @@ from patentlab.config import RequestError, SplitConfig
 from patentlab.corpus import Corpus, Document, LabelSpace
 from patentlab.data.regimes import keep_part, stratified_order
 from patentlab.data.sources import read_corpus
-from patentlab.data.splits import split_corpus
+from patentlab.data.splits import same_text, split_corpus
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,34 @@ def test_split_is_disjoint_complete_and_the_same_for_a_seed(corpus: Corpus):
     assert len(sets[1]) == pytest.approx(100, abs=15)
     assert len(sets[2]) == pytest.approx(160, abs=15)
     assert split == split_corpus(corpus, SplitConfig(100, 0.2), 7)
-    assert ids(split_corpus(corpus, SplitConfig(100, 0.2), 8).test) != sets[2]
+
+
+def test_another_seed_is_another_split_and_the_order_of_the_source_does_not_show(corpus: Corpus):
+    splits = [split_corpus(corpus, SplitConfig(0.2, 0.2), seed) for seed in range(4)]
+    by_chance = len(splits[0].test) ** 2 / 800
+    for other in splits[1:]:
+        assert len(ids(splits[0].test) & ids(other.test)) == pytest.approx(by_chance, abs=20)
+    position = {document.id: number for number, document in enumerate(corpus.documents)}
+    for split in splits:
+        for documents in (split.pool, split.validation, split.test):
+            mean = np.mean([position[document.id] for document in documents])
+            # four standard errors of the mean of so many positions out of 800
+            assert abs(mean - 399.5) < 4 * 231 / len(documents) ** 0.5
+
+
+def test_equal_texts_are_never_on_two_sides():
+    documents = tuple(
+        Document(
+            str(number), f"Text {number % 60}".upper() if number % 2 else f"text  {number % 60}", ("ab"[number % 2],)
+        )
+        for number in range(180)
+    )
+    split = split_corpus(Corpus(documents, LabelSpace(("a", "b"))), SplitConfig(0.2, 0.2), 0)
+    sides = [
+        {document.text.lower().split()[1] for document in side} for side in (split.pool, split.validation, split.test)
+    ]
+    assert sum(map(len, sides)) == len(set().union(*sides)) == 60
+    assert len(same_text(documents)) == 60
 
 
 def _random_deviation(targets: np.ndarray, count: int, seed: int) -> float:

@@ -84,6 +84,28 @@ def test_an_unreachable_server_costs_one_line(tmp_path: Path, caplog: pytest.Log
     assert "\n" not in lines[0]
 
 
+def test_a_lost_point_of_a_curve_does_not_leave_the_run_open(tracking: TrackingConfig, tmp_path: Path, monkeypatch):
+    mirror = Mirror(tracking)
+    done = record()
+    mirror.start(done, {}, tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "log_batch", lambda *args, **kwargs: 1 / 0)
+        mirror.epoch({"epoch": 1, "train_loss": 1.0})
+    done.status = "finished"
+    mirror.finish(done, [])
+    assert MlflowClient(str(tracking.uri)).get_run(str(mirror.run_id)).info.status == "FINISHED"
+
+
+def test_an_experiment_that_was_deleted_comes_back(tracking: TrackingConfig, tmp_path: Path):
+    client = connect(str(tracking.uri))
+    experiment = client.get_experiment_by_name("demo")
+    assert experiment is not None
+    client.delete_experiment(experiment.experiment_id)
+    mirror = Mirror(tracking)
+    mirror.start(record(), {}, tmp_path)
+    assert mirror.run_id is not None
+
+
 def test_no_tracking_is_silent(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     mirror = Mirror(TrackingConfig("none", None, None, None))
     mirror.start(record(), {}, tmp_path)

@@ -1,10 +1,12 @@
 """The whole classifier on tiny random models: every adapter learns, and survives saving and loading."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModel
 
 from patentlab.command_line import compose
 from patentlab.corpus import Examples, LabelSpace
@@ -96,6 +98,22 @@ def test_an_adapter_for_modules_that_are_not_there_is_refused(tiny_model):
 
     with pytest.raises(RequestError, match=r"no module nothing; its linear ones are .*q_proj"):
         build(tiny_model, "llama", "lora", "adapter.targets=[q_proj,nothing]")
+
+
+def test_an_adapter_is_not_put_on_other_weights_than_it_was_trained_on(tiny_model, tmp_path: Path):
+    from patentlab.config import RequestError
+
+    base = shutil.copytree(tiny_model("llama"), tmp_path / "base")
+    classifier = build(lambda kind: base, "llama", "lora")
+    (tmp_path / "saved").mkdir()
+    classifier.save(tmp_path / "saved")
+    load_classifier(tmp_path / "saved", Silent())
+    torch.manual_seed(5)
+    changed = AutoModel.from_pretrained(base)
+    changed.embed_tokens.weight.data += 0.1
+    changed.save_pretrained(base)
+    with pytest.raises(RequestError, match="was trained on other weights"):
+        load_classifier(tmp_path / "saved", Silent())
 
 
 def test_frozen_features_are_shared_by_runs_with_other_heads(tiny_model, monkeypatch):
