@@ -129,6 +129,7 @@ class TfidfConfig:
     ngram_max: int = MISSING
     min_df: int = MISSING
     sublinear_tf: bool = MISSING
+    class_weight: str | None = MISSING
     inverse_regularisation: float = MISSING
 
 
@@ -416,6 +417,8 @@ def _model_problems(config: ExperimentConfig) -> Iterator[str]:
     if model.tfidf is not None:
         if min(model.tfidf.ngram_max, model.tfidf.min_df) < 1:
             yield "model.tfidf: ngram_max and min_df must be 1 or more"
+        if model.tfidf.class_weight is not None:
+            yield from _one_of("model.tfidf.class_weight", model.tfidf.class_weight, ("balanced",))
         if model.tfidf.inverse_regularisation <= 0:
             yield f"model.tfidf.inverse_regularisation={model.tfidf.inverse_regularisation:g}: must be above 0"
     if adapter.dropout is not None and not 0 <= adapter.dropout < 1:

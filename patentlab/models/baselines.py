@@ -90,7 +90,9 @@ class TfidfLinearClassifier:
 
         self.pipeline: Any = make_pipeline(
             TfidfVectorizer(ngram_range=(1, config.ngram_max), min_df=config.min_df, sublinear_tf=config.sublinear_tf),
-            OneVsRestClassifier(LogisticRegression(C=config.inverse_regularisation, max_iter=1000)),
+            OneVsRestClassifier(
+                LogisticRegression(C=config.inverse_regularisation, class_weight=config.class_weight, max_iter=1000)
+            ),
         )
 
     def fit(self, train: Examples, validation: Examples, observer: Observer, seed: int) -> TrainingReport:

@@ -49,7 +49,7 @@ TARGETS = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]], dtyp
 
 
 def test_tfidf_learns_saves_and_loads_also_with_a_label_that_never_occurs(tmp_path: Path):
-    model = TfidfLinearClassifier(TfidfConfig(1, 1, True, 10.0))
+    model = TfidfLinearClassifier(TfidfConfig(1, 1, True, None, 10.0))
     model.fit(Examples(TEXTS, TARGETS), Examples([], np.zeros((0, 3), dtype=np.int8)), WATCH, 0)
     scores = model.predict(["a wheel", "a lens"], Silent())
     assert scores[0, 0] > 0.5 > scores[0, 1]
