@@ -160,9 +160,10 @@ def connect(uri: str) -> MlflowClient:
     # an unreachable server should cost seconds, not minutes; what the user set stands
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    for name in ("alembic", "urllib3", "mlflow"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     from mlflow import MlflowClient
+
+    for name in ("alembic", "urllib3", "mlflow"):  # mlflow sets its own level when imported
+        logging.getLogger(name).setLevel(logging.ERROR)
 
     if uri.startswith(_SQLITE):
         # several processes that open a new database at once leave it broken
