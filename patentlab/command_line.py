@@ -170,6 +170,9 @@ def run_command(main: Callable[[], int | None]) -> int:
     Returns:
         0 done, 1 something failed, 2 the request was wrong, 130 interrupted.
     """
+    os.environ.setdefault(
+        "TQDM_DISABLE", "1"
+    )  # read when tqdm is imported: the bars of libraries would cut through ours
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints its errors itself, over nine lines, and exits with 1
     try:
         return main() or DONE
