@@ -223,6 +223,8 @@ def test_an_interrupted_run_is_marked_and_exits_with_130(tmp_path: Path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # a job in the background of a shell inherits that SIGINT is ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     while not (found := list(tmp_path.rglob("result.json"))) and time.monotonic() < deadline:
