@@ -5,11 +5,13 @@ The values, and what each means, live in the YAML files; here are their types. N
 
 from __future__ import annotations
 
+import codecs
+import difflib
 import math
 import os
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,9 @@ SCHEDULES = (
     "inverse_sqrt",
 )
 LEVELS = ("section", "class", "subclass", "group")
-TEXT_FIELDS = ("title", "abstract")
+TEXT_FIELDS = ("title", "abstract", "claim")
+FITTED = ("tfidf_linear", "constant")  # kinds of models that are no neural network
+LOSSES = ("bce", "weighted_bce", "focal", "asymmetric", "cross_entropy", "weighted_cross_entropy")
 
 
 class RequestError(Exception):
@@ -46,12 +50,29 @@ class RequestError(Exception):
         self.problems = problems
 
 
+def closest(word: str, known: Iterable[str]) -> str:
+    """A word that is not known, with the known ones that look like it.
+
+    Args:
+        word: As it was written.
+        known: What could have been meant.
+
+    Returns:
+        ``trainer.epoch (did you mean trainer.epochs?)``, or the word alone.
+    """
+    similar = difflib.get_close_matches(word, list(known), n=3, cutoff=0.6)
+    return f"{word} (did you mean {' or '.join(similar)}?)" if similar else word
+
+
 @dataclass
 class SplitConfig:
-    """Sizes of the held-out sets: a share of the corpus below 1, or a number of documents."""
+    """How the corpus is cut into training pool, validation and test set."""
 
+    method: str = MISSING
     validation: float = MISSING
     test: float = MISSING
+    similarity: float | None = MISSING
+    column: str | None = MISSING
 
 
 @dataclass
@@ -62,11 +83,21 @@ class DataConfig:
     size: int | None = MISSING
     corpus_seed: int | None = MISSING
     path: str | None = MISSING
+    subset: str | None = MISSING
+    revision: str | None = MISSING
     level: str | None = MISSING
     text: str = MISSING
+    labels: str | None = MISSING
+    separator: str | None = MISSING
+    id: str | None = MISSING
+    date: str | None = MISSING
+    encoding: str | None = MISSING
+    delimiter: str | None = MISSING
+    on_bad_row: str = MISSING
     task: str = MISSING
     min_count: int = MISSING
     top_k: int | None = MISSING
+    keep_labels: list[str] | None = MISSING
     split: SplitConfig = field(default_factory=SplitConfig)
 
 
@@ -157,7 +188,9 @@ class HeadConfig:
 
     name: str = MISSING
     pooling: str | None = MISSING
+    hidden: int | None = MISSING
     dropout: float | None = MISSING
+    start: str | None = MISSING
 
 
 @dataclass
@@ -169,6 +202,8 @@ class AdapterConfig:
     alpha: float | None = MISSING
     dropout: float | None = MISSING
     targets: list[str] | None = MISSING
+    quantisation: str | None = MISSING
+    double_quantisation: bool | None = MISSING
 
 
 @dataclass
@@ -176,6 +211,12 @@ class LossConfig:
     """What training minimises."""
 
     name: str = MISSING
+    gamma: float | None = MISSING
+    gamma_negative: float | None = MISSING
+    alpha: float | None = MISSING
+    clip: float | None = MISSING
+    power: float | None = MISSING
+    max_weight: float | None = MISSING
 
 
 @dataclass
@@ -185,6 +226,8 @@ class TrainerConfig:
     name: str = MISSING
     epochs: int | None = MISSING
     max_steps: int | None = MISSING
+    max_examples: int | None = MISSING
+    validations: int | None = MISSING
     learning_rate: float | None = MISSING
     head_learning_rate: float | None = MISSING
     batch_size: int | None = MISSING
@@ -198,6 +241,7 @@ class TrainerConfig:
     patience: int | None = MISSING
     monitor: str = MISSING
     precision: str | None = MISSING
+    gradient_checkpointing: bool | None = MISSING
     save_model: str = MISSING
 
 
@@ -304,7 +348,9 @@ def from_hydra(composed: DictConfig) -> ExperimentConfig:
 def _unresolved(composed: DictConfig) -> list[str]:
     """A line per interpolation without an answer, such as a model without settings for the adapter."""
     recommended = OmegaConf.select(composed, "model.recommended") or {}
-    adapter = OmegaConf.select(composed, "adapter.name")
+    adapter, trainer = OmegaConf.select(composed, "adapter.name"), OmegaConf.select(composed, "trainer.name")
+    if OmegaConf.select(composed, "model.kind") in FITTED and trainer != "none":
+        return [f"trainer={trainer}: model={composed.model.name} is fitted, not trained; leave it out"]
     if OmegaConf.select(composed, "model.kind") == "transformer" and adapter not in recommended:
         allowed = ", ".join(str(name) for name in recommended) or "none of the adapters"
         return [f"adapter={adapter}: model={composed.model.name} takes {allowed}"]
@@ -361,14 +407,37 @@ def _data_problems(data: DataConfig) -> Iterator[str]:
         size = getattr(data.split, name)
         if not math.isfinite(size) or size <= 0 or (size > 1 and size != int(size)) or size == 1:
             yield f"data.split.{name}={size}: must be a share between 0 and 1, or a whole number of documents above 1"
+    yield from _one_of("data.split.method", data.split.method, ("stratified", "date", "given"))
+    if data.split.similarity is not None and not 0 < data.split.similarity <= 1:
+        yield f"data.split.similarity={data.split.similarity:g}: must be above 0 and at most 1"
+    yield from _one_of("data.on_bad_row", data.on_bad_row, ("error", "skip"))
+    if data.keep_labels is not None:
+        if len(set(data.keep_labels)) < 2:
+            yield f"data.keep_labels={','.join(data.keep_labels)}: must name two labels at least"
+        if data.top_k is not None:
+            yield "data.keep_labels: names the labels already; leave out data.top_k"
+    if data.encoding is not None:
+        try:
+            codecs.lookup(data.encoding)
+        except LookupError:
+            yield f"data.encoding={data.encoding}: no such encoding; allowed are those of Python, such as utf-8, cp1252"
+    if data.delimiter is not None and len(data.delimiter.replace("\\t", "\t")) != 1:
+        yield f"data.delimiter={data.delimiter}: must be one character, or \\t"
+    tabular = data.name not in ("demo", "patentsview")
+    if tabular and not data.labels:
+        yield f"data.labels: must name where data={data.name} keeps the labels"
+    if data.split.method == "date" and data.date is None and data.name != "patentsview":
+        yield f"data.split.method=date: data={data.name} needs data.date, the column with dates"
+    if data.split.method == "given" and data.split.column is None and data.name != "hub":
+        yield f"data.split.method=given: data={data.name} needs data.split.column, with train, validation or test"
     try:
         fields = {name for _, name, _, _ in string.Formatter().parse(data.text) if name is not None}
         data.text.format(**dict.fromkeys(fields, ""))
     except (ValueError, LookupError, AttributeError) as error:
         yield f"data.text={data.text}: {error}"
     else:
-        if not fields or fields - set(TEXT_FIELDS):
-            yield f"data.text={data.text}: must name {{title}} or {{abstract}}, and nothing else in braces"
+        if not tabular and (not fields or fields - set(TEXT_FIELDS)):
+            yield f"data.text={data.text}: must name {{title}}, {{abstract}} or {{claim}}, and nothing else in braces"
 
 
 def _arm_problems(config: ExperimentConfig) -> Iterator[str]:
@@ -391,7 +460,7 @@ def _arm_problems(config: ExperimentConfig) -> Iterator[str]:
 
 def _model_problems(config: ExperimentConfig) -> Iterator[str]:
     model, head, adapter = config.model, config.head, config.adapter
-    yield from _one_of("model.kind", model.kind, ("transformer", "tfidf_linear", "constant"))
+    yield from _one_of("model.kind", model.kind, ("transformer", *FITTED))
     if model.kind == "transformer":
         for group, choice in (("head", head.name), ("trainer", config.trainer.name)):
             if choice == "none":
@@ -400,6 +469,11 @@ def _model_problems(config: ExperimentConfig) -> Iterator[str]:
             yield f"model.path: must be given for model={model.name}"
         if head.name != "none":
             yield from _one_of("head.pooling", head.pooling, ("last", "mean", "max", "cls"))
+            yield from _one_of("head.start", head.start, ("probe", "frequencies"))
+            if head.hidden is not None and head.hidden < 1:
+                yield f"head.hidden={head.hidden}: must be 1 or more, or null"
+            if head.hidden is not None and head.start == "probe":
+                yield "head.start=probe: a probe fits a linear head; set head.start=frequencies or head.hidden=null"
             if head.dropout is not None and not 0 <= head.dropout < 1:
                 yield f"head.dropout={head.dropout:g}: must be at least 0 and below 1"
         if model.padding_side is not None:
@@ -410,9 +484,9 @@ def _model_problems(config: ExperimentConfig) -> Iterator[str]:
                 yield f"{group}={choice}: model={model.name} is no neural network and takes none; leave it out"
     if model.kind == "transformer" and model.attention is not None:
         yield from _one_of("model.attention", model.attention, ("sdpa", "eager"))
-    yield from _one_of("head.name", head.name, ("embedding", "none"))
-    yield from _one_of("adapter.name", adapter.name, ("full", "frozen", "lora", "none"))
-    yield from _one_of("loss.name", config.loss.name, ("bce", "cross_entropy"))
+    yield from _one_of("head.name", head.name, ("embedding", "two_layer", "none"))
+    yield from _one_of("adapter.name", adapter.name, ("full", "frozen", "lora", "qlora", "none"))
+    yield from _loss_problems(config)
     yield from _one_of("tracking.name", config.tracking.name, ("mlflow", "none"))
     if model.tfidf is not None:
         if min(model.tfidf.ngram_max, model.tfidf.min_df) < 1:
@@ -423,13 +497,39 @@ def _model_problems(config: ExperimentConfig) -> Iterator[str]:
             yield f"model.tfidf.inverse_regularisation={model.tfidf.inverse_regularisation:g}: must be above 0"
     if adapter.dropout is not None and not 0 <= adapter.dropout < 1:
         yield f"adapter.dropout={adapter.dropout:g}: must be at least 0 and below 1"
-    if adapter.name == "lora" and model.kind == "transformer":
+    if adapter.name in ("lora", "qlora") and model.kind == "transformer":
         if adapter.rank is None or adapter.rank < 1:
             yield f"adapter.rank={adapter.rank}: must be 1 or more"
+        if adapter.name == "qlora":
+            yield from _one_of("adapter.quantisation", adapter.quantisation, ("nf4", "fp4"))
         if not adapter.targets:
             yield f"adapter.targets: model={model.name} names no modules for LoRA; give adapter.targets=[…]"
-    if config.loss.name == "cross_entropy" and config.data.task != "single_label":
-        yield "loss=cross_entropy: needs data.task=single_label; with several labels a document use loss=bce"
+
+
+def _loss_problems(config: ExperimentConfig) -> Iterator[str]:
+    loss = config.loss
+    yield from _one_of("loss.name", loss.name, LOSSES)
+    if loss.name.endswith("cross_entropy") and config.data.task != "single_label":
+        yield f"loss={loss.name}: needs data.task=single_label; with several labels a document use loss=bce"
+    needed = {
+        "focal": ("gamma",),
+        "asymmetric": ("gamma", "gamma_negative", "clip"),
+        "weighted_bce": ("power",),
+        "weighted_cross_entropy": ("power",),
+    }
+    for name in needed.get(loss.name, ()):
+        if getattr(loss, name) is None:
+            yield f"loss.{name}=null: must be given for loss={loss.name}"
+    for name in ("gamma", "gamma_negative", "power"):
+        value = getattr(loss, name)
+        if value is not None and not 0 <= value < math.inf:
+            yield f"loss.{name}={value:g}: must be 0 or more"
+    for name in ("alpha", "clip"):
+        value = getattr(loss, name)
+        if value is not None and not 0 <= value < 1:
+            yield f"loss.{name}={value:g}: must be at least 0 and below 1"
+    if loss.max_weight is not None and not loss.max_weight >= 1:
+        yield f"loss.max_weight={loss.max_weight:g}: must be 1 or more"
 
 
 def _trainer_problems(trainer: TrainerConfig) -> Iterator[str]:
@@ -438,12 +538,15 @@ def _trainer_problems(trainer: TrainerConfig) -> Iterator[str]:
     if trainer.precision is not None:
         yield from _one_of("trainer.precision", trainer.precision, ("auto", "fp32", "bf16"))
     if trainer.name != "none":
-        optional = ("max_steps", "max_grad_norm", "patience")
+        optional: tuple[str, ...] = ("max_steps", "max_examples", "validations", "max_grad_norm", "patience")
+        if trainer.max_steps is not None or trainer.max_examples is not None:
+            optional += ("epochs",)
         for name, value in vars(trainer).items():
             if value is None and name not in optional:
                 yield f"trainer.{name}=null: must be given"
         yield from _one_of("trainer.schedule", trainer.schedule, SCHEDULES)
-    for name in ("epochs", "max_steps", "batch_size", "accumulation", "eval_batch_size", "max_length", "patience"):
+    counts = ("epochs", "max_steps", "max_examples", "validations", "batch_size", "accumulation", "eval_batch_size")
+    for name in (*counts, "max_length", "patience"):
         value = getattr(trainer, name)
         if value is not None and value < 1:
             yield f"trainer.{name}={value}: must be 1 or more"

@@ -6,12 +6,15 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from patentlab.config import RequestError, closest
+
 REAL = "real"
+SETS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,8 @@ class Document:
         labels: Label names; the main one first.
         origin: ``real``, or the strategy that the document comes from.
         source_id: The real document that it was made from, if any.
-        date: Grant date as ``YYYY-MM-DD``, where known.
+        date: As ``YYYY-MM-DD``, where known; of a patent the grant's.
+        split: The set that the source puts it in, if it does: one of ``SETS``.
     """
 
     id: str
@@ -33,6 +37,7 @@ class Document:
     origin: str = REAL
     source_id: str | None = None
     date: str | None = None
+    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,7 @@ def restrict_labels(
     *,
     min_count: int = 1,
     top_k: int | None = None,
+    keep: Sequence[str] | None = None,
     single: bool = False,
     titles: Mapping[str, str] | None = None,
 ) -> Corpus:
@@ -113,20 +119,29 @@ def restrict_labels(
         documents: Documents of one source.
         min_count: Labels with fewer documents are dropped.
         top_k: Keep only so many labels, the commonest (ties by name).
+        keep: Keep just these labels, however rare; the two bounds before do not apply.
         single: Keep a document's main label alone, before anything is counted.
         titles: What labels stand for.
 
     Returns:
         The corpus; ``dropped`` counts the labels and documents that were left out.
+
+    Raises:
+        RequestError: A label to keep does not occur.
     """
     documents = list(documents)
     if single:
-        documents = [_with_labels(document, document.labels[:1]) for document in documents]
+        documents = [replace(document, labels=document.labels[:1]) for document in documents]
     counts = Counter(label for document in documents for label in document.labels)
-    frequent = sorted((name for name, count in counts.items() if count >= min_count), key=lambda n: (-counts[n], n))
-    kept = set(frequent[:top_k])
+    if keep is None:
+        frequent = sorted((n for n, count in counts.items() if count >= min_count), key=lambda n: (-counts[n], n))
+        kept = set(frequent[:top_k])
+    elif absent := [name for name in keep if name not in counts]:
+        raise RequestError(*(f"data.keep_labels: no document has the label {closest(name, counts)}" for name in absent))
+    else:
+        kept = set(keep)
     remaining = [
-        _with_labels(document, tuple(label for label in document.labels if label in kept)) for document in documents
+        replace(document, labels=tuple(label for label in document.labels if label in kept)) for document in documents
     ]
     labelled = tuple(document for document in remaining if document.labels)
     return Corpus(
@@ -136,10 +151,6 @@ def restrict_labels(
         ),
         {"labels_dropped": len(counts) - len(kept), "documents_without_label": len(documents) - len(labelled)},
     )
-
-
-def _with_labels(document: Document, labels: tuple[str, ...]) -> Document:
-    return Document(document.id, document.text, labels, document.origin, document.source_id, document.date)
 
 
 def fingerprint(documents: Iterable[Document]) -> str:

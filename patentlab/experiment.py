@@ -12,23 +12,26 @@ from patentlab.config import ExperimentConfig
 from patentlab.corpus import Examples, LabelSpace, derive_seed, fingerprint
 from patentlab.data.regimes import keep_part
 from patentlab.data.sources import data_fingerprint, read_corpus
-from patentlab.data.splits import same_text, split_corpus
+from patentlab.data.splits import split_corpus
 from patentlab.evaluation.classification import (
     DEFAULT_THRESHOLD,
     choose_threshold,
+    confusions,
     decide,
     evaluate,
     evaluate_at_best,
     per_label,
     prediction_table,
 )
+from patentlab.figures.labels import confusion_map, f1_against_support
+from patentlab.figures.style import save
 from patentlab.mixing import is_real, mix, plan_mixture
 from patentlab.models.backbones import backbone_fingerprint
-from patentlab.protocols import Classifier, Observer, Progress
+from patentlab.protocols import Classifier, Observer, Progress, Targets
 from patentlab.synthesis.strategies import get_strategy
 from patentlab.tracking.identity import run_key
 from patentlab.tracking.lifecycle import Clock, recorded
-from patentlab.tracking.mlflow import Mirror
+from patentlab.tracking.mlflow import Mirror, run_name
 from patentlab.tracking.record import Record, machine, peak_memory
 from patentlab.training.classifiers import build_classifier
 
@@ -39,7 +42,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress) -
     Args:
         config: Composed and checked.
         folder: Exists; gets ``result.json``, ``config.yaml``, ``history.csv``, ``per_label.csv``,
-            ``predictions.parquet`` and, where asked for, ``model/``.
+            ``confusions.csv``, their pictures, ``predictions.parquet`` and, where asked for, ``model/``.
         progress: Where long steps report.
 
     Returns:
@@ -76,10 +79,10 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress) -
             "synthetic": sum(not is_real(document) for document in documents),
             "requested_share": config.mix.real_share,
             "achieved_share": plan.share,
-            "same_text": len(corpus.documents) - len(same_text(corpus.documents)),
             "labels": len(corpus.labels),
             "labels_in_train": int(train.targets.any(axis=0).sum()),
             **corpus.dropped,
+            **split.counts,
         }
         with clock("model"):
             classifier = build_classifier(config, corpus.labels, config.seed, progress)
@@ -90,7 +93,9 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress) -
         with clock("training"):
             report = classifier.fit(train, validation, Observer(measure, progress, mirror.epoch), config.seed)
         with clock("evaluation"):
-            validation_scores = classifier.predict(validation.texts, progress)
+            validation_scores = report.validation_scores
+            if validation_scores is None:
+                validation_scores = classifier.predict(validation.texts, progress)
             test_scores = classifier.predict(test.texts, progress)
             threshold = choose_threshold(validation.targets, validation_scores, monitor, single)
             record.metrics = {
@@ -102,7 +107,11 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress) -
                 record.threshold = threshold
 
         parameters = classifier.count_parameters()
-        record.parameters = {"trained": parameters.trained, "total": parameters.total}
+        record.parameters = {
+            "trained": parameters.trained,
+            "total": parameters.total,
+            "trained_share": parameters.trained / max(parameters.total, 1),
+        }
         record.training = {
             "optimiser_steps": report.optimiser_steps,
             "examples_seen": report.examples_seen,
@@ -110,8 +119,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress) -
             "epochs": len(report.history) or None,
         }
         pd.DataFrame(report.history).to_csv(folder / "history.csv", index=False)
-        decisions = decide(test_scores, threshold, single)
-        per_label(test.targets, decisions, corpus.labels.names).to_csv(folder / "per_label.csv", index=False)
+        _describe_labels(test.targets, decide(test_scores, threshold, single), corpus.labels, folder, record)
         predictions = [
             prediction_table("validation", split.validation, corpus.labels, validation_scores, threshold),
             prediction_table("test", split.test, corpus.labels, test_scores, threshold),
@@ -119,8 +127,19 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress) -
         pd.concat(predictions, ignore_index=True).to_parquet(folder / "predictions.parquet", index=False)
         if _is_to_be_saved(config):
             _save_model(classifier, corpus.labels, threshold, folder / "model")
-        record.timing, record.memory, record.machine = clock.total(), peak_memory(), machine()
+        record.timing, record.machine = clock.total(), machine()
+        record.memory = {**peak_memory(), "model_bytes": classifier.count_bytes()}
     return record
+
+
+def _describe_labels(targets: Targets, decisions: Targets, labels: LabelSpace, folder: Path, record: Record) -> None:
+    """Tables and pictures of what became of each label on the test set."""
+    table, mistaken = per_label(targets, decisions, labels.names), confusions(targets, decisions, labels.names)
+    table.to_csv(folder / "per_label.csv", index=False)
+    mistaken.to_csv(folder / "confusions.csv", index=False)
+    name = run_name(record.choices)
+    save(f1_against_support(table, name), folder / "per_label_f1.png")
+    save(confusion_map(mistaken, table, name), folder / "confusions.png")
 
 
 def _is_to_be_saved(config: ExperimentConfig) -> bool:

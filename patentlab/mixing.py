@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -88,7 +88,7 @@ def mix(real: Sequence[Document], plan: Plan, strategy: Strategy | None, seed: i
     shortage = plan.real - len(chosen)
     again = np.random.default_rng(derive_seed(seed, "mixing/repeat")).integers(len(real), size=max(shortage, 0))
     repeated = [
-        Document(f"{real[i].id}#r{number}", real[i].text, real[i].labels, "repeat", real[i].id, real[i].date)
+        replace(real[i], id=f"{real[i].id}#r{number}", origin="repeat", source_id=real[i].id)
         for number, i in enumerate(again)
     ]
     added: tuple[Document, ...] = ()

@@ -76,12 +76,14 @@ class TrainingReport:
         optimiser_steps: Steps that were taken, those after the best epoch included.
         examples_seen: Training documents that passed through, counted each time.
         best_epoch: The epoch whose weights were kept.
+        validation_scores: Those of the kept weights, in the order of the validation examples, where they are known.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
     optimiser_steps: int = 0
     examples_seen: int = 0
     best_epoch: int | None = None
+    validation_scores: Scores | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,10 @@ class Classifier(Protocol):
 
     def count_parameters(self) -> ParameterCounts:
         """Trained and total parameters, after :meth:`fit`."""
+        ...
+
+    def count_bytes(self) -> int:
+        """Bytes that all parameters take in memory, after :meth:`fit`."""
         ...
 
     def save(self, folder: Path) -> None:

@@ -13,8 +13,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from patentlab.command_line import FAILED, expand_shorthand, run_command
+from patentlab.command_line import FAILED, run_command
 from patentlab.config import RequestError, config_folder, from_hydra, register
+from patentlab.overrides import read_arguments
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def main() -> int | None:
     Raises:
         RequestError: The request was wrong; in a sweep, all that was wrong with it.
     """
-    sys.argv[1:] = expand_shorthand(sys.argv[1:])
+    sys.argv[1:] = read_arguments(sys.argv[1:])
     register()
     try:
         hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")(job)()

@@ -74,47 +74,53 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
 def _save_tiny(kind: str, folder: Path) -> Path:
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import AutoModel, BertConfig, GPT2Config, LlamaConfig, PreTrainedTokenizerFast
+    from transformers import AutoModel, PreTrainedTokenizerFast
 
-    words = [
-        "a",
-        "the",
-        "sensor",
-        "wheel",
-        "ear",
-        "lens",
-        "motor",
-        "camera",
-        "brake",
-        "light",
-        "sound",
-        "seat",
-        "is",
-        "of",
-        "and",
-        "with",
-        ".",
-        ",",
-    ]
+    words = ["a", "the", "sensor", "wheel", "ear", "lens", "motor", "camera", "brake", "light", "sound", "seat"]
+    words += ["is", "of", "and", "with", ".", ","]
     vocabulary = {word: index for index, word in enumerate(["<unk>", "<end>", *words])}
     raw = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     raw.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=raw, unk_token="<unk>", eos_token="<end>", pad_token="<end>", model_max_length=64
     )
-    size: Any = {"vocab_size": len(vocabulary), "pad_token_id": 1, "eos_token_id": 1, "bos_token_id": 1}
-    configs = {
-        "llama": LlamaConfig(
-            **size, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
-            num_key_value_heads=1, max_position_embeddings=64,
-        ),
-        "gpt2": GPT2Config(**size, n_embd=16, n_layer=2, n_head=2, n_positions=64),
-        "bert": BertConfig(
-            **size, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
-            max_position_embeddings=64,
-        ),
-    }  # fmt: skip
     torch.manual_seed(0)
-    AutoModel.from_config(configs[kind]).save_pretrained(folder)  # type: ignore[no-untyped-call]
+    AutoModel.from_config(_tiny_config(kind, len(vocabulary))).save_pretrained(folder)  # type: ignore[no-untyped-call]
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def _tiny_config(kind: str, words: int) -> Any:
+    """The architecture with everything small; on a CPU 4-bit products need widths in multiples of 64."""
+    import transformers
+
+    tokens: dict[str, Any] = {"vocab_size": words, "pad_token_id": 1, "eos_token_id": 1, "bos_token_id": 1}
+    size: dict[str, Any] = {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
+    size |= {"max_position_embeddings": 64}
+    grouped = {**tokens, **size, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16}
+    vision = {**size, "image_size": 28, "patch_size": 14}
+    match kind:
+        case "llama":
+            return transformers.LlamaConfig(**grouped)
+        case "mistral":
+            return transformers.MistralConfig(**grouped, sliding_window=8)
+        case "qwen3":
+            return transformers.Qwen3Config(**grouped)
+        case "gemma3":
+            return transformers.Gemma3Config(text_config={**grouped, "sliding_window": 8}, vision_config=vision)
+        case "phi3":
+            return transformers.Phi3Config(**tokens, **size)
+        case "gpt2":
+            return transformers.GPT2Config(**tokens, n_embd=64, n_layer=2, n_head=2, n_positions=64)
+        case "bert":
+            return transformers.BertConfig(**tokens, **size)
+        case "roberta":
+            return transformers.RobertaConfig(**{**tokens, **size, "max_position_embeddings": 66})
+        case "modernbert":
+            return transformers.ModernBertConfig(**tokens, **size, cls_token_id=1, sep_token_id=1, local_attention=8)
+    raise ValueError(kind)

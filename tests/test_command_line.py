@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patentlab.command_line import compose, expand_shorthand
+from patentlab.command_line import compose
 from patentlab.config import RequestError
+from patentlab.overrides import read_arguments
 from tests.conftest import Command
 
 REWRITTEN = {
@@ -19,7 +20,6 @@ REWRITTEN = {
     "mix=shuffled": "mix=shuffled",
     "regime=stratified": "regime=stratified",
     "mix=glob(*)": "mix=glob(*)",
-    "mix=mine": "mix=mine",
     "mix.budget=100": "mix.budget=100",
     "-m": "-m",
     "seed=1,2": "seed=1,2",
@@ -28,7 +28,7 @@ REWRITTEN = {
 
 @pytest.mark.parametrize(("argument", "expected"), REWRITTEN.items())
 def test_numbers_are_rewritten_and_options_are_not(argument: str, expected: str):
-    assert expand_shorthand([argument]) == [expected]
+    assert read_arguments([argument]) == [expected]
 
 
 WRONG = [
@@ -50,7 +50,7 @@ WRONG = [
 @pytest.mark.parametrize("argument", WRONG)
 def test_what_is_neither_an_option_nor_a_number_is_told_what_is_allowed(argument: str):
     with pytest.raises(RequestError) as raised:
-        expand_shorthand(["-m", argument])
+        read_arguments(["-m", argument])
     assert argument in str(raised.value)
     assert "allowed are" in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -58,12 +58,12 @@ def test_what_is_neither_an_option_nor_a_number_is_told_what_is_allowed(argument
 
 @given(st.integers(min_value=1, max_value=10**9))
 def test_any_divisor_arrives(divisor: int):
-    assert expand_shorthand([f"regime=1:{divisor}"]) == [f"regime.keep=1:{divisor}"]
+    assert read_arguments([f"regime=1:{divisor}"]) == [f"regime.keep=1:{divisor}"]
 
 
 @given(st.floats(min_value=0, max_value=1))
 def test_any_share_arrives(share: float):
-    assert expand_shorthand([f"mix={share}"]) == [f"mix.real_share={share}"]
+    assert read_arguments([f"mix={share}"]) == [f"mix.real_share={share}"]
 
 
 def test_compose_takes_the_shorthand():

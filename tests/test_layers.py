@@ -8,7 +8,15 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "patentlab"
 SHARED = {"config", "corpus", "protocols", "cache"}
 ROOMS = ["data", "synthesis", "mixing", "models", "training", "evaluation", "tracking", "analysis", "figures"]
-WHOLE = {"experiment", "run", "ui", "command_line", "terminal"}  # commands and what they share see everything
+# commands and what they share see everything
+WHOLE = {
+    "experiment",
+    "run",
+    "ui",
+    "command_line",
+    "overrides",
+    "terminal",
+}
 HEAVY = {"torch", "transformers", "peft", "accelerate"}
 
 

@@ -1,77 +1,150 @@
-"""The fixed split into training pool, validation and test set, stratified over labels."""
+"""The fixed split into training pool, validation and test set: stratified over labels, by date, or as given."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from iterstrat.ml_stratifiers import IterativeStratification
 from numpy.typing import NDArray
 
 from patentlab.config import RequestError, SplitConfig
-from patentlab.corpus import Corpus, Document
+from patentlab.corpus import SETS, Corpus, Document
+from patentlab.data.audit import same_text, similar_text
+
+_POOL, _VALIDATION, _TEST = range(3)
+Assignment = NDArray[np.int64]
+"""The set of each document: 0 the pool, 1 validation, 2 test; shape ``(documents,)``."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Three disjoint sets of real documents."""
+    """Three disjoint sets of real documents, none of which has a text that another has too, or nearly.
+
+    Attributes:
+        pool: What may be trained on.
+        validation: Chooses epochs, thresholds and settings.
+        test: Is measured on.
+        counts: ``same_text`` and ``similar_text``, documents that repeat an earlier one exactly or nearly; and
+            ``duplicates_removed``, documents that were left out because a set with more right to them has their text.
+    """
 
     pool: tuple[Document, ...]
     validation: tuple[Document, ...]
     test: tuple[Document, ...]
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def split_corpus(corpus: Corpus, config: SplitConfig, seed: int) -> Split:
-    """Split by iterative stratification (Sechidis et al. 2011), which single-label corpora are a special case of.
+    """Split a corpus.
 
-    Documents with the same text (continuations of a patent often have it) go into the same set.
+    Documents with the same text, or nearly the same (continuations of a patent often have it), never stand in two
+    sets. A stratified split moves them together. Splits by date and given ones leave the held-out sets as they are:
+    their duplicates are taken out of the pool, and those of test documents out of the validation set too.
 
     Args:
         corpus: Any corpus.
-        config: Sizes of the held-out sets, as shares or numbers; met to within a few documents.
+        config: Method, sizes of the held-out sets (as shares or numbers; met to within a few documents), similarity.
         seed: The same seed yields the same split.
 
     Returns:
         The split, each set in the corpus' order.
 
     Raises:
-        RequestError: The held-out sets leave nothing to train on.
+        RequestError: The held-out sets leave nothing to train on, or documents lack what the method needs.
     """
-    count = len(corpus.documents)
-    sizes = [size if size < 1 else size / count for size in (config.validation, config.test)]
-    if sum(sizes) >= 1:
+    texts = [document.text for document in corpus.documents]
+    same = same_text(texts)
+    groups = same if config.similarity is None else similar_text(texts, config.similarity)
+    counts = {"same_text": len(texts) - len(set(same)), "similar_text": len(set(same)) - len(set(groups))}
+    if config.method == "date":
+        assigned = _without_duplicates(_by_date(corpus.documents, config), groups)
+    elif config.method == "given":
+        assigned = _without_duplicates(_as_given(corpus, groups, config, seed), groups)
+    else:
+        assigned = _stratified(corpus, groups, _shares(config, len(texts)), seed)
+    pool, validation, test = sets = [
+        tuple(document for document, index in zip(corpus.documents, assigned, strict=True) if index == number)
+        for number in (_POOL, _VALIDATION, _TEST)
+    ]
+    empty = [name for name, held in zip(SETS, sets, strict=True) if not held]
+    if empty:
+        raise RequestError(
+            f"data.split: the {empty[0]} set is empty, out of {len(texts)} documents, {len(set(groups))} of them "
+            "distinct; change data.split.validation and data.split.test"
+        )
+    return Split(pool, validation, test, counts | {"duplicates_removed": int((assigned < 0).sum())})
+
+
+def _shares(config: SplitConfig, count: int) -> tuple[float, float, float]:
+    """Shares of pool, validation and test set."""
+    validation, test = (size if size < 1 else size / count for size in (config.validation, config.test))
+    if validation + test >= 1:
         raise RequestError(
             f"data.split: validation={config.validation:g} and test={config.test:g} leave nothing to train on, "
             f"out of {count} documents; lower them"
         )
-    shares = np.array([1 - sum(sizes), *sizes])
-    groups = same_text(corpus.documents)
+    return 1 - validation - test, validation, test
+
+
+def _stratified(corpus: Corpus, groups: NDArray[np.int64], shares: Sequence[float], seed: int) -> Assignment:
+    """Iterative stratification (Sechidis et al. 2011) of groups, which carry the labels of all their documents."""
     targets = corpus.labels.encode(corpus.documents)
-    fold = stratify(np.stack([targets[group].max(axis=0) for group in groups]), shares, seed)
-    place = {position: int(fold[number]) for number, group in enumerate(groups) for position in group}
-    pool, validation, test = (
-        tuple(document for position, document in enumerate(corpus.documents) if place[position] == index)
-        for index in range(3)
-    )
-    if not (pool and validation and test):
-        raise RequestError(f"data.split: one of the sets is empty, out of {count} documents; raise the sizes")
-    return Split(pool, validation, test)
+    of_groups = np.zeros((groups.max() + 1, targets.shape[1]), dtype=np.int8)
+    np.maximum.at(of_groups, groups, targets)
+    return stratify(of_groups, shares, seed)[groups]
 
 
-def same_text(documents: Sequence[Document]) -> list[list[int]]:
-    """Positions of documents, grouped by text; case and white space do not count.
+def _by_date(documents: Sequence[Document], config: SplitConfig) -> Assignment:
+    """The oldest documents are the pool, the newest the test set; a day is never cut in two."""
+    undated = [document.id for document in documents if not document.date]
+    if undated:
+        raise RequestError(
+            f"data.split.method=date: {len(undated)} of {len(documents)} documents have no date ({undated[0]} is one); "
+            "name their column with data.date, or use data.split.method=stratified"
+        )
+    dates = np.array([document.date for document in documents])
+    ordered = np.sort(dates)
+    cuts = np.rint(np.cumsum(_shares(config, len(documents)))[:2] * len(documents)).astype(int)
+    first_validation, first_test = ordered[np.minimum(cuts, len(ordered) - 1)]
+    assigned = np.full(len(documents), _POOL, dtype=np.int64)
+    assigned[dates >= first_validation] = _VALIDATION
+    assigned[dates >= first_test] = _TEST
+    return assigned
 
-    Args:
-        documents: Any documents.
 
-    Returns:
-        A list per distinct text, in order of first occurrence.
-    """
-    groups: dict[str, list[int]] = {}
-    for position, document in enumerate(documents):
-        groups.setdefault(" ".join(document.text.casefold().split()), []).append(position)
-    return list(groups.values())
+def _as_given(corpus: Corpus, groups: NDArray[np.int64], config: SplitConfig, seed: int) -> Assignment:
+    """The source's own sets; a held-out set that it does not have is drawn from its training documents, stratified."""
+    names = {document.split for document in corpus.documents}
+    if not names <= set(SETS):
+        raise RequestError(
+            f"data.split.method=given: the source gives the sets {', '.join(sorted(map(str, names)))}; allowed are "
+            f"{', '.join(SETS)}, in the column that data.split.column names"
+        )
+    assigned = np.array([SETS.index(document.split or "") for document in corpus.documents], dtype=np.int64)
+    sizes = {_VALIDATION: config.validation, _TEST: config.test}
+    for index, size in sizes.items():
+        if SETS[index] in names:
+            continue
+        left = np.flatnonzero(assigned == _POOL)
+        share = size if size < 1 else size / max(len(left), 1)
+        if share >= 1:
+            raise RequestError(
+                f"data.split.{SETS[index]}={size:g}: leaves nothing to train on, out of {len(left)} training documents"
+            )
+        part = Corpus(tuple(corpus.documents[position] for position in left), corpus.labels)
+        _, own_groups = np.unique(groups[left], return_inverse=True)
+        drawn = _stratified(part, own_groups, (1 - share, share), seed + index)
+        assigned[left[drawn == 1]] = index
+    return assigned
+
+
+def _without_duplicates(assigned: Assignment, groups: NDArray[np.int64]) -> Assignment:
+    """Mark as −1 what repeats a document of the test set, or a training document that repeats one held out."""
+    held = np.full(groups.max() + 1, -1, dtype=np.int64)
+    np.maximum.at(held, groups, assigned)
+    return np.where(assigned == held[groups], assigned, -1)
 
 
 def stratify(targets: NDArray[np.int8], shares: NDArray[np.float64] | Sequence[float], seed: int) -> NDArray[np.int64]:

@@ -7,9 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    f1_score,
+    hamming_loss,
+    label_ranking_average_precision_score,
+    precision_recall_fscore_support,
+)
 
 from patentlab.corpus import Document, LabelSpace
+from patentlab.evaluation.calibration import brier_score, expected_calibration_error
 from patentlab.protocols import Scores, Targets
 
 DEFAULT_THRESHOLD = 0.5
@@ -81,29 +89,52 @@ def _micro_f1_at(targets: Targets, scores: Scores, cuts: NDArray[np.float64]) ->
 
 
 def metrics(targets: Targets, decisions: Targets) -> dict[str, float]:
-    """F1, precision and recall, micro and macro, and subset accuracy (scikit-learn; undefined values count as 0).
+    """Metrics of decisions (scikit-learn; undefined values count as 0).
 
     Args:
         targets: Zeros and ones of shape ``(documents, labels)``.
         decisions: The same shape.
 
     Returns:
-        Values between 0 and 1 by name.
+        F1 (micro, macro, weighted by support, and mean over documents), precision and recall (micro, macro), accuracy
+        (documents whose labels are exactly right) and Hamming loss, between 0 and 1.
     """
     values: dict[str, float] = {}
-    for average in ("micro", "macro"):
+    for average in ("micro", "macro", "weighted", "samples"):
         precision, recall, f1, _ = precision_recall_fscore_support(targets, decisions, average=average, zero_division=0)
-        values |= {
-            f"f1_{average}": float(f1),
-            f"precision_{average}": float(precision),
-            f"recall_{average}": float(recall),
-        }
-    values["subset_accuracy"] = float(accuracy_score(targets, decisions))
+        values[f"f1_{average}"] = float(f1)
+        if average in ("micro", "macro"):
+            values |= {f"precision_{average}": float(precision), f"recall_{average}": float(recall)}
+    values["accuracy"] = float(accuracy_score(targets, decisions))
+    values["hamming_loss"] = float(hamming_loss(targets, decisions))
     return values
 
 
+def score_metrics(targets: Targets, scores: Scores, single: bool) -> dict[str, float]:
+    """Metrics of scores that need no threshold.
+
+    Args:
+        targets: Zeros and ones of shape ``(documents, labels)``.
+        scores: Probabilities of the same shape.
+        single: Whether a document has exactly one label.
+
+    Returns:
+        Mean average precision (over labels that occur, and over all pairs), label ranking average precision, expected
+        calibration error and Brier score.
+    """
+    occurring = targets.any(axis=0)
+    some = occurring.any()
+    return {
+        "map_macro": float(average_precision_score(targets[:, occurring], scores[:, occurring])) if some else 0.0,
+        "map_micro": float(average_precision_score(targets, scores, average="micro")) if some else 0.0,
+        "lrap": float(label_ranking_average_precision_score(targets, scores)),
+        "ece": expected_calibration_error(targets, scores, single),
+        "brier": brier_score(targets, scores, single),
+    }
+
+
 def evaluate(targets: Targets, scores: Scores, threshold: float, single: bool) -> dict[str, float]:
-    """Metrics of scores at a threshold.
+    """Metrics of scores, and of the decisions at a threshold.
 
     Args:
         targets: Zeros and ones of shape ``(documents, labels)``.
@@ -112,9 +143,9 @@ def evaluate(targets: Targets, scores: Scores, threshold: float, single: bool) -
         single: See :func:`decide`.
 
     Returns:
-        As :func:`metrics`.
+        As :func:`metrics` and :func:`score_metrics`.
     """
-    return metrics(targets, decide(scores, threshold, single))
+    return metrics(targets, decide(scores, threshold, single)) | score_metrics(targets, scores, single)
 
 
 def evaluate_at_best(targets: Targets, scores: Scores, *, monitor: str, single: bool) -> dict[str, float]:
@@ -153,6 +184,31 @@ def per_label(targets: Targets, decisions: Targets, names: Sequence[str]) -> pd.
             "support": support,
             "predicted": decisions.sum(axis=0),
         }
+    )
+
+
+def confusions(targets: Targets, decisions: Targets, names: Sequence[str]) -> pd.DataFrame:
+    """What documents with a label were taken for.
+
+    For a single-label task this is the confusion matrix, a row a cell.
+
+    Args:
+        targets: Zeros and ones of shape ``(documents, labels)``.
+        decisions: The same shape.
+        names: The labels, in order.
+
+    Returns:
+        ``label, given, documents, share``: documents with a label that were given another, which they do not have; and
+        those that were given the label itself. The share is of the documents with the label. Cells with 0 are left out.
+    """
+    true, decided = targets.astype(np.int64), decisions.astype(np.int64)
+    counts = true.T @ (decided * (1 - true))
+    np.fill_diagonal(counts, (true * decided).sum(axis=0))
+    rows, columns = np.nonzero(counts)
+    label, given = (np.array(names, dtype=object)[positions] for positions in (rows, columns))
+    documents = counts[rows, columns]
+    return pd.DataFrame(
+        {"label": label, "given": given, "documents": documents, "share": documents / true.sum(axis=0)[rows]}
     )
 
 

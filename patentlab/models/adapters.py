@@ -9,48 +9,85 @@ from typing import TYPE_CHECKING, cast
 from patentlab.config import AdapterConfig, RequestError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
-    from transformers import PreTrainedModel
+    from transformers import BitsAndBytesConfig, PreTrainedModel
 
 
-def attach(backbone: PreTrainedModel, config: AdapterConfig) -> nn.Module:
+def quantisation(config: AdapterConfig, compute_dtype: torch.dtype) -> BitsAndBytesConfig | None:
+    """How a backbone's weights are to be quantised while it is loaded.
+
+    Args:
+        config: The adapter group.
+        compute_dtype: Of the products that quantised weights take part in.
+
+    Returns:
+        For ``qlora`` 4-bit weights, else nothing.
+    """
+    if config.name != "qlora":
+        return None
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True,
+        bnb_4bit_quant_type=config.quantisation,
+        bnb_4bit_use_double_quant=bool(config.double_quantisation),
+        bnb_4bit_compute_dtype=compute_dtype,
+    )
+
+
+def attach(backbone: PreTrainedModel, config: AdapterConfig, *, checkpointing: bool = False) -> nn.Module:
     """Prepare a backbone for training.
 
     Args:
-        backbone: As loaded. The head stays outside, so no adapter can freeze or wrap it.
+        backbone: As loaded. The head stays outside, so no adapter can freeze, quantise or wrap it.
         config: The adapter group.
+        checkpointing: Compute activations again in the backward pass instead of keeping them.
 
     Returns:
-        The backbone: all weights trainable (``full``), none (``frozen``), or wrapped by peft (``lora``).
+        The backbone: all weights trainable (``full``), none (``frozen``), or wrapped by peft (``lora``, ``qlora``).
 
     Raises:
         RequestError: No module has a name that LoRA is to be attached to.
     """
     backbone.requires_grad_(config.name == "full")
-    if config.name != "lora":
+    if config.name in ("lora", "qlora"):
+        _check_targets(backbone, config)
+    if config.name == "qlora":
+        from peft import prepare_model_for_kbit_training
+
+        # norms in fp32
+        backbone = prepare_model_for_kbit_training(backbone, use_gradient_checkpointing=False)  # type: ignore[no-untyped-call]
+    if checkpointing and config.name != "frozen":
+        backbone.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
+        if config.name != "full":
+            # else no gradient reaches the adapter through frozen layers
+            backbone.enable_input_require_grads()  # type: ignore[no-untyped-call]
+    if config.name not in ("lora", "qlora"):
         return backbone
     from peft import LoraConfig, TaskType, get_peft_model
 
-    targets = list(config.targets or ())
-    names = {name.rpartition(".")[2] for name, _ in backbone.named_modules()}
-    unknown = [target for target in targets if target.rpartition(".")[2] not in names]
-    if unknown:
-        linear = sorted({n.rpartition(".")[2] for n, m in backbone.named_modules() if type(m).__name__ == "Linear"})
-        raise RequestError(
-            f"adapter.targets: the model has no module {', '.join(unknown)}; its linear ones are {', '.join(linear)}"
-        )
-    if config.rank is None or config.alpha is None:
-        raise RequestError("adapter=lora: rank and alpha must be given")
     lora = LoraConfig(
-        r=config.rank,
+        r=config.rank or 1,
         lora_alpha=config.alpha,  # type: ignore[arg-type]  # peft divides by it, fractions work
         lora_dropout=config.dropout or 0.0,
-        target_modules=targets,
+        target_modules=list(config.targets or ()),
+        fan_in_fan_out=any(type(module).__name__ == "Conv1D" for module in backbone.modules()),
         task_type=TaskType.FEATURE_EXTRACTION,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft reads an attribute that transformers renamed
         return cast("nn.Module", get_peft_model(backbone, lora))
+
+
+def _check_targets(backbone: PreTrainedModel, config: AdapterConfig) -> None:
+    modules = {name.rpartition(".")[2]: type(module).__name__ for name, module in backbone.named_modules()}
+    unknown = [target for target in config.targets or () if target.rpartition(".")[2] not in modules]
+    if unknown:
+        linear = sorted(name for name, kind in modules.items() if kind.startswith("Linear") or kind == "Conv1D")
+        raise RequestError(
+            f"adapter.targets: the model has no module {', '.join(unknown)}; its linear ones are {', '.join(linear)}"
+        )
 
 
 def save_adapter(backbone: nn.Module, folder: Path) -> None:

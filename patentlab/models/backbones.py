@@ -14,6 +14,7 @@ from patentlab.models.embedded import EMBEDDED, model_folder, model_version
 from patentlab.protocols import Progress
 
 if TYPE_CHECKING:
+    from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _EMBEDDED_PREFIX = "embedded:"
@@ -34,7 +35,9 @@ class Backbone:
     source: str
 
 
-def load_backbone(config: ModelConfig, max_length: int | None, dtype: Any, progress: Progress) -> Backbone:
+def load_backbone(
+    config: ModelConfig, max_length: int | None, dtype: Any, progress: Progress, quantisation: Any = None
+) -> Backbone:
     """Load a backbone.
 
     Args:
@@ -42,9 +45,10 @@ def load_backbone(config: ModelConfig, max_length: int | None, dtype: Any, progr
         max_length: Tokens a document; checked against what the model can read.
         dtype: A ``torch.dtype`` for the weights.
         progress: Told of a conversion.
+        quantisation: A transformers quantisation config, None for weights as they are.
 
     Returns:
-        The backbone, in evaluation mode, on the CPU.
+        The backbone, in evaluation mode, on the CPU; quantised weights on the accelerator, if there is one.
 
     Raises:
         RequestError: The model is neither local nor reachable, its folder is broken, or it cannot read so many tokens.
@@ -59,6 +63,8 @@ def load_backbone(config: ModelConfig, max_length: int | None, dtype: Any, progr
     options: dict[str, Any] = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        if quantisation is not None:
+            options["quantization_config"] = quantisation
         model = AutoModel.from_pretrained(source, dtype=dtype, attn_implementation=config.attention, **options)
     except (OSError, ValueError, ImportError) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
@@ -68,6 +74,13 @@ def load_backbone(config: ModelConfig, max_length: int | None, dtype: Any, progr
         ) from error
     finally:
         logging.set_verbosity(verbosity)
+    for module in model.modules():
+        # On CPUs with bf16 products bitsandbytes repacks 4-bit weights at the first evaluation, for good and with loss;
+        # no gradient flows through them afterwards, and training goes on without a word.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    if hasattr(model, "language_model"):
+        model = model.language_model  # of a model that also sees, the part that reads
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     if config.padding_side is not None:
@@ -82,9 +95,17 @@ def load_backbone(config: ModelConfig, max_length: int | None, dtype: Any, progr
 
 def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
     """The most tokens that a model can read, where it is known."""
-    limits = [getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length]
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if positions is not None and counts_positions(model):
+        positions -= (model.config.pad_token_id or 0) + 1  # numbered from behind the padding token's id on
+    limits = [positions, tokenizer.model_max_length]
     known = [limit for limit in limits if isinstance(limit, int) and 0 < limit < 10**9]
     return min(known, default=None)
+
+
+def counts_positions(model: nn.Module) -> bool:
+    """Whether a model numbers its positions by itself, past its padding: RoBERTa's family."""
+    return any(hasattr(module, "create_position_ids_from_input_ids") for module in model.modules())
 
 
 def resolve(config: ModelConfig, progress: Progress) -> str:
@@ -121,7 +142,7 @@ def backbone_fingerprint(config: ModelConfig) -> str:
         config: ``path`` and ``revision`` are used.
 
     Returns:
-        The wheel and version of an embedded model, the SHA-256 of a folder's files, or the hub name and revision.
+        The wheel and version of an embedded model, the SHA-256 of a folder's files, or the hub name and commit.
 
     Raises:
         RequestError: As :func:`resolve`.
@@ -132,7 +153,18 @@ def backbone_fingerprint(config: ModelConfig) -> str:
     folder = Path(path).expanduser()
     if folder.is_dir():
         return "sha256:" + _folder_digest(folder.resolve())
-    return f"hub:{path}@{config.revision or 'main'}"
+    return f"hub:{path}@{_commit(path, config.revision)}"
+
+
+def _commit(name: str, revision: str | None) -> str:
+    """The commit that a revision of a hub model stands for; the revision where that cannot be found out."""
+    from transformers.utils.hub import cached_file, extract_commit_hash
+
+    try:
+        config = cached_file(name, "config.json", revision=revision or "main")
+    except OSError:  # loading the model will tell
+        config = None
+    return extract_commit_hash(config, None) or revision or "main"
 
 
 def _folder_digest(folder: Path) -> str:

@@ -39,6 +39,10 @@ class ConstantClassifier:
         """One a label."""
         return ParameterCounts(len(self.answer), len(self.answer))
 
+    def count_bytes(self) -> int:
+        """Four a label."""
+        return int(self.answer.nbytes)
+
     def save(self, folder: Path) -> None:
         """Save the answer as JSON."""
         content = {"single": self.single, "answer": self.answer.tolist()}
@@ -112,6 +116,10 @@ class TfidfLinearClassifier:
         vectorizer, regressions = self.pipeline[0], self.pipeline[1]
         count = (len(vectorizer.vocabulary_) + 1) * len(regressions.estimators_)
         return ParameterCounts(count, count)
+
+    def count_bytes(self) -> int:
+        """Of the weights and intercepts, in double precision."""
+        return 8 * self.count_parameters().total
 
     def save(self, folder: Path) -> None:
         """Save the pipeline in skops' format, which holds no code."""

@@ -1,4 +1,4 @@
-"""The embedding head: one vector a document, pooled by the attention mask, and a linear layer."""
+"""The embedding head: one vector a document, pooled by the attention mask, and one or two linear layers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from patentlab.models.backbones import counts_positions
 
 
 def pool(hidden: Tensor, mask: Tensor, how: str) -> Tensor:
@@ -39,25 +41,28 @@ def pool(hidden: Tensor, mask: Tensor, how: str) -> Tensor:
 
 
 class EmbeddingHead(nn.Module):
-    """Standardisation by fixed statistics, dropout, and a linear layer to one logit a label.
+    """Standardisation by fixed statistics, dropout, and one or two linear layers to one logit a label.
 
     The statistics are zeros and ones until :meth:`standardise` sets them from training features.
 
     Args:
         width: Of the pooled vector.
         labels: Number of logits.
-        dropout: Probability, in training.
+        dropout: Probability, in training; before each linear layer.
+        hidden: Width of a first layer (with GELU), None for a linear head.
     """
 
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, width: int, labels: int, dropout: float) -> None:
+    def __init__(self, width: int, labels: int, dropout: float, hidden: int | None = None) -> None:
         super().__init__()
         self.register_buffer("shift", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(width, labels)
+        first = nn.Linear(width, hidden or labels)
+        self.hidden = nn.Sequential(first, nn.GELU(), nn.Dropout(dropout)) if hidden else None
+        self.linear = nn.Linear(hidden, labels) if hidden else first
 
     def standardise(self, features: Tensor) -> None:
         """Fix the statistics: afterwards the given features have mean 0 and variance 1 in each dimension.
@@ -70,6 +75,16 @@ class EmbeddingHead(nn.Module):
         # dimensions that hardly vary (all of them, for one document) are left at their scale
         self.scale.copy_(torch.where(spread > 1e-6, 1.0 / spread.clamp(min=1e-6), torch.ones_like(spread)))
 
+    def absorb_standardisation(self) -> None:
+        """Move the statistics into the first linear layer: the same function, on features as they come."""
+        first = self.linear if self.hidden is None else self.hidden[0]
+        assert isinstance(first, nn.Linear)
+        with torch.no_grad():
+            first.weight.mul_(self.scale)
+            first.bias.sub_(first.weight @ self.shift)
+            self.scale.fill_(1.0)
+            self.shift.zero_()
+
     def start_from_frequencies(self, frequencies: Tensor) -> None:
         """Set the bias so that, before any training, each label is predicted at its frequency.
 
@@ -81,10 +96,21 @@ class EmbeddingHead(nn.Module):
         with torch.no_grad():
             self.linear.bias.copy_(torch.logit(frequencies.clamp(1e-3, 1 - 1e-3)))
 
+    def start_from(self, weight: Tensor, bias: Tensor) -> None:
+        """Set the weights of a linear head.
+
+        Args:
+            weight: Shape ``(labels, width)``, for standardised features.
+            bias: Shape ``(labels,)``.
+        """
+        with torch.no_grad():
+            self.linear.weight.copy_(weight)
+            self.linear.bias.copy_(bias)
+
     def forward(self, features: Tensor) -> Tensor:
         """Logits of pooled vectors: ``(documents, width)`` to ``(documents, labels)``, in fp32."""
-        standardised = (features.float() - self.shift) * self.scale
-        logits: Tensor = self.linear(self.dropout(standardised))
+        standardised = self.dropout((features.float() - self.shift) * self.scale)
+        logits: Tensor = self.linear(standardised if self.hidden is None else self.hidden(standardised))
         return logits
 
 
@@ -103,7 +129,7 @@ class PooledClassifier(nn.Module):
         self.head = head
         self.pooling = pooling
         # Absolute positions must start at the first token, wherever the padding is; RoBERTa's family counts by itself.
-        self.counts_positions = any(hasattr(m, "create_position_ids_from_input_ids") for m in backbone.modules())
+        self.counts_positions = counts_positions(backbone)
 
     def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Pooled vectors of token batches of shape ``(documents, tokens)``: ``(documents, width)``."""

@@ -31,7 +31,7 @@ class Record:
     threshold: float | None = None
     counts: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
-    parameters: dict[str, int] = field(default_factory=dict)
+    parameters: dict[str, float] = field(default_factory=dict)
     fidelity: dict[str, float] = field(default_factory=dict)
     timing: dict[str, float] = field(default_factory=dict)
     memory: dict[str, int] = field(default_factory=dict)

@@ -32,6 +32,19 @@ def tokenise(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_lengt
     return [{"input_ids": ids or [filler], "attention_mask": [1] * max(len(ids), 1)} for ids in encoded]
 
 
+def as_targets(targets: np.ndarray, single: bool) -> torch.Tensor:
+    """Targets in the form that losses take.
+
+    Args:
+        targets: Zeros and ones of shape ``(documents, labels)``.
+        single: Whether the loss takes the index of the one label.
+
+    Returns:
+        Floats of the same shape, or indices of shape ``(documents,)``.
+    """
+    return torch.as_tensor(targets.argmax(axis=1) if single else targets.astype(np.float32))
+
+
 def with_labels(items: Sequence[Item], targets: np.ndarray, single: bool) -> list[Item]:
     """Add targets to items, in the form that losses take.
 
@@ -43,7 +56,7 @@ def with_labels(items: Sequence[Item], targets: np.ndarray, single: bool) -> lis
     Returns:
         New items.
     """
-    labels = targets.argmax(axis=1) if single else targets.astype(np.float32)
+    labels = as_targets(targets, single).numpy()
     return [{**item, "labels": label} for item, label in zip(items, labels, strict=True)]
 
 

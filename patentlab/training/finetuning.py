@@ -15,13 +15,14 @@ from transformers import set_seed
 
 from patentlab.config import AdapterConfig, HeadConfig, LossConfig, ModelConfig, RequestError, TrainerConfig
 from patentlab.corpus import Examples, derive_seed
-from patentlab.models.adapters import attach, load_adapter, save_adapter
+from patentlab.models.adapters import attach, load_adapter, quantisation, save_adapter
 from patentlab.models.backbones import Backbone, backbone_fingerprint, load_backbone
 from patentlab.models.heads import EmbeddingHead, FeatureClassifier, PooledClassifier
 from patentlab.protocols import Observer, ParameterCounts, Progress, Scores, Silent, TrainingReport
 from patentlab.training.batching import Collator, Item, by_length, collate_features, tokenise, with_labels
 from patentlab.training.features import Features, FeatureStore
-from patentlab.training.losses import probabilities
+from patentlab.training.losses import Loss
+from patentlab.training.probe import fit_probe
 from patentlab.training.trainer import precision, train
 
 
@@ -54,29 +55,34 @@ class EmbeddingClassifier:
         progress: Progress | None = None,
     ) -> None:
         self.settings = (model, head, adapter, trainer, loss)
-        self.model_config, self.adapter, self.trainer, self.loss = model, adapter, trainer, loss.name
+        self.model_config, self.head, self.adapter, self.trainer = model, head, adapter, trainer
+        self.loss = Loss(loss)
         self.label_count = label_count
         backbone = self._load_backbone(progress or Silent())
         set_seed(derive_seed(seed, "weights"))  # before anything is made: the head's initial weights count
-        self._assemble(backbone, attach(backbone.model, adapter), head)
+        checkpointing = bool(trainer.gradient_checkpointing)
+        self._assemble(backbone, attach(backbone.model, adapter, checkpointing=checkpointing))
 
     def _load_backbone(self, progress: Progress) -> Backbone:
         # weights that are trained stay in fp32, also where they are multiplied in bf16
         reduced = precision(self.trainer) == "bf16" and self.adapter.name != "full"
         dtype = torch.bfloat16 if reduced else torch.float32
-        return load_backbone(self.model_config, self.trainer.max_length, dtype, progress)
+        quantised = quantisation(self.adapter, dtype)
+        return load_backbone(self.model_config, self.trainer.max_length, dtype, progress, quantised)
 
-    def _assemble(self, backbone: Backbone, adapted: nn.Module, head: HeadConfig) -> None:
+    def _assemble(self, backbone: Backbone, adapted: nn.Module) -> None:
         self.tokenizer = backbone.tokenizer
         width = int(backbone.model.config.hidden_size)
-        pooling = head.pooling or "mean"
-        self.network = PooledClassifier(adapted, EmbeddingHead(width, self.label_count, head.dropout or 0.0), pooling)
+        pooling = self.head.pooling or "mean"
+        head = EmbeddingHead(width, self.label_count, self.head.dropout or 0.0, self.head.hidden)
+        self.network = PooledClassifier(adapted, head, pooling)
         self.features = FeatureStore(
             backbone_fingerprint(self.model_config),
             pooling,
             self.trainer.max_length,
             str(backbone.model.dtype),
             self.model_config.attention,
+            *([self.adapter.quantisation, self.adapter.double_quantisation] if self.adapter.quantisation else []),
         )
 
     def fit(self, train_set: Examples, validation: Examples, observer: Observer, seed: int) -> TrainingReport:
@@ -91,22 +97,34 @@ class EmbeddingClassifier:
         Returns:
             How it went.
         """
-        single = self.loss == "cross_entropy"
-        self.network.head.start_from_frequencies(torch.as_tensor(train_set.targets.mean(axis=0, dtype=np.float64)))
-        sets = (train_set, validation)
-        if self.adapter.name == "frozen":
+        self.loss = Loss.of(self.loss.config, train_set.targets)
+        sets, head = (train_set, validation), self.network.head
+        frozen, probed = self.adapter.name == "frozen", self.head.start == "probe"
+        head.start_from_frequencies(torch.as_tensor(train_set.targets.mean(axis=0, dtype=np.float64)))
+        if frozen or probed:
             features = [self._cached_features(examples.texts, observer.progress) for examples in sets]
-            self.network.head.standardise(torch.from_numpy(features[0]))
+            head.standardise(torch.from_numpy(features[0]))
+        if probed:
+            standardised = [(torch.from_numpy(array) - head.shift.cpu()) * head.scale.cpu() for array in features]
+            targets = [examples.targets for examples in sets]
+            probe = fit_probe(standardised, targets, self.loss, observer.measure, self.trainer.monitor)
+            head.start_from(probe.weight, probe.bias)
+        if frozen:
             items: list[list[Item]] = [[{"features": row} for row in array] for array in features]
-            model, collate = FeatureClassifier(self.network.head), collate_features
+            model, collate = FeatureClassifier(head), collate_features
         else:
-            # not standardised: with trained layers below it, the head then runs ahead of them (docs/measurements.md)
+            # with standardised features the head would run ahead of the layers below it (docs/measurements.md)
+            head.absorb_standardisation()
             items = [self._tokenise(examples.texts) for examples in sets]
             model, collate = self.network, Collator(self.tokenizer)  # type: ignore[assignment]
         train_items, validation_items = (
-            with_labels(unlabelled, examples.targets, single) for unlabelled, examples in zip(items, sets, strict=True)
+            with_labels(unlabelled, examples.targets, self.loss.single)
+            for unlabelled, examples in zip(items, sets, strict=True)
         )
-        report = train(model, train_items, validation_items, collate, self.trainer, self.loss, observer, seed)
+        report = train(
+            model, train_items, validation_items, collate, self.trainer, self.loss, observer, seed,
+            start=(probe.metrics, probe.scores) if probed else None,
+        )  # fmt: skip
         self.network.eval()
         return report
 
@@ -119,7 +137,7 @@ class EmbeddingClassifier:
                 logits = self.network.head(features.to(self.network.head.shift.device)).cpu()
         else:
             logits = self._forward(texts, self.network.head.linear.out_features, progress, "evaluation", heads=True)
-        return np.asarray(probabilities(logits, self.loss).numpy(), dtype=np.float32)
+        return np.asarray(self.loss.probabilities(logits).numpy(), dtype=np.float32)
 
     def _cached_features(self, texts: Sequence[str], progress: Progress) -> Features:
         def compute(missing: list[str]) -> Features:
@@ -148,8 +166,17 @@ class EmbeddingClassifier:
 
     def count_parameters(self) -> ParameterCounts:
         """Trained parameters (adapter and head), and all."""
-        counts = [(p.numel(), p.requires_grad) for p in self.network.parameters()]
+        # two weights of four bits are packed into one element
+        counts = [
+            (p.numel() * (2 if type(p).__name__ == "Params4bit" else 1), p.requires_grad)
+            for p in self.network.parameters()
+        ]
         return ParameterCounts(sum(n for n, trained in counts if trained), sum(n for n, _ in counts))
+
+    def count_bytes(self) -> int:
+        """Bytes of all weights and buffers, as they are held in memory."""
+        tensors = [*self.network.parameters(), *self.network.buffers()]
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
     def save(self, folder: Path) -> None:
         """Save settings, head and what the adapter changed; a frozen or LoRA base is named, not copied."""
@@ -198,13 +225,14 @@ class EmbeddingClassifier:
         elif backbone_fingerprint(model) != settings["fingerprint"]:
             raise RequestError(f"{folder}: was trained on other weights than those that are now at {model.path}")
         loaded.settings = (model, head, adapter, trainer, loss)
-        loaded.model_config, loaded.adapter, loaded.trainer, loaded.loss = model, adapter, trainer, loss.name
+        loaded.model_config, loaded.head, loaded.adapter, loaded.trainer = model, head, adapter, trainer
+        loaded.loss = Loss(loss)
         loaded.label_count = settings["label_count"]
         backbone = loaded._load_backbone(progress or Silent())
         adapted: nn.Module = backbone.model
-        if adapter.name == "lora":
+        if adapter.name in ("lora", "qlora"):
             adapted = load_adapter(backbone.model, folder / "backbone")
-        loaded._assemble(backbone, adapted, head)
+        loaded._assemble(backbone, adapted)
         loaded.network.head.load_state_dict(load_file(folder / "head.safetensors"))
         loaded.network.eval()
         return loaded

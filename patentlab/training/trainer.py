@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate.utils import extract_model_from_parallel
 from torch import Tensor, nn
@@ -15,9 +17,9 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from patentlab.config import RequestError, TrainerConfig
 from patentlab.corpus import derive_seed
-from patentlab.protocols import Advance, Observer, TrainingReport
+from patentlab.protocols import Advance, Observer, Scores, TrainingReport
 from patentlab.training.batching import Item
-from patentlab.training.losses import LOSSES, probabilities
+from patentlab.training.losses import Loss
 
 _OPTIMISER_NOISE = {"eval_runtime", "eval_samples_per_second", "eval_steps_per_second", "eval_model_preparation_time"}
 
@@ -28,11 +30,13 @@ def train(
     validation_items: Sequence[Item],
     collate: Callable[[Sequence[Item]], dict[str, Tensor]],
     config: TrainerConfig,
-    loss: str,
+    loss: Loss,
     observer: Observer,
     seed: int,
+    *,
+    start: tuple[Mapping[str, float], Scores] | None = None,
 ) -> TrainingReport:
-    """Train a model's trainable weights and leave it with those of its best validation epoch.
+    """Train a model's trainable weights and leave it with those of its best validated epoch.
 
     Args:
         model: Takes a batch and returns ``{"logits": …}``; has a ``head``, which gets its own learning rate.
@@ -40,9 +44,11 @@ def train(
         validation_items: Documents that choose the epoch, and nothing else.
         collate: Makes a batch of items.
         config: The trainer group, complete.
-        loss: A key of ``LOSSES``.
-        observer: Measures each epoch by the metric that ``config.monitor`` names, shows and keeps the curve.
+        loss: What is minimised.
+        observer: Measures validation documents by the metric that ``config.monitor`` names, shows and keeps the curve.
         seed: Of dropout and batch order.
+        start: Validation metrics and scores of the weights as they are, where known: these then count as epoch 0, which
+            may turn out to be the best.
 
     Returns:
         The curve, steps and examples.
@@ -55,8 +61,12 @@ def train(
     counter = _Counter(loss)
     monitor = _BestEpoch(model, config, observer)
 
+    order = sorted(range(len(validation_items)), key=lambda position: _length(validation_items[position]))
+
     def measure(prediction: EvalPrediction) -> dict[str, float]:
-        scores = probabilities(torch.as_tensor(prediction.predictions), loss).numpy()
+        scores = loss.probabilities(torch.as_tensor(prediction.predictions)).numpy()
+        monitor.scores = np.empty_like(scores)
+        monitor.scores[order] = scores
         return observer.measure(_as_matrix(prediction.label_ids, scores), scores)
 
     steps = trainer_steps(len(train_items), config)
@@ -65,7 +75,7 @@ def train(
             model=model,
             args=_arguments(config, steps, folder, seed),
             train_dataset=list(train_items),
-            eval_dataset=sorted(validation_items, key=_length),
+            eval_dataset=[validation_items[position] for position in order],
             data_collator=collate,
             compute_loss_func=counter,
             compute_metrics=measure,
@@ -76,11 +86,16 @@ def train(
         trainer.remove_callback(PrinterCallback)
         with observer.progress.task("training", steps) as advance:
             monitor.advance = advance
+            if start is not None:
+                monitor.scores = start[1]
+                monitor.take(start[0])
             trainer.train()
     # under mixed precision the forward pass stays wrapped, and would predict otherwise than the saved model does
     extract_model_from_parallel(model, keep_fp32_wrapper=False)
     monitor.restore()
-    return TrainingReport(monitor.history, trainer.state.global_step, counter.examples, monitor.best_epoch)
+    return TrainingReport(
+        monitor.history, trainer.state.global_step, counter.examples, monitor.best_epoch, monitor.best_scores
+    )
 
 
 def _length(item: Item) -> int:
@@ -88,26 +103,31 @@ def _length(item: Item) -> int:
 
 
 def trainer_steps(documents: int, config: TrainerConfig) -> int:
-    """Optimiser steps of a full training run.
+    """Optimiser steps of a full training run: the fewest that epochs, ``max_steps`` and ``max_examples`` allow.
 
     Args:
         documents: Training documents.
-        config: ``epochs``, ``max_steps``, ``batch_size`` and ``accumulation`` are used.
+        config: Those three, ``batch_size`` and ``accumulation`` are used. Without ``epochs`` one of the others counts.
 
     Returns:
-        Steps, were training not stopped early.
+        Steps, at least one, were training not stopped early.
     """
-    batches = -(-documents // (config.batch_size or 1))
-    steps = (config.epochs or 1) * -(-batches // (config.accumulation or 1))
-    return min(steps, config.max_steps) if config.max_steps else steps
+    per_step = (config.batch_size or 1) * (config.accumulation or 1)
+    per_epoch = -(-documents // per_step)
+    bounds = [config.max_steps] if config.max_steps else []
+    if config.epochs is not None:
+        bounds.append(config.epochs * per_epoch)
+    if config.max_examples is not None:
+        whole, rest = divmod(config.max_examples, documents)
+        bounds.append(whole * per_epoch + rest // per_step)
+    return max(min(bounds), 1)
 
 
 def _arguments(config: TrainerConfig, steps: int, folder: str, seed: int) -> TrainingArguments:
     try:
         return TrainingArguments(
             output_dir=folder,
-            num_train_epochs=float(config.epochs or 1),
-            max_steps=steps,  # transformers would lengthen training to max_steps, beyond the epochs
+            max_steps=steps,  # it replaces the epochs, also where it is larger
             per_device_train_batch_size=config.batch_size or 1,
             per_device_eval_batch_size=config.eval_batch_size or 1,
             gradient_accumulation_steps=config.accumulation or 1,
@@ -116,7 +136,7 @@ def _arguments(config: TrainerConfig, steps: int, folder: str, seed: int) -> Tra
             max_grad_norm=config.max_grad_norm or 0.0,
             bf16=precision(config) == "bf16",
             seed=derive_seed(seed, "training"),
-            eval_strategy="epoch",
+            eval_strategy="no",  # _BestEpoch asks for it
             logging_strategy="epoch",
             logging_nan_inf_filter=False,  # else a loss that is no number is passed over in silence
             save_strategy="no",
@@ -182,8 +202,8 @@ class _Trainer(Trainer):
 class _Counter:
     """The loss, averaged over all targets of a step, accumulated batches included; counts training documents."""
 
-    def __init__(self, loss: str) -> None:
-        self.loss = LOSSES[loss]
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
         self.examples = 0
 
     def __call__(self, outputs: dict[str, Tensor], labels: Tensor, num_items_in_batch: Any = None) -> Tensor:
@@ -195,7 +215,7 @@ class _Counter:
 
 
 class _BestEpoch(TrainerCallback):
-    """Keeps the trainable weights of the best epoch in memory, stops when none was better for a while, shows progress.
+    """Asks for validation, keeps the trainable weights of the best epoch in memory, stops when none was better lately.
 
     Checkpoints on disk would hold the frozen weights and the optimiser too, at every epoch.
     """
@@ -206,11 +226,25 @@ class _BestEpoch(TrainerCallback):
         self.observer = observer
         self.history: list[dict[str, float]] = []
         self.best_epoch: int | None = None
+        self.scores: Scores | None = None  # of the last validation
+        self.best_scores: Scores | None = None
         self.advance: Advance | None = None
         self._best = float("-inf")
+        self._since = 0  # validations since the best one
         self._weights: dict[str, Tensor] = {}
-        self._train_loss = float("nan")
+        self._train_loss: float | None = None
         self._validated = 0
+        self._epochs = 0
+        self._interval = 1
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.config.validations is not None:
+            self._interval = -(-state.num_train_epochs // self.config.validations)
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._epochs += 1
+        last = state.global_step >= state.max_steps
+        control.should_evaluate = last or self._epochs % self._interval == 0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.advance is not None:
@@ -218,7 +252,7 @@ class _BestEpoch(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         self._train_loss = (logs or {}).get("loss", self._train_loss)
-        if self._train_loss != self._train_loss and "loss" in (logs or {}):
+        if self._train_loss is not None and math.isnan(self._train_loss):
             raise FloatingPointError(f"the training loss is not a number at step {state.global_step}; lower the rate")
 
     def on_prediction_step(
@@ -230,27 +264,37 @@ class _BestEpoch(TrainerCallback):
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
         self._validated = 0
-        epoch = len(self.history) + 1
-        row = {"epoch": epoch, "step": state.global_step, "train_loss": self._train_loss}
-        row |= {
-            name.replace("eval_", "validation_", 1): float(value)
+        values = {
+            name.removeprefix("eval_"): float(value)
             for name, value in (metrics or {}).items()
             if name.startswith("eval_") and name not in _OPTIMISER_NOISE
         }
+        if not self.take(values, state.global_step):
+            control.should_training_stop = True
+
+    def take(self, metrics: Mapping[str, float], step: int = 0) -> bool:
+        """Note the validation metrics of the weights as they are now, and whether to go on."""
+        row: dict[str, float] = {"epoch": self._epochs, "step": step}
+        if self._train_loss is not None:  # epoch 0 has none
+            row["train_loss"] = self._train_loss
+        row |= {f"validation_{name}": value for name, value in metrics.items()}
         self.history.append(row)
         self.observer.on_epoch(row)
         score = row[f"validation_{self.config.monitor}"]
         if self.advance is not None:
-            self.advance(0, f"epoch {epoch}, loss {self._train_loss:.3f}, validation {score:.3f}")
+            loss = "" if self._train_loss is None else f"loss {self._train_loss:.3f}, "
+            self.advance(0, f"epoch {self._epochs}, {loss}validation {score:.3f}")
         if score > self._best:
-            self._best, self.best_epoch = score, epoch
+            self._best, self.best_epoch, self._since = score, self._epochs, 0
+            self.best_scores = self.scores
             self._weights = {
                 name: parameter.detach().clone().cpu()
                 for name, parameter in self.model.named_parameters()
                 if parameter.requires_grad
             }
-        elif self.config.patience is not None and epoch - (self.best_epoch or 0) >= self.config.patience:
-            control.should_training_stop = True
+            return True
+        self._since += 1
+        return self.config.patience is None or self._since < self.config.patience
 
     def restore(self) -> None:
         parameters = dict(self.model.named_parameters())

@@ -7,7 +7,7 @@ import torch
 
 from patentlab.command_line import compose
 from patentlab.config import ModelConfig, RequestError
-from patentlab.models.backbones import backbone_fingerprint, load_backbone
+from patentlab.models.backbones import backbone_fingerprint, load_backbone, longest_input
 from patentlab.models.embedded import EMBEDDED, model_folder
 from patentlab.protocols import Silent
 
@@ -60,8 +60,33 @@ def test_a_changed_weight_changes_the_fingerprint(tiny_model, tmp_path: Path):
     assert backbone_fingerprint(settings(folder)) != before
 
 
-def test_hub_models_are_told_apart_by_revision():
-    assert backbone_fingerprint(settings("anferico/bert-for-patents")) == "hub:anferico/bert-for-patents@main"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def test_hub_models_are_told_apart_by_the_commit_that_their_revision_stands_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    assert backbone_fingerprint(settings("org/unknown")) == "hub:org/unknown@main"
+    cached = tmp_path / "models--org--known"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text(COMMIT)
+    (cached / "snapshots" / COMMIT).mkdir(parents=True)
+    (cached / "snapshots" / COMMIT / "config.json").write_text("{}")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(tmp_path), raising=False)
+    assert backbone_fingerprint(settings("org/known")) == f"hub:org/known@{COMMIT}"
+
+
+def test_roberta_counts_positions_from_behind_its_padding_token(tiny_model):
+    backbone = load_backbone(settings(tiny_model("roberta")), 64, torch.float32, Silent())
+    backbone.tokenizer.model_max_length = 10**30
+    assert longest_input(backbone.model, backbone.tokenizer) == 64  # of 66
+
+
+def test_of_a_model_that_sees_the_part_that_reads_is_loaded(tiny_model):
+    backbone = load_backbone(settings(tiny_model("gemma3")), 64, torch.float32, Silent())
+    assert not any("vision" in name for name, _ in backbone.model.named_modules())
+    assert backbone.model.config.hidden_size == 64
 
 
 @pytest.mark.integration

@@ -54,7 +54,7 @@ TEXTS = ["a wheel with a motor and a brake .", "lens", "the sensor of a seat is 
 @pytest.mark.parametrize("how", ["last", "cls", "mean", "max"])
 def test_equal_predictions_for_left_and_right_padding_and_without(kind: str, how: str, tiny_model):
     folder = tiny_model(kind)
-    model = PooledClassifier(AutoModel.from_pretrained(folder), EmbeddingHead(16, 3, 0.0), how).eval()
+    model = PooledClassifier(AutoModel.from_pretrained(folder), EmbeddingHead(64, 3, 0.0), how).eval()
     results = {}
     for side in ("right", "left"):
         tokenizer = AutoTokenizer.from_pretrained(folder, padding_side=side)

@@ -1,8 +1,10 @@
+from collections import Counter
+
 import pytest
 
 from patentlab.config import RequestError, StrategyConfig
 from patentlab.corpus import Document
-from patentlab.synthesis.strategies import duplicate, get_strategy
+from patentlab.synthesis.strategies import duplicate, get_strategy, oversample
 
 REAL = [Document("1", "one", ("a",)), Document("2", "two", ("b",))]
 
@@ -26,3 +28,29 @@ def test_there_must_be_something_to_draw_from():
 def test_unknown_strategies_are_refused():
     with pytest.raises(RequestError, match="allowed are none, duplicate"):
         get_strategy(StrategyConfig("magic"))
+
+
+def test_oversampling_gives_every_label_the_same_chance():
+    documents = tuple(Document(str(i), "", ("rare",) if i == 0 else ("common",)) for i in range(50))
+    drawn = oversample(documents, 4000, 3)
+    rare = sum(document.labels == ("rare",) for document in drawn)
+    # four standard deviations of a binomial count; imbalanced-learn's oversampler also ends at equal counts
+    assert abs(rare - 2000) < 4 * 4000**0.5 / 2
+    assert {document.source_id for document in drawn} == {document.id for document in documents}
+    assert drawn[:100] == oversample(documents, 100, 3)
+    assert len({document.id for document in drawn}) == 4000
+    assert {document.origin for document in drawn} == {"oversample"}
+
+
+def test_oversampling_of_several_labels_draws_each_documents_whole_set():
+    documents = (Document("a", "", ("x", "y")), Document("b", "", ("x",)), Document("c", "", ("x",)))
+    counts = Counter(document.source_id for document in oversample(documents, 3000, 0))
+    # y is a's alone; of x each holds a third
+    assert counts["a"] / 3000 == pytest.approx(2 / 3, abs=0.04)
+    assert counts["b"] / 3000 == pytest.approx(1 / 6, abs=0.04)
+
+
+@pytest.mark.parametrize("strategy", [duplicate, oversample])
+def test_nothing_can_be_drawn_from_nothing(strategy):
+    with pytest.raises(RequestError, match="no real documents to draw from"):
+        strategy((), 1, 0)

@@ -9,8 +9,10 @@ import torch
 from transformers import AutoModel
 
 from patentlab.command_line import compose
+from patentlab.config import RequestError
 from patentlab.corpus import Examples, LabelSpace
 from patentlab.evaluation.classification import evaluate
+from patentlab.overrides import options
 from patentlab.protocols import Observer, Silent
 from patentlab.training.classifiers import build_classifier, load_classifier
 from patentlab.training.finetuning import EmbeddingClassifier
@@ -30,46 +32,117 @@ def build(tiny_model, kind: str, adapter: str, *overrides: str, seed: int = 0) -
     config = compose(
         "model=minilm", f"model.path={tiny_model(kind)}", f"adapter={adapter}", "trainer.max_length=64",
         "trainer.epochs=8", "trainer.batch_size=4", "trainer.head_learning_rate=0.05", "trainer.learning_rate=0.01",
-        "trainer.patience=null", f"model.lora_targets={TARGET_MODULES[kind]}", *overrides,
+        "trainer.patience=null", "head.start=frequencies", f"model.lora_targets={TARGET_MODULES[kind]}", *overrides,
     )  # fmt: skip
     classifier = build_classifier(config, LabelSpace(tuple(WORDS)), seed, Silent())
     assert isinstance(classifier, EmbeddingClassifier)
     return classifier
 
 
-@pytest.mark.parametrize("kind", ["llama", "bert", "gpt2"])
-@pytest.mark.parametrize("adapter", ["full", "lora", "frozen"])
-def test_every_adapter_learns_and_predicts_the_same_after_saving_and_loading(
-    tiny_model, tmp_path: Path, kind: str, adapter: str
+# what each file in conf/model/ is, made tiny
+ARCHITECTURES = {
+    "smollm2_135m": "llama", "minilm": "bert", "bert_for_patents": "bert", "modernbert_base": "modernbert",
+    "roberta_large": "roberta", "llama3_2_1b": "llama", "llama3_1_8b": "llama", "mistral_7b": "mistral",
+    "qwen3_8b": "qwen3", "gemma3_4b": "gemma3", "phi3_5_mini": "phi3", "gpt2": "gpt2",
+}  # fmt: skip
+FAST = [
+    "trainer.max_length=64", "trainer.epochs=6", "trainer.batch_size=4", "trainer.head_learning_rate=0.05",
+    "trainer.learning_rate=0.01", "trainer.patience=null", "head.start=frequencies",
+]  # fmt: skip
+
+
+def test_every_transformer_of_conf_has_an_architecture_here():
+    transformers = [name for name in options("model") if compose(f"model={name}").model.kind == "transformer"]
+    assert sorted(transformers) == sorted(ARCHITECTURES)
+
+
+@pytest.mark.parametrize("adapter", ["full", "lora", "qlora", "frozen"])
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_model_learns_under_every_adapter_and_survives_saving_and_loading(
+    tiny_model, tmp_path: Path, name: str, adapter: str
 ):
-    classifier = build(tiny_model, kind, adapter)
-    before = {name: value.detach().clone() for name, value in classifier.network.named_parameters()}
+    settings = compose(f"model={name}").model
+    if adapter not in settings.recommended:
+        with pytest.raises(RequestError, match=f"adapter={adapter}: model={name} takes lora, qlora, frozen"):
+            compose(f"model={name}", f"adapter={adapter}")
+        return
+    config = compose(f"model={name}", f"model.path={tiny_model(ARCHITECTURES[name])}", f"adapter={adapter}", *FAST)
+    classifier = build_classifier(config, LabelSpace(tuple(WORDS)), 0, Silent())
+    assert isinstance(classifier, EmbeddingClassifier)
+    before = {n: value.detach().clone() for n, value in classifier.network.named_parameters()}
     report = classifier.fit(EXAMPLES, EXAMPLES, watch(), 0)
-    assert report.history[-1]["train_loss"] < 0.8 * report.history[0]["train_loss"]
+    assert report.history[-1]["train_loss"] < 0.85 * report.history[0]["train_loss"]
     changed = {n for n, value in classifier.network.named_parameters() if not torch.equal(value, before[n])}
     assert {"head.linear.weight", "head.linear.bias"} <= changed
-    in_backbone = {name for name in changed if name.startswith("backbone.")}
+    in_backbone = {n for n in changed if n.startswith("backbone.")}
     if adapter == "frozen":
         assert not in_backbone
-    elif adapter == "lora":
-        assert in_backbone
-        assert all("lora_" in name for name in in_backbone)
-    else:
+    elif adapter == "full":
         assert len(in_backbone) > 10
+    else:
+        # both layers, each of the named modules, both factors
+        assert len(in_backbone) == 2 * 2 * len(settings.lora_targets or ())
+        assert all("lora_" in n for n in in_backbone)
+    packed = [n for n, value in classifier.network.named_parameters() if type(value).__name__ == "Params4bit"]
+    assert bool(packed) == (adapter == "qlora")
+    assert not any(n.startswith("head.") for n in packed)
+    scores = classifier.predict(TEXTS, Silent())
+    # those of the best epoch, which were kept during training
+    assert report.validation_scores is not None
+    assert np.allclose(report.validation_scores, scores, atol=1e-5)
+    classifier.save(tmp_path)
+    assert np.array_equal(load_classifier(tmp_path, Silent()).predict(TEXTS, Silent()), scores)
+
+
+@pytest.mark.parametrize("start", ["probe", "frequencies"])
+@pytest.mark.parametrize("adapter", ["lora", "frozen"])
+def test_a_head_that_starts_from_a_probe_begins_where_the_probe_ends(tiny_model, adapter: str, start: str):
+    classifier = build(tiny_model, "llama", adapter, f"head.start={start}")
+    report = classifier.fit(EXAMPLES, EXAMPLES, watch(), 0)
+    assert report.history[0]["epoch"] == (0 if start == "probe" else 1)
+    if start == "probe" and report.best_epoch == 0:
+        # training changed nothing that was kept: the network, its features not standardised, answers as the probe did
+        scores = classifier.predict(TEXTS, Silent())
+        assert evaluate(TARGETS, scores, 0.5, single=False)["f1_micro"] == report.history[0]["validation_f1_micro"]
+
+
+def test_the_probes_scores_are_the_networks(tiny_model):
+    classifier = build(tiny_model, "llama", "lora", "head.start=probe", "trainer.learning_rate=1e-12",
+                       "trainer.head_learning_rate=1e-12", "trainer.epochs=1")  # fmt: skip
+    report = classifier.fit(EXAMPLES, EXAMPLES, watch(), 0)
+    start, after = report.history
+    assert start["validation_f1_micro"] == after["validation_f1_micro"]
+    assert start["validation_f1_macro"] == after["validation_f1_macro"]
+
+
+def test_a_two_layer_head_learns_and_survives(tiny_model, tmp_path: Path):
+    classifier = build(tiny_model, "llama", "lora", "head=two_layer", "head.hidden=8")
+    report = classifier.fit(EXAMPLES, EXAMPLES, watch(), 0)
+    assert report.history[-1]["train_loss"] < 0.85 * report.history[0]["train_loss"]
+    assert classifier.network.head.linear.in_features == 8
     scores = classifier.predict(TEXTS, Silent())
     classifier.save(tmp_path)
     assert np.array_equal(load_classifier(tmp_path, Silent()).predict(TEXTS, Silent()), scores)
 
 
+def test_gradient_checkpointing_changes_memory_and_not_the_result(tiny_model):
+    curves = []
+    for setting in ("true", "false"):
+        classifier = build(tiny_model, "llama", "lora", f"trainer.gradient_checkpointing={setting}")
+        curves.append([row["train_loss"] for row in classifier.fit(EXAMPLES, EXAMPLES, watch(), 0).history])
+    assert np.allclose(curves[0], curves[1], rtol=1e-5)
+
+
 def test_parameters_are_counted(tiny_model):
-    head = 16 * 3 + 3
-    counts = {adapter: build(tiny_model, "llama", adapter).count_parameters() for adapter in ("full", "lora", "frozen")}
+    head = 64 * 3 + 3
+    counts = {name: build(tiny_model, "llama", name).count_parameters() for name in ("full", "lora", "qlora", "frozen")}
     base = counts["frozen"].total - head
     assert counts["frozen"].trained == head
     assert counts["full"].trained == counts["full"].total == base + head
-    # two layers, rank 16: q is 16×16, v is 16×8
-    lora = 2 * (16 * (16 + 16) + 16 * (16 + 8))
+    # two layers, rank 16: q is 64×64, v is 64×32
+    lora = 2 * (16 * (64 + 64) + 16 * (64 + 32))
     assert (counts["lora"].trained, counts["lora"].total) == (lora + head, base + lora + head)
+    assert counts["qlora"] == counts["lora"]
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_gives_others(tiny_model):
@@ -94,15 +167,11 @@ def test_cross_entropy_on_a_single_label_task(tiny_model):
 
 
 def test_an_adapter_for_modules_that_are_not_there_is_refused(tiny_model):
-    from patentlab.config import RequestError
-
     with pytest.raises(RequestError, match=r"no module nothing; its linear ones are .*q_proj"):
         build(tiny_model, "llama", "lora", "adapter.targets=[q_proj,nothing]")
 
 
 def test_an_adapter_is_not_put_on_other_weights_than_it_was_trained_on(tiny_model, tmp_path: Path):
-    from patentlab.config import RequestError
-
     base = shutil.copytree(tiny_model("llama"), tmp_path / "base")
     classifier = build(lambda kind: base, "llama", "lora")
     (tmp_path / "saved").mkdir()

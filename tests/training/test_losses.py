@@ -1,31 +1,124 @@
+"""Every loss against a reference: scikit-learn, or the paper's formula in plain numpy."""
+
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit, softmax
 from sklearn.metrics import log_loss
+from sklearn.utils.class_weight import compute_class_weight
 
-from patentlab.training.losses import binary_cross_entropy, cross_entropy, probabilities
+from patentlab.command_line import compose
+from patentlab.config import LossConfig
+from patentlab.training.losses import Loss, balanced_weights, positive_weights
 
 LOGITS = arrays(np.float32, (4, 3), elements=st.floats(-8, 8, width=32))
+TARGETS = arrays(np.int8, (4, 3), elements=st.integers(0, 1))
+TRAIN = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 0], [0, 1, 0], [1, 0, 1]], dtype=np.int8)
+NAMES = ["bce", "weighted_bce", "focal", "asymmetric", "cross_entropy", "weighted_cross_entropy"]
+SETTINGS = {
+    name: compose(f"loss={name}", *["data.task=single_label"][: name.endswith("cross_entropy")]).loss for name in NAMES
+}
 
 
-@given(LOGITS, arrays(np.int8, (4, 3), elements=st.integers(0, 1)))
+def config(name: str, **settings: float | None) -> LossConfig:
+    made = LossConfig(**vars(SETTINGS[name]))
+    for setting, value in settings.items():
+        setattr(made, setting, value)
+    return made
+
+
+def total(loss: Loss, logits: np.ndarray, targets: np.ndarray) -> float:
+    return loss(torch.tensor(logits), torch.tensor(targets)).item()
+
+
+@given(LOGITS, TARGETS)
 def test_bce_is_the_sum_of_scikit_learns_log_losses(logits: np.ndarray, targets: np.ndarray):
-    ours = binary_cross_entropy(torch.tensor(logits), torch.tensor(targets, dtype=torch.float32)).item()
+    ours = total(Loss(config("bce")), logits, targets)
     flat, probability = targets.ravel(), expit(logits.astype(float)).ravel()
     assert np.isclose(ours, log_loss(flat, probability, labels=[0, 1], normalize=False), rtol=1e-4)
 
 
+@given(LOGITS, TARGETS)
+def test_weighted_bce_is_scikit_learns_with_a_weight_per_positive(logits: np.ndarray, targets: np.ndarray):
+    ours = total(Loss.of(config("weighted_bce"), TRAIN), logits, targets)
+    weights = np.where(targets == 1, [1 / 4, 3 / 2, 4], 1.0)
+    probability = expit(logits.astype(float)).ravel()
+    reference = log_loss(targets.ravel(), probability, labels=[0, 1], normalize=False, sample_weight=weights.ravel())
+    assert np.isclose(ours, reference, rtol=1e-4)
+
+
+@given(LOGITS, TARGETS, st.floats(0, 5), st.one_of(st.none(), st.floats(0.01, 0.99)))
+def test_focal_is_the_papers_formula(logits: np.ndarray, targets: np.ndarray, gamma: float, alpha: float | None):
+    ours = total(Loss(config("focal", gamma=gamma, alpha=alpha)), logits, targets)
+    probability = expit(logits.astype(float))
+    true = np.where(targets == 1, probability, 1 - probability)
+    weight = 1.0 if alpha is None else np.where(targets == 1, alpha, 1 - alpha)
+    assert np.isclose(ours, (-weight * (1 - true) ** gamma * np.log(true)).sum(), rtol=1e-3, atol=1e-5)
+
+
+def test_focal_without_its_parameters_is_bce():
+    logits, targets = np.array([[-2.0, 0.5, 3.0]]), np.array([[1, 0, 1]], dtype=np.int8)
+    plain = total(Loss(config("bce")), logits, targets)
+    assert total(Loss(config("focal", gamma=0.0, alpha=None)), logits, targets) == pytest.approx(plain)
+    assert total(Loss(config("focal", gamma=0.0, alpha=0.5)), logits, targets) == pytest.approx(plain / 2)
+
+
+@given(LOGITS, TARGETS, st.floats(0, 4), st.floats(0, 4), st.floats(0, 0.5))
+def test_asymmetric_is_the_papers_formula(
+    logits: np.ndarray, targets: np.ndarray, positive: float, negative: float, clip: float
+):
+    settings = {"gamma": positive, "gamma_negative": negative, "clip": clip}
+    ours = total(Loss(config("asymmetric", **settings)), logits, targets)
+    probability = expit(logits.astype(float))
+    shifted = np.maximum(probability - clip, 0)
+    of_positives = -((1 - probability) ** positive) * np.log(probability)
+    of_negatives = -(shifted**negative) * np.log(1 - shifted)
+    assert np.isclose(ours, np.where(targets == 1, of_positives, of_negatives).sum(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["bce", "weighted_bce", "focal", "asymmetric"])
+@pytest.mark.parametrize("size", [1.0, 30.0, 200.0])
+def test_gradients_are_finite_and_never_push_away_from_the_targets(name: str, size: float):
+    logits = torch.tensor([[size, -size, 0.0]], requires_grad=True)
+    targets = torch.tensor([[0.0, 1.0, 1.0]])
+    Loss.of(config(name), TRAIN)(logits, targets).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+    assert (logits.grad * torch.tensor([[1.0, -1.0, -1.0]]) >= 0).all()
+    assert logits.grad[0, 2] < 0
+
+
+def test_asymmetric_does_not_look_at_very_easy_negatives():
+    logits = torch.tensor([[-4.0]], requires_grad=True)  # probability 0.018
+    Loss(config("asymmetric"))(logits, torch.zeros(1, 1)).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert logits.grad.item() == 0
+
+
 @given(LOGITS, arrays(np.int64, (4,), elements=st.integers(0, 2)))
 def test_cross_entropy_is_the_sum_of_scikit_learns_log_losses(logits: np.ndarray, targets: np.ndarray):
-    ours = cross_entropy(torch.tensor(logits), torch.tensor(targets)).item()
-    reference = log_loss(targets, softmax(logits.astype(float), axis=1), labels=[0, 1, 2], normalize=False)
-    assert np.isclose(ours, reference, rtol=1e-4, atol=1e-5)
+    probability = softmax(logits.astype(float), axis=1)
+    ours = total(Loss(config("cross_entropy")), logits, targets)
+    assert np.isclose(ours, log_loss(targets, probability, labels=[0, 1, 2], normalize=False), rtol=1e-4, atol=1e-5)
+    single = np.eye(3, dtype=np.int8)[[0, 0, 0, 1, 2]]
+    weighted = total(Loss.of(config("weighted_cross_entropy"), single), logits, targets)
+    weights = compute_class_weight("balanced", classes=np.arange(3), y=[0, 0, 0, 1, 2])[targets]
+    reference = log_loss(targets, probability, labels=[0, 1, 2], normalize=False, sample_weight=weights)
+    assert np.isclose(weighted, reference, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_are_cut_and_softened():
+    assert positive_weights(TRAIN).tolist() == [0.25, 1.5, 4.0]
+    assert positive_weights(TRAIN, power=0.5).tolist() == pytest.approx([0.5, 1.5**0.5, 2.0])
+    assert positive_weights(TRAIN, max_weight=2).tolist() == [0.25, 1.5, 2.0]
+    assert positive_weights(TRAIN, power=0).tolist() == [1, 1, 1]
+    assert balanced_weights(np.eye(3, dtype=np.int8)[[0, 0, 1]]).tolist() == [0.75, 1.5, 1.0]
 
 
 def test_probabilities_follow_the_loss():
     logits = torch.tensor([[0.0, 0.0, 0.0]])
-    assert torch.allclose(probabilities(logits, "bce"), torch.full((1, 3), 0.5))
-    assert torch.allclose(probabilities(logits, "cross_entropy"), torch.full((1, 3), 1 / 3))
+    assert torch.allclose(Loss(config("focal")).probabilities(logits), torch.full((1, 3), 0.5))
+    assert torch.allclose(Loss(config("cross_entropy")).probabilities(logits), torch.full((1, 3), 1 / 3))

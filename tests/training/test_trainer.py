@@ -12,11 +12,13 @@ from patentlab.evaluation.classification import evaluate
 from patentlab.models.heads import EmbeddingHead, FeatureClassifier
 from patentlab.protocols import Observer, TrainingReport
 from patentlab.training.batching import collate_features, with_labels
+from patentlab.training.losses import Loss
 from patentlab.training.trainer import train, trainer_steps
 
 CONFIG = replace(
     compose("model=minilm").trainer, epochs=6, batch_size=8, head_learning_rate=0.05, patience=None, max_steps=None
 )
+BCE = Loss(compose().loss)
 GENERATOR = np.random.default_rng(0)
 FEATURES = GENERATOR.normal(size=(40, 4)).astype(np.float32)
 TARGETS = (FEATURES[:, :3] > 0.3).astype(np.int8)
@@ -30,7 +32,7 @@ def measure(targets: np.ndarray, scores: np.ndarray) -> dict[str, float]:
 def run(config: TrainerConfig = CONFIG, seed: int = 0, watch=measure) -> tuple[FeatureClassifier, TrainingReport]:
     torch.manual_seed(1)
     model = FeatureClassifier(EmbeddingHead(4, 3, 0.0))
-    return model, train(model, ITEMS[:30], ITEMS[30:], collate_features, config, "bce", Observer(watch), seed)
+    return model, train(model, ITEMS[:30], ITEMS[30:], collate_features, config, BCE, Observer(watch), seed)
 
 
 def test_the_loss_falls_and_steps_and_examples_are_counted():
@@ -78,7 +80,7 @@ def test_the_best_epochs_weights_are_kept_and_training_stops_when_none_is_better
         return {"f1_micro": next(scores)}
 
     config = replace(CONFIG, patience=2)
-    report = train(model, ITEMS[:30], ITEMS[30:], collate_features, config, "bce", Observer(scripted), 0)
+    report = train(model, ITEMS[:30], ITEMS[30:], collate_features, config, BCE, Observer(scripted), 0)
     assert report.best_epoch == 2
     assert len(report.history) == 4
     assert torch.equal(model.head.linear.weight, weights[1])
@@ -92,6 +94,50 @@ def test_max_steps_ends_training_with_an_evaluation(max_steps: int, epochs: int)
     assert len(report.history) == epochs
 
 
+def test_max_examples_bounds_what_passes_through():
+    # 30 documents in batches of 8: 8, 8, 8, 6
+    assert [trainer_steps(30, replace(CONFIG, max_examples=n)) for n in (8, 15, 16, 29, 30, 37, 38, 60, 999)] == [
+        1, 1, 2, 3, 4, 4, 5, 8, 24,
+    ]  # fmt: skip
+    assert run(replace(CONFIG, max_examples=46))[1].examples_seen == 46
+    assert run(replace(CONFIG, max_examples=50))[1].examples_seen == 46
+
+
+def test_without_epochs_steps_decide_and_a_small_set_matches_a_large_one():
+    small = train_on(10, replace(CONFIG, epochs=None, max_steps=24))
+    large = train_on(30, CONFIG)
+    assert small.optimiser_steps == large.optimiser_steps == 24
+    assert len(small.history) == 12  # epochs of two steps
+
+
+def train_on(count: int, config: TrainerConfig) -> TrainingReport:
+    model = FeatureClassifier(EmbeddingHead(4, 3, 0.0))
+    return train(model, ITEMS[:count], ITEMS[30:], collate_features, config, BCE, Observer(measure), 0)
+
+
+@pytest.mark.parametrize(("validations", "epochs"), [(2, [3, 6]), (4, [2, 4, 6]), (6, [1, 2, 3, 4, 5, 6]), (1, [6])])
+def test_validations_are_spread_over_the_epochs_and_the_last_one_is_validated(validations: int, epochs: list[int]):
+    _, report = run(replace(CONFIG, validations=validations))
+    assert [row["epoch"] for row in report.history] == epochs
+    _, cut = run(replace(CONFIG, validations=validations, max_steps=18))
+    assert cut.history[-1]["epoch"] == 5
+
+
+def test_the_start_may_be_the_best_epoch():
+    torch.manual_seed(1)
+    model = FeatureClassifier(EmbeddingHead(4, 3, 0.0))
+    start = model.head.linear.weight.detach().clone()
+    observer = Observer(lambda targets, scored: {"f1_micro": 0.5})
+    known = {"f1_micro": 0.9}, np.full((10, 3), 0.25, dtype=np.float32)
+    report = train(model, ITEMS[:30], ITEMS[30:], collate_features, CONFIG, BCE, observer, 0, start=known)
+    assert report.validation_scores is known[1]
+    assert report.best_epoch == 0
+    assert torch.equal(model.head.linear.weight, start)
+    assert [row["epoch"] for row in report.history] == list(range(7))
+    assert "train_loss" not in report.history[0]
+    assert all("train_loss" in row for row in report.history[1:])
+
+
 def test_max_steps_does_not_lengthen_training():
     assert trainer_steps(30, replace(CONFIG, epochs=2, max_steps=1000)) == 8
     assert run(replace(CONFIG, epochs=2, max_steps=1000))[1].optimiser_steps == 8
@@ -101,4 +147,4 @@ def test_a_loss_that_is_no_number_is_an_error():
     with pytest.raises(FloatingPointError, match="not a number"):
         spoiled = [{**item, "features": item["features"] * np.float32("nan")} for item in ITEMS]
         model = FeatureClassifier(EmbeddingHead(4, 3, 0.0))
-        train(model, spoiled[:30], ITEMS[30:], collate_features, CONFIG, "bce", Observer(measure), 0)
+        train(model, spoiled[:30], ITEMS[30:], collate_features, CONFIG, BCE, Observer(measure), 0)

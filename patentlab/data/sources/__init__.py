@@ -4,7 +4,7 @@ from typing import Protocol
 
 from patentlab.config import DataConfig, RequestError
 from patentlab.corpus import Corpus
-from patentlab.data.sources import demo, patentsview
+from patentlab.data.sources import csv_table, demo, hub, jsonl, patentsview
 
 
 class Source(Protocol):
@@ -19,7 +19,13 @@ class Source(Protocol):
         ...
 
 
-SOURCES: dict[str, Source] = {"demo": demo, "patentsview": patentsview}
+SOURCES: dict[str, Source] = {
+    "demo": demo,
+    "patentsview": patentsview,
+    "jsonl": jsonl,
+    "csv": csv_table,
+    "hub": hub,
+}
 
 
 def read_corpus(config: DataConfig) -> Corpus:
@@ -35,6 +41,11 @@ def read_corpus(config: DataConfig) -> Corpus:
         RequestError: The source is unknown, a file is wrong, or too little is left.
     """
     corpus = _source(config).read(config)
+    if not corpus.labels:
+        dropped = corpus.dropped.get("labels_dropped", 0)
+        why = f"{corpus.dropped.get('documents_without_label', 0)} documents had none"
+        rare = f"lower data.min_count={config.min_count}, which left out all {dropped}"
+        raise RequestError(f"data={config.name}: no labels are left; {rare if dropped else why}")
     if len(corpus.labels) < 2 or len(corpus.documents) < 3:
         raise RequestError(
             f"data={config.name}: {len(corpus.labels)} labels and {len(corpus.documents)} documents are left, too few; "

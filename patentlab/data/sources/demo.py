@@ -17,6 +17,7 @@ import yaml
 
 from patentlab.config import DataConfig
 from patentlab.corpus import Corpus, Document, derive_seed, restrict_labels
+from patentlab.data.sources.rows import fill, template_fields
 
 VERSION = 1  # raise when the same seed yields other documents
 _VOCABULARY = "demo_vocabulary.yaml"
@@ -81,6 +82,10 @@ _SENTENCES = (
     "The {a} can be separated from the {b} without tools.", "A change of the {a} is detected and compared with {B}.",
     "By means of {A}, the influence of the {b} on the {c} is reduced.", "The {a} is estimated from the {b} and stored.",
 )  # fmt: skip
+_CLAIMS = (
+    "A {product}, comprising: {A}; {B} coupled to the {a}; and {C}.",
+    "A method comprising: providing {A}; connecting it to {B}; and setting {C} accordingly.",
+)  # fmt: skip
 _CONTRASTS = (
     "Unlike in a conventional {product}, no {a} is needed.", "It may be combined with a known {product}.",
 )  # fmt: skip
@@ -116,6 +121,7 @@ def read(config: DataConfig) -> Corpus:
         documents,
         min_count=config.min_count,
         top_k=config.top_k,
+        keep=config.keep_labels,
         single=config.task == "single_label",
         titles=titles,
     )
@@ -157,7 +163,11 @@ def _document(
     if rng.random() < _CONTRAST_RATE:
         other = labels[rng.integers(len(labels))]
         sentences.append(_fill(rng, _CONTRASTS, other, labels))
-    text = config.text.format(title=title, abstract=" ".join(sentences))
+    fields = {"title": title, "abstract": " ".join(sentences), "claim": ""}
+    if "claim" in template_fields(config.text):  # drawn by itself, so that titles and abstracts are the same without
+        own_rng = np.random.default_rng(derive_seed(config.corpus_seed or 0, f"claim {index}"))
+        fields["claim"] = "1. " + _fill(own_rng, _CLAIMS, own[0], labels)
+    text = fill(config.text, fields)
     return Document(f"demo-{index:06d}", text, tuple(label.name for label in own))
 
 

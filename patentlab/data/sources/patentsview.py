@@ -13,6 +13,7 @@ from pathlib import Path
 
 from patentlab.config import DataConfig, RequestError
 from patentlab.corpus import Corpus, Document, restrict_labels
+from patentlab.data.sources.rows import BadRows, fill, template_fields
 
 PATENTS, ABSTRACTS, CODES, TITLES = "g_patent.tsv", "g_patent_abstract.tsv", "g_cpc_current.tsv", "g_cpc_title.tsv"
 
@@ -23,7 +24,8 @@ def read(config: DataConfig) -> Corpus:
     Patents without an abstract are left out and counted, as are those that lose all labels.
 
     Args:
-        config: ``path``, ``level``, ``text``, ``task``, ``min_count``, ``top_k`` and ``size`` are used.
+        config: ``path``, ``level``, ``text``, ``task``, ``min_count``, ``top_k``, ``keep_labels``, ``on_bad_row``
+            and ``size`` are used.
 
     Returns:
         The corpus, in the order of the patent table.
@@ -31,41 +33,49 @@ def read(config: DataConfig) -> Corpus:
     Raises:
         RequestError: A table or a column is missing, or a row is broken; file and line are named.
     """
-    folder = _folder(config)
+    folder, bad = _folder(config), BadRows(config.on_bad_row)
     column = f"cpc_{config.level}"
     codes: dict[str, dict[int, str]] = {}
-    for line, row in _rows(folder / CODES, ("patent_id", "cpc_sequence", column)):
+    for line, row in _rows(folder / CODES, ("patent_id", "cpc_sequence", column), bad):
         try:
             codes.setdefault(row["patent_id"], {})[int(row["cpc_sequence"])] = row[column]
         except ValueError:
-            raise RequestError(f"{folder / CODES}:{line}: cpc_sequence={row['cpc_sequence']!r} is no number") from None
+            bad.add(f"{folder / CODES}:{line}", f"cpc_sequence={row['cpc_sequence']!r} is no number")
     abstracts = {
         row["patent_id"]: row["patent_abstract"].strip()
-        for _, row in _rows(folder / ABSTRACTS, ("patent_id", "patent_abstract"))
+        for _, row in _rows(folder / ABSTRACTS, ("patent_id", "patent_abstract"), bad)
     }
+    with_claims = "claim" in template_fields(config.text)
+    claims = _first_claims(folder, bad) if with_claims else {}
     documents: list[Document] = []
-    without_abstract = without_code = 0
-    for _, row in _rows(folder / PATENTS, ("patent_id", "patent_date", "patent_title")):
+    left_out = {"documents_without_abstract": 0, "documents_without_code": 0, "documents_without_claim": 0}
+    for _, row in _rows(folder / PATENTS, ("patent_id", "patent_date", "patent_title"), bad):
         patent = row["patent_id"]
         if not abstracts.get(patent):
-            without_abstract += 1
-            continue
-        if patent not in codes:
-            without_code += 1
-            continue
-        sequence = codes[patent]
-        labels = tuple(dict.fromkeys(sequence[position] for position in sorted(sequence)))
-        text = config.text.format(title=row["patent_title"].strip(), abstract=abstracts[patent])
-        documents.append(Document(patent, text, labels, date=row["patent_date"]))
+            left_out["documents_without_abstract"] += 1
+        elif patent not in codes:
+            left_out["documents_without_code"] += 1
+        elif with_claims and not claims.get(patent):
+            left_out["documents_without_claim"] += 1
+        else:
+            sequence = codes[patent]
+            labels = tuple(dict.fromkeys(sequence[position] for position in sorted(sequence)))
+            fields = {
+                "title": row["patent_title"].strip(),
+                "abstract": abstracts[patent],
+                "claim": claims.get(patent, ""),
+            }
+            documents.append(Document(patent, fill(config.text, fields), labels, date=row["patent_date"]))
+    bad.check(len(documents))
     corpus = restrict_labels(
         documents[: config.size],
         min_count=config.min_count,
         top_k=config.top_k,
+        keep=config.keep_labels,
         single=config.task == "single_label",
-        titles=_titles(folder, config.level),
+        titles=_titles(folder, config.level, bad),
     )
-    dropped = {"documents_without_abstract": without_abstract, "documents_without_code": without_code, **corpus.dropped}
-    return Corpus(corpus.documents, corpus.labels, dropped)
+    return Corpus(corpus.documents, corpus.labels, {"rows_skipped": bad.count, **left_out, **corpus.dropped})
 
 
 def fingerprint(config: DataConfig) -> str:
@@ -82,7 +92,8 @@ def fingerprint(config: DataConfig) -> str:
     """
     folder = _folder(config)
     digest = hashlib.sha256()
-    for name in (PATENTS, ABSTRACTS, CODES, TITLES):
+    claims = [path.name for path in _claim_files(folder)] if "claim" in template_fields(config.text) else []
+    for name in (PATENTS, ABSTRACTS, CODES, TITLES, *claims):
         path = folder / name
         if path.is_file():
             with path.open("rb") as file:
@@ -99,8 +110,10 @@ def _folder(config: DataConfig) -> Path:
     return folder
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(path: Path, columns: tuple[str, ...], bad: BadRows) -> Iterator[tuple[int, dict[str, str]]]:
     """Line numbers and rows of one table."""
+    if not path.is_file():
+        raise RequestError(f"{path}: no such file; data=patentsview needs {PATENTS}, {ABSTRACTS} and {CODES}")
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -112,20 +125,43 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str,
                 )
             for row in reader:
                 if any(row[column] is None for column in columns):
-                    raise RequestError(f"{path}:{reader.line_num}: the row has too few columns")
-                yield reader.line_num, row
-    except FileNotFoundError:
-        raise RequestError(f"{path}: no such file; data=patentsview needs {PATENTS}, {ABSTRACTS} and {CODES}") from None
+                    bad.add(f"{path}:{reader.line_num}", "the row has too few columns")
+                else:
+                    yield reader.line_num, row
     except UnicodeDecodeError as error:
         raise RequestError(f"{path}: not UTF-8 at byte {error.start}") from None
     except csv.Error as error:
         raise RequestError(f"{path}:{reader.line_num}: {error}") from None
 
 
-def _titles(folder: Path, level: str | None) -> dict[str, str]:
+def _claim_files(folder: Path) -> list[Path]:
+    """The tables of claims: one, or one a year."""
+    files = sorted(folder.glob("g_claims*.tsv"))
+    if not files:
+        raise RequestError(
+            f"{folder}/g_claims_*.tsv: no such file; data.text names {{claim}}, which is read from there"
+        )
+    return files
+
+
+def _first_claims(folder: Path, bad: BadRows) -> dict[str, str]:
+    """The first claim of each patent."""
+    first: dict[str, tuple[int, str]] = {}
+    for path in _claim_files(folder):
+        for line, row in _rows(path, ("patent_id", "claim_sequence", "claim_text"), bad):
+            try:
+                claim = int(row["claim_sequence"]), row["claim_text"].strip()
+            except ValueError:
+                bad.add(f"{path}:{line}", f"claim_sequence={row['claim_sequence']!r} is no number")
+                continue
+            first[row["patent_id"]] = min(claim, first.get(row["patent_id"], claim))
+    return {patent: text for patent, (_, text) in first.items()}
+
+
+def _titles(folder: Path, level: str | None, bad: BadRows) -> dict[str, str]:
     """Titles of the labels, where the table of titles is there and has that level."""
     code, title = f"cpc_{level}", f"cpc_{level}_title"
     path = folder / TITLES
     if level == "section" or not path.is_file():
         return {}
-    return {row[code]: row[title] for _, row in _rows(path, (code, title)) if row[title]}
+    return {row[code]: row[title] for _, row in _rows(path, (code, title), bad) if row[title]}

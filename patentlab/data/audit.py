@@ -1,0 +1,90 @@
+"""Duplicates among documents: the same text, and nearly the same text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+SHINGLE_WORDS = 3
+_PERMUTATIONS = 128
+_LSH_MARGIN = 0.15  # the index is asked for more than is wanted, and what it gives is checked exactly
+
+
+def same_text(texts: Sequence[str]) -> NDArray[np.int64]:
+    """Group texts that are the same but for case and white space.
+
+    Args:
+        texts: Any texts.
+
+    Returns:
+        The group of each text, shape ``(texts,)``, numbered by first occurrence.
+    """
+    groups: dict[str, int] = {}
+    return np.array([groups.setdefault(_normal(text), len(groups)) for text in texts], dtype=np.int64)
+
+
+def similar_text(texts: Sequence[str], threshold: float) -> NDArray[np.int64]:
+    """Group texts that are the same, or whose word 3-grams overlap by at least a Jaccard similarity.
+
+    Pairs are found by MinHash and locality-sensitive hashing (Broder 1997; datasketch) and then checked exactly;
+    groups are the connected components, so two texts of a group may be less alike than the threshold.
+
+    Args:
+        texts: Any texts.
+        threshold: Above 0, at most 1.
+
+    Returns:
+        The group of each text, shape ``(texts,)``, numbered by first occurrence.
+    """
+    same = same_text(texts)
+    _, first = np.unique(same, return_index=True)
+    distinct = [shingles(texts[position]) for position in first]
+    pairs = _similar_pairs(distinct, threshold)
+    rows, columns = (np.array([pair[side] for pair in pairs], dtype=np.int64) for side in (0, 1))
+    graph = coo_array((np.ones(len(pairs)), (rows, columns)), shape=(len(distinct), len(distinct)))
+    _, component = connected_components(graph, directed=False)
+    groups: dict[int, int] = {}
+    return np.array([groups.setdefault(int(component[group]), len(groups)) for group in same], dtype=np.int64)
+
+
+def shingles(text: str) -> frozenset[str]:
+    """Runs of three words of a text; of a shorter text, all of it.
+
+    Args:
+        text: Any text; case and white space do not count.
+
+    Returns:
+        At least one.
+    """
+    words = _normal(text).split(" ")
+    runs = zip(*(words[start:] for start in range(SHINGLE_WORDS)), strict=False)
+    return frozenset(" ".join(run) for run in runs) or frozenset([" ".join(words)])
+
+
+def _similar_pairs(sets: Sequence[frozenset[str]], threshold: float) -> list[tuple[int, int]]:
+    from datasketch import MinHash, MinHashLSH
+
+    index = MinHashLSH(threshold=max(threshold - _LSH_MARGIN, 0.05), num_perm=_PERMUTATIONS)
+    pairs = []
+    hashes = MinHash.generator(
+        ([item.encode() for item in members] for members in sets), num_perm=_PERMUTATIONS, seed=1
+    )
+    for position, minhash in enumerate(hashes):
+        candidates = index.query(minhash)
+        pairs += [(other, position) for other in candidates if jaccard(sets[other], sets[position]) >= threshold]
+        index.insert(position, minhash, check_duplication=False)
+    return pairs
+
+
+def jaccard(first: frozenset[str], second: frozenset[str]) -> float:
+    """Shared members as a share of all members of two sets that are not both empty."""
+    shared = len(first & second)
+    return shared / (len(first) + len(second) - shared)
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.casefold().split())

@@ -1,0 +1,72 @@
+"""Delimited tables with a header: a document a row."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from patentlab.config import DataConfig, RequestError
+from patentlab.corpus import Corpus
+from patentlab.data.sources.jsonl import file_fingerprint
+from patentlab.data.sources.rows import BadRowError, Row, lines, read_rows, template_fields
+
+
+def read(config: DataConfig) -> Corpus:
+    """Read a delimited table.
+
+    Args:
+        config: ``path``, ``encoding``, ``delimiter``, and what :func:`patentlab.data.sources.rows.read_rows` uses.
+
+    Returns:
+        The corpus, in the table's order.
+
+    Raises:
+        RequestError: The file is missing, empty or broken, or a column is missing; file and line are named.
+    """
+    wanted = (*template_fields(config.text), config.labels, config.id, config.date, config.split.column)
+    return read_rows(_rows(config, [name for name in wanted if name is not None]), config, str(config.path))
+
+
+def fingerprint(config: DataConfig) -> str:
+    """SHA-256 of the file's bytes."""
+    return file_fingerprint(Path(config.path or ""))
+
+
+def _rows(config: DataConfig, wanted: list[str]) -> Iterator[Row]:
+    path, encoding = Path(config.path or ""), config.encoding or "utf-8"
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    undecoded: dict[int, BadRowError] = {}
+
+    def decoded() -> Iterator[str]:
+        for number, line in lines(path, encoding):
+            if isinstance(line, BadRowError):
+                undecoded[number] = line
+                # the row keeps its place and most of its text, and is reported with its line
+                line = path.read_bytes().splitlines(keepends=True)[number - 1].decode(encoding, "replace")
+            yield line
+
+    reader = csv.reader(decoded(), delimiter=(config.delimiter or ",").replace("\\t", "\t"), strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        missing = [name for name in wanted if name not in header]
+        if missing:
+            raise RequestError(f"{path}:1: no column {', '.join(missing)}; found {', '.join(header)}")
+        while True:
+            first = reader.line_num + 1
+            cells = next(reader, None)
+            if cells is None:
+                return
+            if not cells:  # an empty line
+                continue
+            broken = next((undecoded[n] for n in range(first, reader.line_num + 1) if n in undecoded), None)
+            yield f"{path}:{first}", broken or _values(header, cells)
+    except csv.Error as error:
+        raise RequestError(f"{path}:{reader.line_num}: {error}; the rest of the file cannot be read") from None
+
+
+def _values(header: list[str], cells: list[str]) -> dict[str, str] | BadRowError:
+    if len(cells) != len(header):
+        return BadRowError(f"{len(cells)} columns, the header has {len(header)}")
+    return dict(zip(header, cells, strict=True))

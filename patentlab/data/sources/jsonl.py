@@ -1,0 +1,61 @@
+"""JSON lines: an object a line, a document each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from patentlab.config import DataConfig
+from patentlab.corpus import Corpus
+from patentlab.data.sources.rows import BadRowError, Row, check_file, lines, read_rows
+
+
+def read(config: DataConfig) -> Corpus:
+    """Read a file of JSON lines.
+
+    Args:
+        config: ``path``, ``encoding``, and what :func:`patentlab.data.sources.rows.read_rows` uses.
+
+    Returns:
+        The corpus, in the file's order.
+
+    Raises:
+        RequestError: The file is missing, empty or broken; file and line are named.
+    """
+    return read_rows(_rows(Path(config.path or ""), config.encoding or "utf-8"), config, str(config.path))
+
+
+def fingerprint(config: DataConfig) -> str:
+    """SHA-256 of the file's bytes."""
+    return file_fingerprint(Path(config.path or ""))
+
+
+def file_fingerprint(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits.
+
+    Args:
+        path: Of a data file.
+
+    Raises:
+        RequestError: There is no such file, or it is empty.
+    """
+    check_file(path)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _rows(path: Path, encoding: str) -> Iterator[Row]:
+    for number, line in lines(path, encoding):
+        if isinstance(line, str) and not line.strip():
+            continue
+        yield f"{path}:{number}", line if isinstance(line, BadRowError) else _parse(line)
+
+
+def _parse(line: str) -> dict[str, object] | BadRowError:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        return BadRowError(f"not JSON ({error.msg} at column {error.colno})")
+    return row if isinstance(row, dict) else BadRowError("not a JSON object, {…}")

@@ -1,0 +1,249 @@
+"""From rows to documents: what sources with a document a row have in common."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from patentlab.config import DataConfig, RequestError
+from patentlab.corpus import Corpus, Document, restrict_labels
+
+_SHOWN = 5
+_SETS = {
+    "train": "train", "training": "train",
+    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+    "test": "test",
+}  # fmt: skip
+
+
+class BadRowError(Exception):
+    """A row that no document can be made of; the message says why, without the place."""
+
+
+Row = tuple[str, "Mapping[str, Any] | BadRowError"]
+"""Where a row stands (``file:line``), and its values or why it has none."""
+
+
+class BadRows:
+    """Rows that no document can be made of: errors that are told together, or counted.
+
+    Args:
+        policy: ``error`` or ``skip``.
+    """
+
+    def __init__(self, policy: str) -> None:
+        self.policy = policy
+        self.count = 0
+        self._told: list[str] = []
+
+    def add(self, where: str, problem: object) -> None:
+        """Take note of one."""
+        self.count += 1
+        if len(self._told) < _SHOWN:
+            self._told.append(f"{where}: {problem}")
+
+    def check(self, documents: int) -> None:
+        """Let it pass, if it may.
+
+        Args:
+            documents: Made of the other rows.
+
+        Raises:
+            RequestError: There were bad rows and the policy is ``error``, or nothing but bad rows.
+        """
+        if (self.policy == "skip" and documents) or not self.count:
+            return
+        more = self.count - len(self._told)
+        last = [f"and {more} more bad rows; data.on_bad_row=skip leaves them out"] if more else []
+        raise RequestError(*self._told, *last)
+
+
+def read_rows(rows: Iterable[Row], config: DataConfig, file: str) -> Corpus:
+    """Make a corpus of rows.
+
+    Args:
+        rows: In the order of the source.
+        config: ``text``, ``labels``, ``separator``, ``id``, ``date``, ``split.column``, ``size``, ``on_bad_row``, and
+            what chooses labels.
+        file: What to call the source in messages.
+
+    Returns:
+        The corpus; ``dropped`` counts skipped rows, among others.
+
+    Raises:
+        RequestError: Rows are bad, or there are none.
+    """
+    bad = BadRows(config.on_bad_row)
+    documents: list[Document] = []
+    seen: set[str] = set()
+    for where, row in rows:
+        if config.size is not None and len(documents) >= config.size:
+            break
+        try:
+            if isinstance(row, BadRowError):
+                raise row
+            document = _document(row, config, where)
+            if document.id in seen:
+                raise BadRowError(f"{config.id}={document.id!r} occurs twice; ids must be unique")
+        except BadRowError as problem:
+            bad.add(where, problem)
+            continue
+        seen.add(document.id)
+        documents.append(document)
+    bad.check(len(documents))
+    if not documents:
+        raise RequestError(f"{file}: no documents in it")
+    corpus = restrict_labels(
+        documents,
+        min_count=config.min_count,
+        top_k=config.top_k,
+        keep=config.keep_labels,
+        single=config.task == "single_label",
+    )
+    return Corpus(corpus.documents, corpus.labels, {"rows_skipped": bad.count, **corpus.dropped})
+
+
+def template_fields(template: str) -> tuple[str, ...]:
+    """The fields that a text template names; a template without braces is the name of one field.
+
+    Args:
+        template: As ``data.text``.
+
+    Returns:
+        Names, in order.
+
+    Raises:
+        ValueError: The braces do not match.
+    """
+    fields = tuple(name for _, name, _, _ in string.Formatter().parse(template) if name is not None)
+    return fields or (template,)
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """The text of a document.
+
+    Args:
+        template: As ``data.text``.
+        values: Of its fields at least.
+
+    Returns:
+        The filled template, or the value of the one field.
+    """
+    return template.format_map(values) if "{" in template else values[template]
+
+
+def _document(row: Mapping[str, Any], config: DataConfig, where: str) -> Document:
+    fields = {name: _text(row, name) for name in template_fields(config.text)}
+    if not any(fields.values()):
+        raise BadRowError(f"no text: {', '.join(fields)} is empty")
+    # without a column of ids the place in the file, whatever the file is called
+    document_id = where.removeprefix(f"{config.path}:") if config.id is None else str(_value(row, config.id))
+    day = None if config.date is None else _date(_value(row, config.date), config.date)
+    held = row.get("__split__")
+    if config.split.column is not None:
+        held = _value(row, config.split.column)
+    labels = tuple(_labels(_value(row, config.labels or ""), config))
+    return Document(document_id, fill(config.text, fields), labels, date=day, split=_set(held))
+
+
+def _value(row: Mapping[str, Any], name: str) -> Any:
+    if name not in row:
+        raise BadRowError(f"no field {name}; found {', '.join(map(str, row)) or 'none'}")
+    return row[name]
+
+
+def _text(row: Mapping[str, Any], name: str) -> str:
+    value = _value(row, name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadRowError(f"{name} is no text but {type(value).__name__}: {str(value)[:40]}")
+    return value.strip()
+
+
+def _labels(value: Any, config: DataConfig) -> Iterator[str]:
+    """Label names in their order, each once."""
+    if value is None:
+        return
+    if isinstance(value, str) and config.separator:
+        value = value.split(config.separator)
+    if isinstance(value, list | tuple):
+        names = value
+    elif isinstance(value, str | int):
+        names = [value]
+    else:
+        raise BadRowError(f"{config.labels} is neither a label nor a list of labels: {str(value)[:40]}")
+    wrong = next((name for name in names if not isinstance(name, str | int)), None)
+    if wrong is not None:
+        raise BadRowError(f"{config.labels}: a label is neither text nor a whole number: {str(wrong)[:40]}")
+    yield from dict.fromkeys(name for name in (str(name).strip() for name in names) if name)
+
+
+def _date(value: Any, name: str) -> str | None:
+    if value is None or value == "":
+        return None
+    try:
+        return date.fromisoformat(str(value)[:10]).isoformat()
+    except ValueError:
+        raise BadRowError(f"{name}={value!s:.40} is no date; write YYYY-MM-DD") from None
+
+
+def _set(value: Any) -> str | None:
+    if value is None:
+        return None
+    name = _SETS.get(str(value).strip().lower())
+    if name is None:
+        raise BadRowError(f"set {value!s:.40}: allowed are train, validation (valid, val, dev) and test")
+    return name
+
+
+def lines(path: Path, encoding: str) -> Iterator[tuple[int, str | BadRowError]]:
+    """Lines of a text file with their numbers, decoded one by one so that a wrong byte has a place.
+
+    Args:
+        path: The file.
+        encoding: Known to Python; a byte-order mark is cut.
+
+    Yields:
+        Number and line, its end included; or why the line cannot be read.
+
+    Raises:
+        RequestError: There is no such file, or it is empty.
+    """
+    check_file(path)
+    if encoding.lower().replace("-", "").startswith(("utf16", "utf32")):  # a line end is more than a byte there
+        try:
+            yield from enumerate(path.read_text(encoding=encoding).splitlines(keepends=True), start=1)
+        except UnicodeError as error:
+            raise RequestError(f"{path}: not {encoding} ({error}); set data.encoding to what it is") from None
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield number, (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).decode(encoding)
+            except UnicodeDecodeError as error:
+                yield number, BadRowError(f"not {encoding} at byte {error.start + 1} of the line; set data.encoding")
+
+
+def check_file(path: Path) -> None:
+    """Make sure that there is a file with something in it.
+
+    Args:
+        path: Of a file.
+
+    Raises:
+        RequestError: It is missing, a folder, empty, or may not be read.
+    """
+    if path.is_dir():
+        raise RequestError(f"{path}: is a folder; data.path must name a file")
+    if not path.is_file():
+        raise RequestError(f"{path}: no such file; give one with data.path=…")
+    if not path.stat().st_size:
+        raise RequestError(f"{path}: is empty")
+    try:
+        path.open("rb").close()
+    except PermissionError:
+        raise RequestError(f"{path}: may not be read") from None

@@ -1,0 +1,1 @@
+"""Figures: a function a figure, from tables. Imports neither torch nor transformers."""

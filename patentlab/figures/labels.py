@@ -1,0 +1,75 @@
+"""What a classifier does with each label."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from patentlab.figures.style import BLUE, new_axes
+
+MOST_LABELS = 40
+
+
+def f1_against_support(table: pd.DataFrame, title: str) -> Figure:
+    """F1 of each label against the number of test documents that have it; the labels at the edges are named.
+
+    Args:
+        table: A row per label with ``label, f1, support``.
+        title: Of the figure.
+
+    Returns:
+        The figure; labels without a test document are left out.
+    """
+    shown = table[table["support"] > 0].sort_values("support", ascending=False)
+    figure, axes = new_axes(6.5, 4.0)
+    axes.scatter(shown["support"], shown["f1"], s=22, color=BLUE, alpha=0.7, linewidths=0)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xlim(0.8, 1.7 * max(shown["support"].max(), 2))  # room for the names
+    axes.set_ylim(-0.06, 1.06)
+    axes.grid(alpha=0.3)
+    axes.set_xlabel("test documents with the label")
+    axes.set_ylabel("F1")
+    axes.set_title(title, loc="left", fontsize=10)
+    taken: list[tuple[float, float]] = []
+    for row in shown.itertuples():
+        support, f1 = float(str(row.support)), float(str(row.f1))
+        place = (float(np.log10(support)), f1)
+        # a name is written only where it covers no other
+        if all(abs(place[0] - x) > 0.13 or abs(place[1] - y) > 0.055 for x, y in taken):
+            taken.append(place)
+            axes.annotate(str(row.label), (support, f1), xytext=(4, 3), textcoords="offset points", fontsize=7)
+    return figure
+
+
+def confusion_map(table: pd.DataFrame, per_label: pd.DataFrame, title: str) -> Figure:
+    """What documents with a label were given, as shares of the documents with that label.
+
+    Args:
+        table: ``label, given, share``, as of :func:`patentlab.evaluation.classification.confusions`.
+        per_label: ``label, support``; the commonest labels are shown, the commonest first.
+        title: Of the figure.
+
+    Returns:
+        A heat map; on its diagonal is the recall of each label.
+    """
+    order = per_label[per_label["support"] > 0].sort_values("support", ascending=False, kind="stable")
+    names = order["label"].tolist()[:MOST_LABELS]
+    shares = table.pivot_table(index="label", columns="given", values="share", fill_value=0.0)
+    grid = shares.reindex(index=names, columns=names, fill_value=0.0).to_numpy(dtype=float)
+    size = 2.2 + 0.17 * len(names)
+    figure, axes = new_axes(size + 0.8, size)
+    image = axes.imshow(grid, cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
+    axes.set_yticks(range(len(names)), names, fontsize=7)
+    axes.set_xlabel("given wrongly (on the diagonal: rightly)")
+    axes.set_ylabel("documents with the label")
+    left_out = len(order) - len(names)
+    axes.set_title(title + (f"; {left_out} rarer labels left out" if left_out else ""), loc="left", fontsize=10)
+    bar = figure.colorbar(image, ax=axes, shrink=0.7)
+    bar.set_label("share of the row's documents")
+    bar.locator = MaxNLocator(5)
+    bar.update_ticks()
+    return figure

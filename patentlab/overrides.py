@@ -1,0 +1,222 @@
+"""What a user typed, before Hydra reads it: the shorthand for numbers, and every mistake that can be seen by itself.
+
+Hydra stops at the first mistake, and tells of some in many lines. Nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, get_args, get_type_hints
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString, RangeSweep
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from patentlab.config import REGIME_PATTERN, ExperimentConfig, RequestError, config_folder
+
+# group → the setting that a number stands for
+SHORTHAND = {"regime": "regime.keep", "mix": "mix.real_share"}
+_NUMBERS = {"regime": "1:N with a whole number N ≥ 1, as in 1:10", "mix": "a number from 0 to 1"}
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", list: "a list: [a,b]"}
+_OWN_FOLDERS = ("--config-dir", "-cd", "--config-path", "-cp", "hydra.searchpath")
+
+
+def options(group: str) -> list[str]:
+    """The options of a config group, by the files that it has.
+
+    Args:
+        group: A folder of ``conf/``.
+
+    Returns:
+        The sorted names.
+    """
+    return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
+
+
+def groups() -> list[str]:
+    """The config groups, by the folders that there are."""
+    return sorted(path.name for path in config_folder().iterdir() if path.is_dir() and path.name != "hydra")
+
+
+def read_arguments(arguments: Sequence[str]) -> list[str]:
+    """Check command-line arguments, and rewrite ``regime=1:10`` and ``mix=0.2`` to the settings that they stand for.
+
+    Args:
+        arguments: Overrides and flags alike.
+
+    Returns:
+        The arguments, for Hydra.
+
+    Raises:
+        RequestError: Flags, groups, options or settings are unknown, or values are of a wrong kind; all of them.
+    """
+    known, unknown_flags = get_args_parser().parse_known_args(list(arguments))
+    problems = [f"{flag}: no such flag; --help lists them" for flag in unknown_flags if flag.startswith("-")]
+    own_folders = any(argument.lstrip("+").startswith(_OWN_FOLDERS) for argument in arguments)
+    rewritten = {}
+    for text in known.overrides:
+        found, rewritten[text] = _read(text, own_folders)
+        problems += found
+    if problems:
+        raise RequestError(*problems)
+    return [rewritten.get(argument, argument) for argument in arguments]
+
+
+def _read(text: str, own_folders: bool) -> tuple[list[str], str]:
+    """What is wrong with one override, and the override for Hydra."""
+    if "=" not in text and not text.startswith("~"):
+        return [f"{text}: not GROUP=OPTION or SETTING=VALUE"], text
+    try:
+        override = OverridesParser.create().parse_override(text)
+    except HydraException as error:
+        return [f"{text}: {' '.join(str(error).split())}; put quotes around what has braces, commas or colons"], text
+    key = override.key_or_group
+    if override.is_delete() or key.partition(".")[0] == "hydra" or override.package is not None:
+        return [], text  # Hydra judges
+    if key not in groups():
+        return list(_setting_problems(override, key)), text
+    if key in SHORTHAND:
+        found, rewritten = _expand(override, key, text)
+        if found or rewritten != text:
+            return found, rewritten
+    if own_folders:
+        return [], text
+    return list(_option_problems(override, key)), text
+
+
+def _option_problems(override: Override, group: str) -> Iterator[str]:
+    allowed = f"allowed are {', '.join(options(group))}"
+    if override.value() is None:
+        yield f"{group}=null: must name an option; {allowed}"
+        return
+    for value in _values(override) or ():
+        if value not in options(group):
+            similar = difflib.get_close_matches(value, options(group), n=1)
+            meant = f" (did you mean {similar[0]}?)" if similar else ""
+            yield f"{group}={value}{meant}: no such option; {allowed}"
+
+
+def _setting_problems(override: Override, key: str) -> Iterator[str]:
+    kind: Any = ExperimentConfig
+    owner: Any = None
+    prefix = part = ""
+    for part in key.split("."):
+        kind = _without_none(kind)
+        if not is_dataclass(kind):
+            return  # inside a mapping: Hydra judges
+        hints = get_type_hints(kind)
+        names = [field.name for field in fields(kind)]
+        if part not in names:
+            what = "setting" if prefix or override.is_add() else "group or setting"
+            allowed = ", ".join(prefix + name for name in names)
+            yield f"{_meant(part, prefix, names)}: no such {what}; allowed are {allowed}"
+            return
+        owner, kind, prefix = kind, hints[part], f"{prefix}{part}."
+    for element in _elements(override):
+        if isinstance(element, str) and "${" in element:
+            continue
+        try:
+            OmegaConf.update(OmegaConf.structured(owner), part, element)
+        except OmegaConfBaseException:
+            yield f"{key}={element}: must be {_kind(kind)}"
+
+
+def _meant(part: str, prefix: str, names: Sequence[str]) -> str:
+    """A setting that is not known, with those that look like it: of the same group, else of any."""
+    similar = [prefix + name for name in difflib.get_close_matches(part, names, n=2)]
+    if not similar:
+        everywhere = list(_settings(ExperimentConfig))
+        ends = difflib.get_close_matches(part, {name.rpartition(".")[2] for name in everywhere}, n=2, cutoff=0.8)
+        similar = [name for name in everywhere if name.rpartition(".")[2] in ends][:3]
+    meant = f" (did you mean {' or '.join(similar)}?)" if similar else ""
+    return f"{prefix}{part}{meant}"
+
+
+def _settings(kind: Any, prefix: str = "") -> Iterator[str]:
+    """Dotted names of all settings of a dataclass."""
+    hints = get_type_hints(kind)
+    for field in fields(kind):
+        inner = _without_none(hints[field.name])
+        if is_dataclass(inner):
+            yield from _settings(inner, f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name
+
+
+def _without_none(kind: Any) -> Any:
+    """The type of a setting that may be null."""
+    arguments = [argument for argument in get_args(kind) if argument is not type(None)]
+    return arguments[0] if type(None) in get_args(kind) and len(arguments) == 1 else kind
+
+
+def _kind(kind: Any) -> str:
+    inner = _without_none(kind)
+    name = "a mapping" if is_dataclass(inner) else _KINDS.get(getattr(inner, "__origin__", inner), "a mapping")
+    return f"{name}, or null" if type(None) in get_args(kind) else name
+
+
+def _expand(override: Override, group: str, text: str) -> tuple[list[str], str]:
+    """Rewrite a group that carries numbers; the override as it is where Hydra is to judge it."""
+    allowed = f"allowed are {_NUMBERS[group]}, or one of the options: {', '.join(options(group))}"
+    rewritten = f"{SHORTHAND[group]}={text.partition('=')[2]}"
+    if isinstance(override.value(), RangeSweep):
+        return ([], rewritten) if group == "mix" else ([f"{text}: a range is not a {group}; {allowed}"], text)
+    values = _values(override)
+    if values is None:  # glob(…), or a form that Hydra judges itself
+        return [], text
+    named = [value for value in values if value in options(group)]
+    # names that are no options here may lie in a folder of the user's own: Hydra knows
+    wrong = [value for value in values if value not in named and _is_numeric(value) and not _is_number(group, value)]
+    numbers = [value for value in values if _is_number(group, value)]
+    if wrong:
+        return [f"{text}: {', '.join(wrong)} is not a {group}; {allowed}"], text
+    if numbers and len(numbers) < len(values):
+        return [f"{text}: numbers and options cannot be swept together; {allowed}"], text
+    return [], rewritten if numbers else text
+
+
+def _elements(override: Override) -> list[Any]:
+    """The single values that an override names; none where they cannot be listed."""
+    value = override.value()
+    if isinstance(value, ChoiceSweep):
+        elements: list[Any] = list(value.list)
+    elif override.is_sweep_override():
+        return []
+    else:
+        elements = [value]
+    return [element.text if isinstance(element, QuotedString) else element for element in elements]
+
+
+def _values(override: Override) -> list[str] | None:
+    """The single values that an override names, as text; None where they cannot be listed, or are no names."""
+    elements = _elements(override)
+    if not elements or any(isinstance(element, list | dict) for element in elements):
+        return None
+    return [str(element) for element in elements]
+
+
+def _is_numeric(value: str) -> bool:
+    """Whether a value was meant as a number, right or wrong."""
+    return re.match(r"[-+.]?[0-9]", value) is not None or value.lower() in (
+        "nan",
+        "inf",
+        "-inf",
+        "true",
+        "false",
+        "none",
+    )
+
+
+def _is_number(group: str, value: str) -> bool:
+    if group == "regime":
+        return REGIME_PATTERN.fullmatch(value) is not None
+    try:
+        return 0 <= float(value) <= 1
+    except ValueError:
+        return False

@@ -1,0 +1,93 @@
+"""A linear probe: the regularised linear classifier on frozen features that a head can start from (LP-FT).
+
+Fine-tuning that starts from a random head first distorts the features that it needs; one that starts from a probe
+does not (Kumar et al. 2022, https://arxiv.org/abs/2202.10054).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from patentlab.protocols import Measure, Scores, Targets
+from patentlab.training.batching import as_targets
+from patentlab.training.losses import Loss
+
+# C as in scikit-learn: the weight of the data against half the squared norm of the weights, on standardised features
+STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A linear classifier on standardised features.
+
+    Attributes:
+        weight: Shape ``(labels, width)``.
+        bias: Shape ``(labels,)``.
+        strength: C, of those tried the one with the best validation score.
+        scores: Of the validation documents, shape ``(documents, labels)``.
+        metrics: Of those.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    strength: float
+    scores: Scores
+    metrics: dict[str, float]
+
+
+def fit_probe(
+    features: Sequence[Tensor],
+    targets: Sequence[Targets],
+    loss: Loss,
+    measure: Measure,
+    monitor: str,
+    strengths: Sequence[float] = STRENGTHS,
+) -> Probe:
+    """Fit a linear classifier for each strength of regularisation, and keep the best on validation documents.
+
+    Args:
+        features: Of training and validation documents, standardised, each of shape ``(documents, width)``.
+        targets: Of the same, zeros and ones of shape ``(documents, labels)``.
+        loss: What is minimised, together with half the squared norm of the weights divided by C.
+        measure: Metrics of validation targets and scores.
+        monitor: The metric that counts.
+        strengths: Values of C, rising.
+
+    Returns:
+        The best probe; of equals the most regularised.
+    """
+    train, validation = (array.double() for array in features)
+    labels = as_targets(targets[0], loss.single)
+    weight = torch.zeros(targets[0].shape[1], train.shape[1], dtype=torch.double, requires_grad=True)
+    frequencies = torch.as_tensor(targets[0].mean(axis=0, dtype=np.float64)).clamp(1e-3, 1 - 1e-3)
+    bias = torch.logit(frequencies).requires_grad_()
+    best: Probe | None = None
+    for strength in strengths:  # each solution is the start of the next
+        _minimise(weight, bias, train, labels, loss, strength)
+        with torch.no_grad():
+            scores = loss.probabilities(validation @ weight.T + bias).float().numpy()
+        metrics = measure(targets[1], scores)
+        if best is None or metrics[monitor] > best.metrics[monitor]:
+            fitted = weight.detach().float().clone(), bias.detach().float().clone()
+            best = Probe(*fitted, strength, scores, metrics)
+    assert best is not None
+    return best
+
+
+def _minimise(weight: Tensor, bias: Tensor, features: Tensor, labels: Tensor, loss: Loss, strength: float) -> None:
+    optimiser = torch.optim.LBFGS(
+        [weight, bias], max_iter=100, tolerance_grad=1e-4, history_size=10, line_search_fn="strong_wolfe"
+    )
+
+    def objective() -> float:
+        optimiser.zero_grad()
+        value = loss(features @ weight.T + bias, labels) + weight.square().sum() / (2 * strength)
+        value.backward()  # type: ignore[no-untyped-call]
+        return value.item()
+
+    optimiser.step(objective)  # type: ignore[no-untyped-call]

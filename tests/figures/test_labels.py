@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from patentlab.figures.labels import MOST_LABELS, confusion_map, f1_against_support
+from patentlab.figures.style import save
+
+NAMES = [f"L{number:02d}" for number in range(50)]
+PER_LABEL = pd.DataFrame({"label": NAMES, "f1": np.linspace(0, 1, 50), "support": [0, *range(1, 50)]})
+CONFUSIONS = pd.DataFrame(
+    {"label": ["L49", "L49", "L48"], "given": ["L49", "L48", "L48"], "share": [0.75, 0.5, 0.25]}
+)  # fmt: skip
+
+
+def test_every_label_with_a_test_document_is_a_point():
+    axes = f1_against_support(PER_LABEL, "a run").axes[0]
+    points = np.asarray(axes.collections[0].get_offsets())
+    assert sorted(points[:, 0].tolist()) == list(range(1, 50))
+    assert axes.get_xlabel() == "test documents with the label"
+
+
+def test_names_of_labels_cover_no_other_names():
+    figure = f1_against_support(PER_LABEL, "a run")
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert len(boxes) > 5
+    assert not any(a.overlaps(b) for n, a in enumerate(boxes) for b in boxes[:n])
+
+
+def test_the_confusion_map_shows_the_commonest_labels_first():
+    axes = confusion_map(CONFUSIONS, PER_LABEL, "a run").axes[0]
+    grid = np.asarray(axes.images[0].get_array())
+    assert grid.shape == (MOST_LABELS, MOST_LABELS)
+    assert grid[0, 0] == pytest.approx(0.75)
+    assert grid[0, 1] == pytest.approx(0.5)
+    assert grid[1, 1] == pytest.approx(0.25)
+    assert grid.sum() == pytest.approx(1.5)
+    assert axes.get_yticklabels()[0].get_text() == "L49"
+    assert axes.get_title(loc="left") == "a run; 9 rarer labels left out"
+
+
+def test_figures_are_saved(tmp_path: Path):
+    assert save(f1_against_support(PER_LABEL, "a run"), tmp_path / "f1.png").stat().st_size > 5000
