@@ -18,6 +18,16 @@ from patentlab.protocols import Advance
 from patentlab.tracking.mlflow import run_name, ui_hint
 from patentlab.tracking.record import Record
 
+# what a source or a split did not take → how to say it
+_LEFT_OUT = {
+    "rows_skipped": "rows that no document can be made of",
+    "documents_without_abstract": "documents without an abstract",
+    "documents_without_code": "documents without a code",
+    "documents_without_claim": "documents without a claim",
+    "labels_dropped": "labels",
+    "documents_without_label": "documents without a label that was kept",
+    "duplicates_removed": "duplicates of held-out documents",
+}
 console = Console(stderr=True, highlight=False)
 
 
@@ -97,6 +107,9 @@ def report_run(record: Record, config: ExperimentConfig) -> None:
         f"{counts['achieved_share']:.3f}), {record.parameters['trained']:,} trained parameters, "
         f"{record.timing['total']:.0f} s{threshold}"
     )
+    left_out = [f"{counts[name]} {text}" for name, text in _LEFT_OUT.items() if counts.get(name)]
+    if left_out:
+        say(f"left out: {', '.join(left_out)}")
     if config.tracking.uri is not None:
         say(f"MLflow: {ui_hint(config.tracking.uri)}")
 

@@ -15,10 +15,12 @@ import pytest
 import yaml
 
 from patentlab.command_line import compose
-from patentlab.corpus import fingerprint
+from patentlab.corpus import Examples, fingerprint
+from patentlab.data.sources import read_corpus
+from patentlab.evaluation.classification import evaluate
 from patentlab.experiment import run_experiment
-from patentlab.protocols import Silent
-from patentlab.training.classifiers import load_classifier
+from patentlab.protocols import Observer, Silent
+from patentlab.training.classifiers import build_classifier, load_classifier
 from tests.conftest import ROOT, Command
 
 QUICK = ["data.size=300", "data.split.validation=40", "data.split.test=60"]
@@ -146,8 +148,6 @@ def test_embedded_models_train_and_predict_the_same_after_loading(tmp_path: Path
     assert record.training["optimiser_steps"] == 6
     assert record.training["examples_seen"] == 24
     stored = pd.read_parquet(tmp_path / "predictions.parquet").query("set == 'test'").head(20)
-    from patentlab.data.sources import read_corpus
-
     texts = {document.id: document.text for document in read_corpus(config.data).documents}
     loaded = load_classifier(tmp_path / "model", Silent())
     scores = loaded.predict([texts[identifier] for identifier in stored["id"]], Silent())
@@ -167,6 +167,49 @@ def test_a_frozen_probe_learns_on_real_patents_and_beats_the_constant_answer(tmp
         reached[name] = run_experiment(config, folder, Silent()).metrics["test"]
     assert reached["probe"]["f1_micro"] > reached["constant"]["f1_micro"] + 0.05
     assert reached["probe"]["f1_macro"] > reached["constant"]["f1_macro"] + 0.05
+
+
+@pytest.mark.integration
+def test_single_label_utterances_in_the_sets_that_their_publisher_gave(run_command: Command, shared_data: Path):
+    done = run_command(
+        "data=jsonl", f"data.path={shared_data}/massive/en-US.jsonl", "data.text=utt", "data.labels=intent",
+        "data.task=single_label", "data.split.method=given", "data.split.column=partition", "data.min_count=10",
+        "data.id=id", "model=tfidf_linear", "tracking=none",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads(Path(done.stdout.strip()).read_text())
+    counts, test = result["counts"], result["metrics"]["test"]
+    # of 1,700, 333 and 2,974 utterances a few have rare intents, or are said in two sets
+    assert counts["duplicates_removed"] > 0
+    assert 1500 < counts["train"] <= 1700
+    assert 2800 < counts["test"] <= 2974
+    assert test["accuracy"] == test["f1_micro"] > 0.6
+    assert "duplicates of held-out documents" in done.stderr
+
+
+@pytest.mark.integration
+def test_qlora_learns_as_lora_does_in_less_memory_and_survives(tmp_path: Path):
+    corpus = read_corpus(compose("data.size=200", "data.top_k=6").data)
+    examples = Examples.of(corpus.documents[:24], corpus.labels)
+    observer = Observer(lambda targets, scores: evaluate(targets, scores, 0.5, single=False))
+    curves, size = {}, {}
+    for adapter in ("lora", "qlora"):
+        config = compose(
+            f"adapter={adapter}", "head.start=frequencies", "trainer.epochs=4", "trainer.batch_size=6",
+            "trainer.max_steps=null", "trainer.patience=null",
+        )  # fmt: skip
+        classifier = build_classifier(config, corpus.labels, 0, Silent())
+        report = classifier.fit(examples, examples, observer, 0)
+        curves[adapter] = [row["train_loss"] for row in report.history]
+        size[adapter] = classifier.count_bytes()
+        assert classifier.count_parameters().trained < 0.01 * classifier.count_parameters().total
+    assert curves["qlora"][-1] < 0.8 * curves["qlora"][0]
+    assert curves["qlora"] == pytest.approx(curves["lora"], rel=0.15)
+    assert size["qlora"] < 0.4 * size["lora"]
+    scores = classifier.predict(examples.texts, Silent())
+    classifier.save(tmp_path)
+    assert np.array_equal(load_classifier(tmp_path, Silent()).predict(examples.texts, Silent()), scores)
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 0.02 * size["lora"]
 
 
 @pytest.mark.integration

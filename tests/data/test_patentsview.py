@@ -6,6 +6,7 @@ from patentlab.command_line import compose
 from patentlab.config import RequestError
 from patentlab.corpus import Corpus
 from patentlab.data.sources import data_fingerprint, read_corpus
+from patentlab.data.splits import split_corpus
 
 TABLES = {
     "g_patent.tsv": [
@@ -88,6 +89,45 @@ def test_text_template(tmp_path: Path):
     assert read(write(tmp_path, TABLES), "data.text='{title}'").documents[2].text == "Brake"
 
 
+CLAIMS = [
+    ["patent_id", "claim_sequence", "claim_text", "dependent"],
+    ["1", "1", "The wheel of claim 1.", "1"],
+    ["1", "0", "1. A wheel.", ""],
+    ["3", "0", "1. A brake.", ""],
+]
+
+
+def test_the_first_claim_comes_from_the_tables_of_claims(tmp_path: Path):
+    write(tmp_path, {**TABLES, "g_claims_2001.tsv": CLAIMS[:3], "g_claims_2003.tsv": [CLAIMS[0], CLAIMS[3]]})
+    request = [str(tmp_path), "data.text='{title} | {claim}'"]
+    config = compose("data=patentsview", f"data.path={request[0]}", "data.min_count=1", request[1]).data
+    with pytest.raises(RequestError, match="3 labels and 2 documents are left"):  # patent 2 has no claim
+        read_corpus(config)
+    write(tmp_path, {"g_claims_2002.tsv": [CLAIMS[0], ["2", "0", "1. A lens.", ""]]})
+    corpus = read_corpus(config)
+    assert [d.text for d in corpus.documents] == [
+        "Wheel | 1. A wheel.",
+        "Lens, tinted | 1. A lens.",
+        "Brake | 1. A brake.",
+    ]
+    before = data_fingerprint(config)
+    write(tmp_path, {"g_claims_2002.tsv": [CLAIMS[0], ["2", "0", "1. Another lens.", ""]]})
+    assert data_fingerprint(config) != before
+    assert "claim" not in compose("data=patentsview", "data.path=x").data.text
+
+
+def test_claims_that_are_not_there_are_told(tmp_path: Path):
+    with pytest.raises(RequestError, match=r"g_claims_\*\.tsv: no such file; data\.text names \{claim\}"):
+        read(write(tmp_path, TABLES), "data.text='{claim}'")
+
+
+def test_broken_rows_are_skipped_and_counted(tmp_path: Path):
+    broken("g_cpc_current.tsv", b'"1"\t"1"', b'"1"\t"one"')(write(tmp_path, TABLES))
+    corpus = read(tmp_path, "data.on_bad_row=skip")
+    assert corpus.dropped["rows_skipped"] == 1
+    assert corpus.documents[0].labels == ("A61G",)
+
+
 def test_a_byte_changes_the_fingerprint(tmp_path: Path):
     config = compose("data=patentsview", f"data.path={write(tmp_path, TABLES)}").data
     before = data_fingerprint(config)
@@ -137,6 +177,11 @@ def test_the_real_set(patentsview: Path):
     assert len(corpus.labels) == 34
     assert corpus.dropped["documents_without_abstract"] == 12
     assert len(corpus.documents) == 5079
+    split = split_corpus(corpus, compose("data=patentsview", "data.path=x", "data.split.method=date").data.split, 0)
+    assert max(str(d.date) for d in split.pool) < min(str(d.date) for d in split.validation)
+    assert max(str(d.date) for d in split.validation) < min(str(d.date) for d in split.test)
+    assert split.counts["same_text"] == 727
+    assert split.counts["duplicates_removed"] > 100
     assert (
         len(read_corpus(compose("data=patentsview", f"data.path={patentsview}", "data.level=group").data).labels) == 235
     )
