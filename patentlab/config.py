@@ -151,6 +151,7 @@ class RecommendedSettings:
     head_learning_rate: float = MISSING
     batch_size: int = MISSING
     patience: int | None = MISSING
+    start: str = MISSING
 
 
 @dataclass
@@ -191,6 +192,7 @@ class HeadConfig:
     hidden: int | None = MISSING
     dropout: float | None = MISSING
     start: str | None = MISSING
+    fallback: str | None = MISSING
 
 
 @dataclass
@@ -472,8 +474,12 @@ def _model_problems(config: ExperimentConfig) -> Iterator[str]:
             yield from _one_of("head.start", head.start, ("probe", "frequencies"))
             if head.hidden is not None and head.hidden < 1:
                 yield f"head.hidden={head.hidden}: must be 1 or more, or null"
-            if head.hidden is not None and head.start == "probe":
-                yield "head.start=probe: a probe fits a linear head; set head.start=frequencies or head.hidden=null"
+            if head.fallback is not None:
+                yield from _one_of("head.fallback", head.fallback, ("probe",))
+            for name in ("start", "fallback"):
+                if head.hidden is not None and getattr(head, name) == "probe":
+                    other = "null" if name == "fallback" else "frequencies"
+                    yield f"head.{name}=probe: a probe fits a linear head; set head.{name}={other} or head.hidden=null"
             if head.dropout is not None and not 0 <= head.dropout < 1:
                 yield f"head.dropout={head.dropout:g}: must be at least 0 and below 1"
         if model.padding_side is not None:

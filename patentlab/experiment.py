@@ -116,7 +116,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress) -
             "optimiser_steps": report.optimiser_steps,
             "examples_seen": report.examples_seen,
             "best_epoch": report.best_epoch,
-            "epochs": len(report.history) or None,
+            "epochs": int(report.history[-1]["epoch"]) if report.history else None,
         }
         pd.DataFrame(report.history).to_csv(folder / "history.csv", index=False)
         _describe_labels(test.targets, decide(test_scores, threshold, single), corpus.labels, folder, record)

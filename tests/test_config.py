@@ -67,6 +67,12 @@ def test_recommended_settings_follow_the_adapter_and_yield_to_the_command_line()
     assert compose("model=minilm", "trainer.epochs=77").trainer.epochs == 77
 
 
+def test_where_a_head_starts_follows_the_adapter():
+    assert compose("model=minilm").head.start == "frequencies"
+    assert compose("model=minilm", "adapter=frozen").head.start == "probe"
+    assert compose("head=two_layer").head.fallback is None
+
+
 def test_nothing_is_added_with_a_mix_of_one():
     assert compose().choices["strategy"] == "none"
     assert compose("mix=0.5").choices["strategy"] == "duplicate"

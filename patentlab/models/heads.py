@@ -75,16 +75,6 @@ class EmbeddingHead(nn.Module):
         # dimensions that hardly vary (all of them, for one document) are left at their scale
         self.scale.copy_(torch.where(spread > 1e-6, 1.0 / spread.clamp(min=1e-6), torch.ones_like(spread)))
 
-    def absorb_standardisation(self) -> None:
-        """Move the statistics into the first linear layer: the same function, on features as they come."""
-        first = self.linear if self.hidden is None else self.hidden[0]
-        assert isinstance(first, nn.Linear)
-        with torch.no_grad():
-            first.weight.mul_(self.scale)
-            first.bias.sub_(first.weight @ self.shift)
-            self.scale.fill_(1.0)
-            self.shift.zero_()
-
     def start_from_frequencies(self, frequencies: Tensor) -> None:
         """Set the bias so that, before any training, each label is predicted at its frequency.
 
@@ -97,15 +87,17 @@ class EmbeddingHead(nn.Module):
             self.linear.bias.copy_(torch.logit(frequencies.clamp(1e-3, 1 - 1e-3)))
 
     def start_from(self, weight: Tensor, bias: Tensor) -> None:
-        """Set the weights of a linear head.
+        """Make a linear head the classifier that was fitted on features as they come.
 
         Args:
-            weight: Shape ``(labels, width)``, for standardised features.
+            weight: Shape ``(labels, width)``.
             bias: Shape ``(labels,)``.
         """
         with torch.no_grad():
-            self.linear.weight.copy_(weight)
-            self.linear.bias.copy_(bias)
+            # the head standardises first: (x − shift) · scale · w' + b' = x · w + b
+            standardised = weight.to(self.scale) / self.scale
+            self.linear.weight.copy_(standardised)
+            self.linear.bias.copy_(bias.to(self.shift) + weight.to(self.shift) @ self.shift)
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits of pooled vectors: ``(documents, width)`` to ``(documents, labels)``, in fp32."""

@@ -23,7 +23,7 @@ from patentlab.training.batching import Collator, Item, by_length, collate_featu
 from patentlab.training.features import Features, FeatureStore
 from patentlab.training.losses import Loss
 from patentlab.training.probe import fit_probe
-from patentlab.training.trainer import precision, train
+from patentlab.training.trainer import Known, precision, train, trainable_weights
 
 
 class EmbeddingClassifier:
@@ -99,31 +99,34 @@ class EmbeddingClassifier:
         """
         self.loss = Loss.of(self.loss.config, train_set.targets)
         sets, head = (train_set, validation), self.network.head
-        frozen, probed = self.adapter.name == "frozen", self.head.start == "probe"
+        frozen, probed = self.adapter.name == "frozen", "probe" in (self.head.start, self.head.fallback)
         head.start_from_frequencies(torch.as_tensor(train_set.targets.mean(axis=0, dtype=np.float64)))
+        model: nn.Module = FeatureClassifier(head) if frozen else self.network
+        fallback: Known | None = None
         if frozen or probed:
             features = [self._cached_features(examples.texts, observer.progress) for examples in sets]
+        if frozen:
             head.standardise(torch.from_numpy(features[0]))
         if probed:
-            standardised = [(torch.from_numpy(array) - head.shift.cpu()) * head.scale.cpu() for array in features]
             targets = [examples.targets for examples in sets]
-            probe = fit_probe(standardised, targets, self.loss, observer.measure, self.trainer.monitor)
+            probe = fit_probe(features, targets, self.loss, observer.measure, self.trainer.monitor)
+            random = trainable_weights(head)
             head.start_from(probe.weight, probe.bias)
+            fallback = Known(trainable_weights(model), probe.metrics, probe.scores) if self.head.fallback else None
+            if self.head.start != "probe":
+                head.load_state_dict(random, strict=False)
         if frozen:
             items: list[list[Item]] = [[{"features": row} for row in array] for array in features]
-            model, collate = FeatureClassifier(head), collate_features
         else:
-            # with standardised features the head would run ahead of the layers below it (docs/measurements.md)
-            head.absorb_standardisation()
             items = [self._tokenise(examples.texts) for examples in sets]
-            model, collate = self.network, Collator(self.tokenizer)  # type: ignore[assignment]
+        collate = collate_features if frozen else Collator(self.tokenizer)
         train_items, validation_items = (
             with_labels(unlabelled, examples.targets, self.loss.single)
             for unlabelled, examples in zip(items, sets, strict=True)
         )
         report = train(
             model, train_items, validation_items, collate, self.trainer, self.loss, observer, seed,
-            start=(probe.metrics, probe.scores) if probed else None,
+            fallback=fallback,
         )  # fmt: skip
         self.network.eval()
         return report

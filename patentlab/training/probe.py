@@ -1,7 +1,7 @@
-"""A linear probe: the regularised linear classifier on frozen features that a head can start from (LP-FT).
+"""A linear probe: the regularised linear classifier on frozen features.
 
-Fine-tuning that starts from a random head first distorts the features that it needs; one that starts from a probe
-does not (Kumar et al. 2022, https://arxiv.org/abs/2202.10054).
+It is what a head starts from in LP-FT (Kumar et al. 2022, https://arxiv.org/abs/2202.10054), and what fine-tuning has
+to beat on validation documents to be kept.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from patentlab.protocols import Measure, Scores, Targets
@@ -23,7 +25,7 @@ STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 
 @dataclass(frozen=True)
 class Probe:
-    """A linear classifier on standardised features.
+    """A linear classifier on features as they come.
 
     Attributes:
         weight: Shape ``(labels, width)``.
@@ -41,7 +43,7 @@ class Probe:
 
 
 def fit_probe(
-    features: Sequence[Tensor],
+    features: Sequence[NDArray[np.float32]],
     targets: Sequence[Targets],
     loss: Loss,
     measure: Measure,
@@ -51,7 +53,8 @@ def fit_probe(
     """Fit a linear classifier for each strength of regularisation, and keep the best on validation documents.
 
     Args:
-        features: Of training and validation documents, standardised, each of shape ``(documents, width)``.
+        features: Of training and validation documents, each of shape ``(documents, width)``; they are standardised by
+            the training documents, so that C means the same for every backbone.
         targets: Of the same, zeros and ones of shape ``(documents, labels)``.
         loss: What is minimised, together with half the squared norm of the weights divided by C.
         measure: Metrics of validation targets and scores.
@@ -61,7 +64,8 @@ def fit_probe(
     Returns:
         The best probe; of equals the most regularised.
     """
-    train, validation = (array.double() for array in features)
+    scaler = StandardScaler().fit(features[0].astype(np.float64))
+    train, validation = (torch.from_numpy(scaler.transform(array.astype(np.float64))) for array in features)
     labels = as_targets(targets[0], loss.single)
     weight = torch.zeros(targets[0].shape[1], train.shape[1], dtype=torch.double, requires_grad=True)
     frequencies = torch.as_tensor(targets[0].mean(axis=0, dtype=np.float64)).clamp(1e-3, 1 - 1e-3)
@@ -73,8 +77,9 @@ def fit_probe(
             scores = loss.probabilities(validation @ weight.T + bias).float().numpy()
         metrics = measure(targets[1], scores)
         if best is None or metrics[monitor] > best.metrics[monitor]:
-            fitted = weight.detach().float().clone(), bias.detach().float().clone()
-            best = Probe(*fitted, strength, scores, metrics)
+            raw = weight.detach() / torch.from_numpy(scaler.scale_)
+            shifted = bias.detach() - raw @ torch.from_numpy(scaler.mean_)
+            best = Probe(raw.float(), shifted.float(), strength, scores, metrics)
     assert best is not None
     return best
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,30 @@ from patentlab.training.losses import Loss
 _OPTIMISER_NOISE = {"eval_runtime", "eval_samples_per_second", "eval_steps_per_second", "eval_model_preparation_time"}
 
 
+@dataclass(frozen=True)
+class Known:
+    """Weights that need no validation any more.
+
+    Attributes:
+        weights: As of :func:`trainable_weights`.
+        metrics: On the validation documents.
+        scores: Of those documents, shape ``(documents, labels)``.
+    """
+
+    weights: Mapping[str, Tensor]
+    metrics: Mapping[str, float]
+    scores: Scores
+
+
+def trainable_weights(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of the weights that training may change, on the CPU, by name."""
+    return {
+        name: parameter.detach().cpu().clone()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+
+
 def train(
     model: nn.Module,
     train_items: Sequence[Item],
@@ -34,7 +59,7 @@ def train(
     observer: Observer,
     seed: int,
     *,
-    start: tuple[Mapping[str, float], Scores] | None = None,
+    fallback: Known | None = None,
 ) -> TrainingReport:
     """Train a model's trainable weights and leave it with those of its best validated epoch.
 
@@ -47,8 +72,7 @@ def train(
         loss: What is minimised.
         observer: Measures validation documents by the metric that ``config.monitor`` names, shows and keeps the curve.
         seed: Of dropout and batch order.
-        start: Validation metrics and scores of the weights as they are, where known: these then count as epoch 0, which
-            may turn out to be the best.
+        fallback: Weights whose validation metrics are known; they count as epoch 0, which may turn out to be the best.
 
     Returns:
         The curve, steps and examples.
@@ -86,9 +110,9 @@ def train(
         trainer.remove_callback(PrinterCallback)
         with observer.progress.task("training", steps) as advance:
             monitor.advance = advance
-            if start is not None:
-                monitor.scores = start[1]
-                monitor.take(start[0])
+            if fallback is not None:
+                monitor.scores = fallback.scores
+                monitor.take(fallback.metrics, weights=fallback.weights)
             trainer.train()
     # under mixed precision the forward pass stays wrapped, and would predict otherwise than the saved model does
     extract_model_from_parallel(model, keep_fp32_wrapper=False)
@@ -231,7 +255,7 @@ class _BestEpoch(TrainerCallback):
         self.advance: Advance | None = None
         self._best = float("-inf")
         self._since = 0  # validations since the best one
-        self._weights: dict[str, Tensor] = {}
+        self._weights: Mapping[str, Tensor] = {}
         self._train_loss: float | None = None
         self._validated = 0
         self._epochs = 0
@@ -272,8 +296,8 @@ class _BestEpoch(TrainerCallback):
         if not self.take(values, state.global_step):
             control.should_training_stop = True
 
-    def take(self, metrics: Mapping[str, float], step: int = 0) -> bool:
-        """Note the validation metrics of the weights as they are now, and whether to go on."""
+    def take(self, metrics: Mapping[str, float], step: int = 0, weights: Mapping[str, Tensor] | None = None) -> bool:
+        """Note the validation metrics of some weights, by default those of now, and whether to go on."""
         row: dict[str, float] = {"epoch": self._epochs, "step": step}
         if self._train_loss is not None:  # epoch 0 has none
             row["train_loss"] = self._train_loss
@@ -287,11 +311,7 @@ class _BestEpoch(TrainerCallback):
         if score > self._best:
             self._best, self.best_epoch, self._since = score, self._epochs, 0
             self.best_scores = self.scores
-            self._weights = {
-                name: parameter.detach().clone().cpu()
-                for name, parameter in self.model.named_parameters()
-                if parameter.requires_grad
-            }
+            self._weights = trainable_weights(self.model) if weights is None else weights
             return True
         self._since += 1
         return self.config.patience is None or self._since < self.config.patience

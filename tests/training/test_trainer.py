@@ -13,7 +13,7 @@ from patentlab.models.heads import EmbeddingHead, FeatureClassifier
 from patentlab.protocols import Observer, TrainingReport
 from patentlab.training.batching import collate_features, with_labels
 from patentlab.training.losses import Loss
-from patentlab.training.trainer import train, trainer_steps
+from patentlab.training.trainer import Known, train, trainable_weights, trainer_steps
 
 CONFIG = replace(
     compose("model=minilm").trainer, epochs=6, batch_size=8, head_learning_rate=0.05, patience=None, max_steps=None
@@ -123,14 +123,14 @@ def test_validations_are_spread_over_the_epochs_and_the_last_one_is_validated(va
     assert cut.history[-1]["epoch"] == 5
 
 
-def test_the_start_may_be_the_best_epoch():
+def test_the_fallback_may_be_the_best_epoch():
     torch.manual_seed(1)
     model = FeatureClassifier(EmbeddingHead(4, 3, 0.0))
     start = model.head.linear.weight.detach().clone()
     observer = Observer(lambda targets, scored: {"f1_micro": 0.5})
-    known = {"f1_micro": 0.9}, np.full((10, 3), 0.25, dtype=np.float32)
-    report = train(model, ITEMS[:30], ITEMS[30:], collate_features, CONFIG, BCE, observer, 0, start=known)
-    assert report.validation_scores is known[1]
+    known = Known(trainable_weights(model), {"f1_micro": 0.9}, np.full((10, 3), 0.25, dtype=np.float32))
+    report = train(model, ITEMS[:30], ITEMS[30:], collate_features, CONFIG, BCE, observer, 0, fallback=known)
+    assert report.validation_scores is known.scores
     assert report.best_epoch == 0
     assert torch.equal(model.head.linear.weight, start)
     assert [row["epoch"] for row in report.history] == list(range(7))

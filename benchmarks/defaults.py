@@ -1,0 +1,92 @@
+"""How the default settings compare on few real patents: the table of docs/defaults.md, out of sweeps' matrices.
+
+python -m benchmarks.defaults multirun/…/matrix.csv [more …]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import pandas as pd
+
+METRICS = ["f1_micro", "f1_macro"]
+ARM = ["choices.regime", "choices.model", "choices.adapter"]
+
+
+def read(paths: Sequence[str]) -> pd.DataFrame:
+    """Finished runs of all sweeps.
+
+    Args:
+        paths: Of ``matrix.csv`` files.
+
+    Returns:
+        A row a run; of runs with the same key the last.
+    """
+    runs = pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
+    return runs[runs["status"] == "finished"].drop_duplicates("key", keep="last")
+
+
+def summarise(runs: pd.DataFrame) -> pd.DataFrame:
+    """Mean and standard deviation over seeds of each arm's test metrics.
+
+    Args:
+        runs: As of :func:`read`.
+
+    Returns:
+        A row an arm.
+    """
+    columns = {f"metrics.test.{name}": name for name in METRICS} | {"metrics.validation.f1_micro": "validation"}
+    grouped = runs.rename(columns=columns).groupby(ARM)
+    table = grouped[list(columns.values())].agg(["mean", "std"])
+    table.columns = [f"{name} {part}" for name, part in table.columns]
+    table.insert(0, "seeds", grouped.size())
+    return table.reset_index().rename(columns=lambda name: name.removeprefix("choices."))
+
+
+def compare(runs: pd.DataFrame, one: tuple[str, str], other: tuple[str, str]) -> pd.DataFrame:
+    """Differences between two arms, seed by seed: the same split and the same training documents.
+
+    Args:
+        runs: As of :func:`read`.
+        one: Model and adapter.
+        other: Model and adapter, what is subtracted.
+
+    Returns:
+        A row a regime and metric: mean, smallest and largest difference.
+    """
+    rows = []
+    for regime, of_regime in runs.groupby("choices.regime"):
+        indexed = of_regime.set_index(["choices.model", "choices.adapter", "choices.seed"]).sort_index()
+        for metric in METRICS:
+            values = indexed[f"metrics.test.{metric}"]
+            if one not in values.index.droplevel(2) or other not in values.index.droplevel(2):
+                continue
+            difference = (values.loc[one] - values.loc[other]).dropna()
+            rows.append(
+                {
+                    "regime": regime, "difference": f"{'-'.join(one)} − {'-'.join(other)}", "metric": metric,
+                    "seeds": len(difference), "mean": difference.mean(), "min": difference.min(),
+                    "max": difference.max(),
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def main(paths: Sequence[str]) -> None:
+    """Print both tables."""
+    runs = read(paths)
+    print(summarise(runs).to_string(index=False, float_format="{:.3f}".format))
+    pairs = [
+        (("minilm", "full"), ("minilm", "frozen")),
+        (("smollm2_135m", "lora"), ("smollm2_135m", "frozen")),
+        (("minilm", "full"), ("tfidf_linear", "none")),
+        (("smollm2_135m", "lora"), ("tfidf_linear", "none")),
+        (("minilm", "frozen"), ("tfidf_linear", "none")),
+        (("smollm2_135m", "frozen"), ("tfidf_linear", "none")),
+    ]
+    print(pd.concat([compare(runs, *pair) for pair in pairs]).to_string(index=False, float_format="{:+.3f}".format))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
