@@ -38,10 +38,10 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     """
     columns = {f"metrics.test.{name}": name for name in METRICS} | {"metrics.validation.f1_micro": "validation"}
     grouped = runs.rename(columns=columns).groupby(ARM)
-    table = grouped[list(columns.values())].agg(["mean", "std"])
-    table.columns = [f"{name} {part}" for name, part in table.columns]
-    table.insert(0, "seeds", grouped.size())
-    return table.reset_index().rename(columns=lambda name: name.removeprefix("choices."))
+    table = pd.DataFrame({"seeds": grouped.size()})
+    for name in columns.values():
+        table[f"{name} mean"], table[f"{name} std"] = grouped[name].mean(), grouped[name].std()
+    return table.reset_index()
 
 
 def compare(runs: pd.DataFrame, one: tuple[str, str], other: tuple[str, str]) -> pd.DataFrame:
@@ -56,13 +56,16 @@ def compare(runs: pd.DataFrame, one: tuple[str, str], other: tuple[str, str]) ->
         A row a regime and metric: mean, smallest and largest difference.
     """
     rows = []
-    for regime, of_regime in runs.groupby("choices.regime"):
-        indexed = of_regime.set_index(["choices.model", "choices.adapter", "choices.seed"]).sort_index()
-        for metric in METRICS:
-            values = indexed[f"metrics.test.{metric}"]
-            if one not in values.index.droplevel(2) or other not in values.index.droplevel(2):
-                continue
-            difference = (values.loc[one] - values.loc[other]).dropna()
+    for metric in METRICS:
+        values = runs.pivot_table(
+            index=["choices.regime", "choices.seed"],
+            columns=["choices.model", "choices.adapter"],
+            values=f"metrics.test.{metric}",
+        )
+        if one not in values or other not in values:
+            continue
+        differences = (values[one] - values[other]).dropna()
+        for regime, difference in differences.groupby(level=0):
             rows.append(
                 {
                     "regime": regime, "difference": f"{'-'.join(one)} − {'-'.join(other)}", "metric": metric,

@@ -3,21 +3,22 @@
 Data flows one way; a room imports only rooms above it, and the shared words.
 
 ====================  ================================================================================================
-``run``, ``ui``       the commands; ``command_line`` and ``terminal`` are what they share
+``run``, ``ui``       the commands; ``overrides``, ``command_line`` and ``terminal`` are what they share
 ``experiment``        one experiment from top to bottom: the first file to read
 ``config``            the schema of ``conf/``, checks across groups
 ``corpus``            document, corpus, label space, seeds: the words that every room shares
 ``protocols``         what rooms are handed from their right: progress, classifier, observer
 ``cache``             one folder of expensive things, keyed and locked
 --------------------  ------------------------------------------------------------------------------------------------
-``data``              sources, the fixed split, regimes 1:N
+``data``              sources, duplicates, the fixed split, regimes 1:N
 ``synthesis``         strategies: where added documents come from
 ``mixing``            a training set out of real and added documents
 ``models``            backbones, heads, adapters, baselines
-``training``          batches, losses, the trainer, cached features, classifiers
-``evaluation``        scores to decisions to metrics
+``training``          batches, losses, the trainer, cached features, probes, classifiers
+``evaluation``        scores to decisions to metrics, calibration
 ``tracking``          result.json, the run key, the MLflow mirror
 ``analysis``          records to tables
+``figures``           tables to pictures
 ====================  ================================================================================================
 """
 

@@ -229,7 +229,8 @@ def test_runs_are_mirrored_to_the_database_that_the_ui_opens(run_command: Comman
     assert run.data.metrics["test.f1_micro"] == pytest.approx(result["metrics"]["test"]["f1_micro"])
     assert run.data.tags["key"] == result["key"]
     artifacts = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
-    assert {"config.yaml", "per_label.csv", "predictions.parquet", "result.json", "history.csv"} <= artifacts
+    pictures = {"per_label_f1.png", "confusions.png"}
+    assert {"config.yaml", "per_label.csv", "predictions.parquet", "result.json", "history.csv"} | pictures <= artifacts
     history = pd.read_csv(Path(done.stdout.strip()).parent / "history.csv")
     curve = client.get_metric_history(run.info.run_id, "validation_f1_micro")
     assert [point.value for point in curve] == pytest.approx(history["validation_f1_micro"].tolist())
