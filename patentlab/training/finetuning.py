@@ -58,6 +58,7 @@ class EmbeddingClassifier:
         self.model_config, self.head, self.adapter, self.trainer = model, head, adapter, trainer
         self.loss = Loss(loss)
         self.label_count = label_count
+        self.trained = False
         backbone = self._load_backbone(progress or Silent())
         set_seed(derive_seed(seed, "weights"))  # before anything is made: the head's initial weights count
         checkpointing = bool(trainer.gradient_checkpointing)
@@ -96,7 +97,13 @@ class EmbeddingClassifier:
 
         Returns:
             How it went.
+
+        Raises:
+            RuntimeError: It was fitted before.
         """
+        if self.trained:  # features of trained layers would be cached as those of the frozen backbone
+            raise RuntimeError("a classifier is fitted once; build another")
+        self.trained = True
         self.loss = Loss.of(self.loss.config, train_set.targets)
         sets, head = (train_set, validation), self.network.head
         frozen, probed = self.adapter.name == "frozen", "probe" in (self.head.start, self.head.fallback)
@@ -230,7 +237,7 @@ class EmbeddingClassifier:
         loaded.settings = (model, head, adapter, trainer, loss)
         loaded.model_config, loaded.head, loaded.adapter, loaded.trainer = model, head, adapter, trainer
         loaded.loss = Loss(loss)
-        loaded.label_count = settings["label_count"]
+        loaded.label_count, loaded.trained = settings["label_count"], True
         backbone = loaded._load_backbone(progress or Silent())
         adapted: nn.Module = backbone.model
         if adapter.name in ("lora", "qlora"):

@@ -178,6 +178,16 @@ def test_a_bad_line_is_named_or_skipped_and_counted(tmp_path: Path, line: str, m
     assert corpus.dropped["rows_skipped"] == 1
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_only_line_ends_end_a_line(tmp_path: Path, encoding: str):
+    # characters that Python's splitlines takes for line ends stand in real abstracts
+    rows = [{"text": f"one\u2028two\x0bthree\x85{n}", "labels": ["a", "b"][n % 2]} for n in range(4)]
+    path = tmp_path / "data.jsonl"
+    path.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding=encoding)
+    corpus = read("data=jsonl", f"data.path={path}", f"data.encoding={encoding}")
+    assert [document.text for document in corpus.documents] == [row["text"] for row in rows]
+
+
 def test_many_bad_lines_are_told_together(tmp_path: Path):
     path = tmp_path / "data.jsonl"
     path.write_text("{}\n" * 12)

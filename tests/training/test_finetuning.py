@@ -116,6 +116,13 @@ def test_a_head_can_start_from_a_probe(tiny_model, adapter: str):
     assert start["validation_f1_micro"] == after["validation_f1_micro"] == 1.0
 
 
+def test_a_classifier_is_fitted_once(tiny_model):
+    classifier = build(tiny_model, "llama", "lora")
+    classifier.fit(EXAMPLES, EXAMPLES, watch(), 0)
+    with pytest.raises(RuntimeError, match="fitted once"):
+        classifier.fit(EXAMPLES, EXAMPLES, watch(), 0)
+
+
 def test_a_two_layer_head_learns_and_survives(tiny_model, tmp_path: Path):
     classifier = build(tiny_model, "llama", "lora", "head=two_layer", "head.hidden=8")
     report = classifier.fit(EXAMPLES, EXAMPLES, watch(), 0)

@@ -40,12 +40,10 @@ def _rows(config: DataConfig, wanted: list[str]) -> Iterator[Row]:
     undecoded: dict[int, BadRowError] = {}
 
     def decoded() -> Iterator[str]:
-        for number, line in lines(path, encoding):
-            if isinstance(line, BadRowError):
-                undecoded[number] = line
-                # the row keeps its place and most of its text, and is reported with its line
-                line = path.read_bytes().splitlines(keepends=True)[number - 1].decode(encoding, "replace")
-            yield line
+        for line in lines(path, encoding):
+            if line.problem is not None:  # the row keeps its place, and is told by its line
+                undecoded[line.number] = line.problem
+            yield line.text
 
     reader = csv.reader(decoded(), delimiter=(config.delimiter or ",").replace("\\t", "\t"), strict=True)
     try:

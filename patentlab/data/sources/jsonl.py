@@ -47,10 +47,9 @@ def file_fingerprint(path: Path) -> str:
 
 
 def _rows(path: Path, encoding: str) -> Iterator[Row]:
-    for number, line in lines(path, encoding):
-        if isinstance(line, str) and not line.strip():
-            continue
-        yield f"{path}:{number}", line if isinstance(line, BadRowError) else _parse(line)
+    for line in lines(path, encoding):
+        if line.text.strip():
+            yield f"{path}:{line.number}", line.problem or _parse(line.text)
 
 
 def _parse(line: str) -> dict[str, object] | BadRowError:

@@ -66,6 +66,7 @@ def read(config: DataConfig) -> Corpus:
                 "claim": claims.get(patent, ""),
             }
             documents.append(Document(patent, fill(config.text, fields), labels, date=row["patent_date"]))
+    titles = _titles(folder, config.level, bad)
     bad.check(len(documents))
     corpus = restrict_labels(
         documents[: config.size],
@@ -73,7 +74,7 @@ def read(config: DataConfig) -> Corpus:
         top_k=config.top_k,
         keep=config.keep_labels,
         single=config.task == "single_label",
-        titles=_titles(folder, config.level, bad),
+        titles=titles,
     )
     return Corpus(corpus.documents, corpus.labels, {"rows_skipped": bad.count, **left_out, **corpus.dropped})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -200,32 +201,50 @@ def _set(value: Any) -> str | None:
     return name
 
 
-def lines(path: Path, encoding: str) -> Iterator[tuple[int, str | BadRowError]]:
-    """Lines of a text file with their numbers, decoded one by one so that a wrong byte has a place.
+@dataclass(frozen=True)
+class Line:
+    """A line of a text file.
+
+    Attributes:
+        number: From 1.
+        text: With its end; what could not be decoded is replaced.
+        problem: Why it cannot be taken as it is, if so.
+    """
+
+    number: int
+    text: str
+    problem: BadRowError | None = None
+
+
+def lines(path: Path, encoding: str) -> Iterator[Line]:
+    """Lines of a text file, decoded one by one so that a wrong byte has a place.
 
     Args:
         path: The file.
         encoding: Known to Python; a byte-order mark is cut.
 
     Yields:
-        Number and line, its end included; or why the line cannot be read.
+        Every line.
 
     Raises:
         RequestError: There is no such file, or it is empty.
     """
     check_file(path)
     if encoding.lower().replace("-", "").startswith(("utf16", "utf32")):  # a line end is more than a byte there
-        try:
-            yield from enumerate(path.read_text(encoding=encoding).splitlines(keepends=True), start=1)
-        except UnicodeError as error:
-            raise RequestError(f"{path}: not {encoding} ({error}); set data.encoding to what it is") from None
+        with path.open(encoding=encoding, newline="") as text:
+            try:
+                yield from (Line(number, line) for number, line in enumerate(text, start=1))
+            except UnicodeError as error:
+                raise RequestError(f"{path}: not {encoding} ({error}); set data.encoding to what it is") from None
         return
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+        for number, raw in enumerate(file, start=1):
+            line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
             try:
-                yield number, (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).decode(encoding)
+                yield Line(number, line.decode(encoding))
             except UnicodeDecodeError as error:
-                yield number, BadRowError(f"not {encoding} at byte {error.start + 1} of the line; set data.encoding")
+                problem = BadRowError(f"not {encoding} at byte {error.start + 1} of the line; set data.encoding")
+                yield Line(number, line.decode(encoding, "replace"), problem)
 
 
 def check_file(path: Path) -> None:
