@@ -76,19 +76,25 @@ def compare(runs: pd.DataFrame, one: tuple[str, str], other: tuple[str, str]) ->
     return pd.DataFrame(rows)
 
 
+def markdown(table: pd.DataFrame, number: str) -> str:
+    """A table as Markdown.
+
+    Args:
+        table: Any.
+        number: Format of its fractions.
+    """
+    rows = [[number.format(cell) if isinstance(cell, float) else str(cell) for cell in row] for row in table.to_numpy()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [list(map(str, table)), ["---"] * table.shape[1], *rows])
+
+
 def main(paths: Sequence[str]) -> None:
     """Print both tables."""
     runs = read(paths)
-    print(summarise(runs).to_string(index=False, float_format="{:.3f}".format))
-    pairs = [
-        (("minilm", "full"), ("minilm", "frozen")),
-        (("smollm2_135m", "lora"), ("smollm2_135m", "frozen")),
-        (("minilm", "full"), ("tfidf_linear", "none")),
-        (("smollm2_135m", "lora"), ("tfidf_linear", "none")),
-        (("minilm", "frozen"), ("tfidf_linear", "none")),
-        (("smollm2_135m", "frozen"), ("tfidf_linear", "none")),
-    ]
-    print(pd.concat([compare(runs, *pair) for pair in pairs]).to_string(index=False, float_format="{:+.3f}".format))
+    print(markdown(summarise(runs), "{:.3f}"), end="\n\n")
+    tuned = [("minilm", "full"), ("smollm2_135m", "lora")]
+    pairs = [(arm, (arm[0], "frozen")) for arm in tuned]
+    pairs += [(arm, ("tfidf_linear", "none")) for arm in (*tuned, ("minilm", "frozen"), ("smollm2_135m", "frozen"))]
+    print(markdown(pd.concat([compare(runs, *pair) for pair in pairs]), "{:+.3f}"))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 from patentlab.config import ExperimentConfig
 
 # Raise a stage's number when its meaning changes: every earlier run then counts as another run.
-STAGE_VERSIONS = {"data": 1, "split": 2, "regime": 1, "mixing": 1, "training": 2, "evaluation": 1}
+STAGE_VERSIONS = {"data": 1, "split": 2, "regime": 1, "mixing": 1, "training": 3, "evaluation": 1}
 
 _NO_EFFECT = ("tracking",)
 _NO_EFFECT_WITHIN = {"data": ("path",), "model": ("path", "recommended"), "trainer": ("save_model",)}

@@ -254,7 +254,8 @@ class _BestEpoch(TrainerCallback):
         self.best_scores: Scores | None = None
         self.advance: Advance | None = None
         self._best = float("-inf")
-        self._since = 0  # validations since the best one
+        self._best_trained = float("-inf")  # the fallback, which training may take long to reach, does not stop it
+        self._since = 0  # validations since the best trained one
         self._weights: Mapping[str, Tensor] = {}
         self._train_loss: float | None = None
         self._validated = 0
@@ -293,11 +294,14 @@ class _BestEpoch(TrainerCallback):
             for name, value in (metrics or {}).items()
             if name.startswith("eval_") and name not in _OPTIMISER_NOISE
         }
-        if not self.take(values, state.global_step):
+        score = self.take(values, state.global_step)
+        self._since = 0 if score > self._best_trained else self._since + 1
+        self._best_trained = max(self._best_trained, score)
+        if self.config.patience is not None and self._since >= self.config.patience:
             control.should_training_stop = True
 
-    def take(self, metrics: Mapping[str, float], step: int = 0, weights: Mapping[str, Tensor] | None = None) -> bool:
-        """Note the validation metrics of some weights, by default those of now, and whether to go on."""
+    def take(self, metrics: Mapping[str, float], step: int = 0, weights: Mapping[str, Tensor] | None = None) -> float:
+        """Note the validation metrics of some weights, by default those of now; their score."""
         row: dict[str, float] = {"epoch": self._epochs, "step": step}
         if self._train_loss is not None:  # epoch 0 has none
             row["train_loss"] = self._train_loss
@@ -309,12 +313,10 @@ class _BestEpoch(TrainerCallback):
             loss = "" if self._train_loss is None else f"loss {self._train_loss:.3f}, "
             self.advance(0, f"epoch {self._epochs}, {loss}validation {score:.3f}")
         if score > self._best:
-            self._best, self.best_epoch, self._since = score, self._epochs, 0
+            self._best, self.best_epoch = score, self._epochs
             self.best_scores = self.scores
             self._weights = trainable_weights(self.model) if weights is None else weights
-            return True
-        self._since += 1
-        return self.config.patience is None or self._since < self.config.patience
+        return score
 
     def restore(self) -> None:
         parameters = dict(self.model.named_parameters())

@@ -138,6 +138,18 @@ def test_the_fallback_may_be_the_best_epoch():
     assert all("train_loss" in row for row in report.history[1:])
 
 
+def test_a_fallback_that_training_takes_long_to_beat_does_not_stop_it():
+    scores = iter([0.50, 0.58, 0.63, 0.66, 0.68, 0.67])
+    torch.manual_seed(1)
+    model = FeatureClassifier(EmbeddingHead(4, 3, 0.0))
+    known = Known(trainable_weights(model), {"f1_micro": 0.65}, np.zeros((10, 3), dtype=np.float32))
+    observer = Observer(lambda targets, scored: {"f1_micro": next(scores)})
+    config = replace(CONFIG, patience=2)
+    report = train(model, ITEMS[:30], ITEMS[30:], collate_features, config, BCE, observer, 0, fallback=known)
+    assert report.best_epoch == 5
+    assert len(report.history) == 7
+
+
 def test_max_steps_does_not_lengthen_training():
     assert trainer_steps(30, replace(CONFIG, epochs=2, max_steps=1000)) == 8
     assert run(replace(CONFIG, epochs=2, max_steps=1000))[1].optimiser_steps == 8
