@@ -5,7 +5,6 @@ The values, and what each means, live in the YAML files; here are their types. N
 
 from __future__ import annotations
 
-import codecs
 import difflib
 import math
 import os
@@ -351,15 +350,19 @@ def _unresolved(composed: DictConfig) -> list[str]:
     """A line per interpolation without an answer, such as a model without settings for the adapter."""
     recommended = OmegaConf.select(composed, "model.recommended") or {}
     adapter, trainer = OmegaConf.select(composed, "adapter.name"), OmegaConf.select(composed, "trainer.name")
-    if OmegaConf.select(composed, "model.kind") in FITTED and trainer != "none":
-        return [f"trainer={trainer}: model={composed.model.name} is fitted, not trained; leave it out"]
+    head = OmegaConf.select(composed, "head.name")
+    if OmegaConf.select(composed, "model.kind") in FITTED:
+        chosen = {"head": head, "adapter": adapter, "trainer": trainer}
+        why = f"model={composed.model.name} is no neural network and takes none; leave it out"
+        if wrong := [f"{group}={option}: {why}" for group, option in chosen.items() if option != "none"]:
+            return wrong
     if OmegaConf.select(composed, "model.kind") == "transformer" and adapter not in recommended:
         allowed = ", ".join(str(name) for name in recommended) or "none of the adapters"
         return [f"adapter={adapter}: model={composed.model.name} takes {allowed}"]
     try:
         OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
     except OmegaConfBaseException as error:
-        return [" ".join(str(error).split())]
+        return [" ".join(re.sub(r"\s*(full_key|object_type|reference_type)[:=].*", "", str(error)).split())]
     return []
 
 
@@ -420,7 +423,7 @@ def _data_problems(data: DataConfig) -> Iterator[str]:
             yield "data.keep_labels: names the labels already; leave out data.top_k"
     if data.encoding is not None:
         try:
-            codecs.lookup(data.encoding)
+            "a".encode(data.encoding)
         except LookupError:
             yield f"data.encoding={data.encoding}: no such encoding; allowed are those of Python, such as utf-8, cp1252"
     if data.delimiter is not None and len(data.delimiter.replace("\\t", "\t")) != 1:
@@ -430,6 +433,8 @@ def _data_problems(data: DataConfig) -> Iterator[str]:
         yield f"data.labels: must name where data={data.name} keeps the labels"
     if data.split.method == "date" and data.date is None and data.name != "patentsview":
         yield f"data.split.method=date: data={data.name} needs data.date, the column with dates"
+    if data.split.method == "given" and data.size is not None:
+        yield "data.size: cannot be had with data.split.method=given, which takes the source's sets whole"
     if data.split.method == "given" and data.split.column is None and data.name != "hub":
         yield f"data.split.method=given: data={data.name} needs data.split.column, with train, validation or test"
     try:
@@ -499,13 +504,15 @@ def _model_problems(config: ExperimentConfig) -> Iterator[str]:
             yield "model.tfidf: ngram_max and min_df must be 1 or more"
         if model.tfidf.class_weight is not None:
             yield from _one_of("model.tfidf.class_weight", model.tfidf.class_weight, ("balanced",))
-        if model.tfidf.inverse_regularisation <= 0:
+        if not 0 < model.tfidf.inverse_regularisation < math.inf:
             yield f"model.tfidf.inverse_regularisation={model.tfidf.inverse_regularisation:g}: must be above 0"
     if adapter.dropout is not None and not 0 <= adapter.dropout < 1:
         yield f"adapter.dropout={adapter.dropout:g}: must be at least 0 and below 1"
     if adapter.name in ("lora", "qlora") and model.kind == "transformer":
         if adapter.rank is None or adapter.rank < 1:
             yield f"adapter.rank={adapter.rank}: must be 1 or more"
+        if adapter.alpha is None or not 0 < adapter.alpha < math.inf:
+            yield f"adapter.alpha={adapter.alpha}: must be above 0"
         if adapter.name == "qlora":
             yield from _one_of("adapter.quantisation", adapter.quantisation, ("nf4", "fp4"))
         if not adapter.targets:
@@ -558,9 +565,12 @@ def _trainer_problems(trainer: TrainerConfig) -> Iterator[str]:
             yield f"trainer.{name}={value}: must be 1 or more"
     for name in ("learning_rate", "head_learning_rate", "max_grad_norm"):
         value = getattr(trainer, name)
-        if value is not None and value <= 0:
+        if value is not None and not 0 < value < math.inf:
             yield f"trainer.{name}={value:g}: must be above 0"
-    if trainer.weight_decay is not None and trainer.weight_decay < 0:
+    step = (trainer.batch_size or 1) * (trainer.accumulation or 1)
+    if trainer.max_examples is not None and 0 < trainer.max_examples < step:
+        yield f"trainer.max_examples={trainer.max_examples}: a step takes {step}; lower trainer.batch_size"
+    if trainer.weight_decay is not None and not 0 <= trainer.weight_decay < math.inf:
         yield f"trainer.weight_decay={trainer.weight_decay:g}: must be 0 or more"
     if trainer.warmup_share is not None and not 0 <= trainer.warmup_share < 1:
         yield f"trainer.warmup_share={trainer.warmup_share:g}: must be at least 0 and below 1"

@@ -84,11 +84,19 @@ class LabelSpace:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Documents over one label space, with what was left out on the way."""
+    """Documents over one label space, with what was left out on the way.
+
+    Attributes:
+        documents: In the order of the source.
+        labels: Their label space.
+        dropped: Counts of what was left out, by reason.
+        sets: The sets that the source puts its documents in, those that were left out included.
+    """
 
     documents: tuple[Document, ...]
     labels: LabelSpace
     dropped: Mapping[str, int] = field(default_factory=dict)
+    sets: frozenset[str | None] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -150,6 +158,7 @@ def restrict_labels(
             tuple(sorted(kept)), {name: title for name, title in (titles or {}).items() if name in kept}, single
         ),
         {"labels_dropped": len(counts) - len(kept), "documents_without_label": len(documents) - len(labelled)},
+        frozenset(document.split for document in documents),
     )
 
 

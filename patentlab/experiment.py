@@ -119,7 +119,6 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress) -
             "epochs": int(report.history[-1]["epoch"]) if report.history else None,
         }
         pd.DataFrame(report.history).to_csv(folder / "history.csv", index=False)
-        _describe_labels(test.targets, decide(test_scores, threshold, single), corpus.labels, folder, record)
         predictions = [
             prediction_table("validation", split.validation, corpus.labels, validation_scores, threshold),
             prediction_table("test", split.test, corpus.labels, test_scores, threshold),
@@ -127,6 +126,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress) -
         pd.concat(predictions, ignore_index=True).to_parquet(folder / "predictions.parquet", index=False)
         if _is_to_be_saved(config):
             _save_model(classifier, corpus.labels, threshold, folder / "model")
+        _describe_labels(test.targets, decide(test_scores, threshold, single), corpus.labels, folder, record)
         record.timing, record.machine = clock.total(), machine()
         record.memory = {**peak_memory(), "model_bytes": classifier.count_bytes()}
     return record

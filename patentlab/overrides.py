@@ -63,6 +63,7 @@ def read_arguments(arguments: Sequence[str]) -> list[str]:
     for text in known.overrides:
         found, rewritten[text] = _read(text, own_folders)
         problems += found
+    problems += _section_problems(known.overrides)
     if problems:
         raise RequestError(*problems)
     return [rewritten.get(argument, argument) for argument in arguments]
@@ -77,8 +78,10 @@ def _read(text: str, own_folders: bool) -> tuple[list[str], str]:
     except HydraException as error:
         return [f"{text}: {' '.join(str(error).split())}; put quotes around what has braces, commas or colons"], text
     key = override.key_or_group
-    if override.is_delete() or key.partition(".")[0] == "hydra" or override.package is not None:
+    if override.is_delete() or re.split("[./]", key)[0] == "hydra" or override.package is not None:
         return [], text  # Hydra judges
+    if own_folders and (key not in groups() and "." not in key and key not in _names(ExperimentConfig)):
+        return [], text  # a group of the user's own
     if key not in groups():
         return list(_setting_problems(override, key)), text
     if key in SHORTHAND:
@@ -90,13 +93,22 @@ def _read(text: str, own_folders: bool) -> tuple[list[str], str]:
     return list(_option_problems(override, key)), text
 
 
+def _section_problems(overrides: Sequence[str]) -> Iterator[str]:
+    """A line per setting of a section that the chosen model does not have."""
+    models = [text.partition("=")[2] for text in overrides if text.startswith("model=")]
+    settings = [text.lstrip("+").partition("=")[0] for text in overrides]
+    for setting in settings:
+        if setting.startswith("model.tfidf.") and models != ["tfidf_linear"] and len(models) < 2:
+            yield f"{setting}: is a setting of model=tfidf_linear alone"
+
+
 def _option_problems(override: Override, group: str) -> Iterator[str]:
     allowed = f"allowed are {', '.join(options(group))}"
     if override.value() is None:
         yield f"{group}=null: must name an option; {allowed}"
         return
     for value in _values(override) or ():
-        if value not in options(group):
+        if value not in options(group) and "${" not in value:
             similar = difflib.get_close_matches(value, options(group), n=1)
             meant = f" (did you mean {similar[0]}?)" if similar else ""
             yield f"{group}={value}{meant}: no such option; {allowed}"
@@ -111,13 +123,16 @@ def _setting_problems(override: Override, key: str) -> Iterator[str]:
         if not is_dataclass(kind):
             return  # inside a mapping: Hydra judges
         hints = get_type_hints(kind)
-        names = [field.name for field in fields(kind)]
+        names = _names(kind)
         if part not in names:
             what = "setting" if prefix or override.is_add() else "group or setting"
             allowed = ", ".join(prefix + name for name in names)
             yield f"{_meant(part, prefix, names)}: no such {what}; allowed are {allowed}"
             return
         owner, kind, prefix = kind, hints[part], f"{prefix}{part}."
+    if is_dataclass(_without_none(kind)):
+        yield f"{key}: is a section; set {key}.NAME=… for one of {', '.join(_names(_without_none(kind)))}"
+        return
     for element in _elements(override):
         if isinstance(element, str) and "${" in element:
             continue
@@ -125,6 +140,11 @@ def _setting_problems(override: Override, key: str) -> Iterator[str]:
             OmegaConf.update(OmegaConf.structured(owner), part, element)
         except OmegaConfBaseException:
             yield f"{key}={element}: must be {_kind(kind)}"
+
+
+def _names(kind: Any) -> list[str]:
+    """Settings of a dataclass."""
+    return [field.name for field in fields(kind)]
 
 
 def _meant(part: str, prefix: str, names: Sequence[str]) -> str:

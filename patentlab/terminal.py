@@ -108,6 +108,9 @@ def report_run(record: Record, config: ExperimentConfig) -> None:
         f"{record.timing['total']:.0f} s{threshold}"
     )
     left_out = [f"{counts[name]} {text}" for name, text in _LEFT_OUT.items() if counts.get(name)]
+    drawn = [name for name in ("validation", "test") if counts.get(f"{name}_drawn_from_train")]
+    if drawn:
+        say(f"drawn from the training documents, since the source gives none: {' and '.join(drawn)} set")
     if left_out:
         say(f"left out: {', '.join(left_out)}")
     if config.tracking.uri is not None:

@@ -23,12 +23,30 @@ REWRITTEN = {
     "mix.budget=100": "mix.budget=100",
     "-m": "-m",
     "seed=1,2": "seed=1,2",
+    "seed=range(0,5)": "seed=range(0,5)",
+    "hydra/launcher=basic": "hydra/launcher=basic",
+    "+hydra/launcher=joblib": "+hydra/launcher=joblib",
+    "hydra.sweep.dir=x": "hydra.sweep.dir=x",
+    "~head": "~head",
+    "mix=${oc.env:MIX,shuffled}": "mix=${oc.env:MIX,shuffled}",
+    "adapter.targets=[a,b]": "adapter.targets=[a,b]",
+    "model.recommended.full.epochs=3": "model.recommended.full.epochs=3",
+    "trainer.learning_rate=1": "trainer.learning_rate=1",
+    "data.split.test=200": "data.split.test=200",
+    "trainer.max_steps=null": "trainer.max_steps=null",
+    "++trainer.epochs=3": "++trainer.epochs=3",
+    "data.keep_labels=[A,B],[C,D]": "data.keep_labels=[A,B],[C,D]",
 }
 
 
 @pytest.mark.parametrize(("argument", "expected"), REWRITTEN.items())
 def test_numbers_are_rewritten_and_options_are_not(argument: str, expected: str):
     assert read_arguments([argument]) == [expected]
+
+
+def test_groups_of_the_users_own_folders_are_hydras_to_judge():
+    own = ["--config-dir=mine", "+experiment=abc", "mix=mine"]
+    assert read_arguments(own) == own
 
 
 WRONG = [
@@ -81,7 +99,7 @@ def test_composing_loads_neither_torch_nor_mlflow():
 def test_help_names_groups_and_shorthand(run_command: Command):
     shown = run_command("--help")
     assert shown.returncode == 0
-    for text in ("model: constant, minilm, smollm2_135m, tfidf_linear", "regime also takes 1:N", "real_share: 1.0"):
+    for text in ("model: bert_for_patents, constant", "regime also takes 1:N", "real_share: 1.0"):
         assert text in shown.stdout
 
 

@@ -83,6 +83,15 @@ def test_shares_are_rounded_to_six_places():
 
 
 WRONG = {
+    "trainer.learning_rate=nan": "trainer.learning_rate=nan: must be above 0",
+    "trainer.weight_decay=inf": "trainer.weight_decay=inf: must be 0 or more",
+    "adapter.alpha=0": "adapter.alpha=0.0: must be above 0",
+    "trainer.max_examples=3": "trainer.max_examples=3: a step takes 8",
+    "model=minilm model.tfidf.ngram_max=2": "model.tfidf.ngram_max: is a setting of model=tfidf_linear alone",
+    "model=tfidf_linear model.tfidf=null": "model.tfidf: is a section; set model.tfidf.NAME=",
+    "model=tfidf_linear head=embedding": "head=embedding: model=tfidf_linear is no neural network",
+    "data=jsonl data.path=x data.encoding=rot13": "data.encoding=rot13: no such encoding",
+    "data=hub data.path=x data.size=10": "data.size: cannot be had with data.split.method=given",
     "model=tfidf_linear adapter=lora": "adapter=lora: model=tfidf_linear is no neural network",
     "model=minilm adapter=none": "adapter=none: model=minilm takes",
     "model=foo": "model=foo: no such option; allowed are bert_for_patents, constant",

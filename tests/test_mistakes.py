@@ -85,7 +85,7 @@ MISTAKES: dict[str, str | list[str]] = {
     " of embedded:smollm2_135m, embedded:minilm",
     "model=minilm trainer.max_length=100000": "trainer.max_length=100000: model=minilm reads at most 512 tokens",
     "model=tfidf_linear adapter=lora": "adapter=lora: model=tfidf_linear is no neural network and takes none",
-    "model=constant trainer=finetune": "trainer=finetune: model=constant is fitted, not trained; leave it out",
+    "model=constant trainer=finetune": "trainer=finetune: model=constant is no neural network and takes none",
     "model=minilm adapter=none": "adapter=none: model=minilm takes full, lora, qlora, frozen",
     "adapter.targets=[nothing]": "adapter.targets: the model has no module nothing; its linear ones are",
     "loss=cross_entropy": "loss=cross_entropy: needs data.task=single_label",

@@ -27,7 +27,8 @@ class Split:
         validation: Chooses epochs, thresholds and settings.
         test: Is measured on.
         counts: ``same_text`` and ``similar_text``, documents that repeat an earlier one exactly or nearly; and
-            ``duplicates_removed``, documents that were left out because a set with more right to them has their text.
+            ``duplicates_removed``, documents that were left out because a set with more right to them has their text;
+            for given sets also ``validation_drawn_from_train`` and ``test_drawn_from_train``, if the source has none.
     """
 
     pool: tuple[Document, ...]
@@ -74,7 +75,11 @@ def split_corpus(corpus: Corpus, config: SplitConfig, seed: int) -> Split:
             f"data.split: the {empty[0]} set is empty, out of {len(texts)} documents, {len(set(groups))} of them "
             "distinct; change data.split.validation and data.split.test"
         )
-    return Split(pool, validation, test, counts | {"duplicates_removed": int((assigned < 0).sum())})
+    counts["duplicates_removed"] = int((assigned < 0).sum())
+    if config.method == "given":
+        for name, held in (("validation", validation), ("test", test)):
+            counts[f"{name}_drawn_from_train"] = 0 if name in corpus.sets else len(held)
+    return Split(pool, validation, test, counts)
 
 
 def _shares(config: SplitConfig, count: int) -> tuple[float, float, float]:
@@ -116,13 +121,19 @@ def _by_date(documents: Sequence[Document], config: SplitConfig) -> Assignment:
 
 def _as_given(corpus: Corpus, groups: NDArray[np.int64], config: SplitConfig, seed: int) -> Assignment:
     """The source's own sets; a held-out set that it does not have is drawn from its training documents, stratified."""
-    names = {document.split for document in corpus.documents}
+    names = corpus.sets
     if not names <= set(SETS):
         raise RequestError(
             f"data.split.method=given: the source gives the sets {', '.join(sorted(map(str, names)))}; allowed are "
             f"{', '.join(SETS)}, in the column that data.split.column names"
         )
     assigned = np.array([SETS.index(document.split or "") for document in corpus.documents], dtype=np.int64)
+    lost = [name for index, name in enumerate(SETS) if name in names and not (assigned == index).any()]
+    if lost or SETS[_POOL] not in names:
+        raise RequestError(
+            f"data.split.method=given: no document of the {(lost or SETS)[0]} set is left, or the source has none; "
+            "keep more labels, or use data.split.method=stratified"
+        )
     sizes = {_VALIDATION: config.validation, _TEST: config.test}
     for index, size in sizes.items():
         if SETS[index] in names:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -10,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from patentlab.figures.style import BLUE, new_axes
 
 MOST_LABELS = 40
+_PLAIN: Any = {"parse_math": False}  # a $ in a name is no formula
 
 
 def f1_against_support(table: pd.DataFrame, title: str) -> Figure:
@@ -32,7 +35,7 @@ def f1_against_support(table: pd.DataFrame, title: str) -> Figure:
     axes.grid(alpha=0.3)
     axes.set_xlabel("test documents with the label")
     axes.set_ylabel("F1")
-    axes.set_title(title, loc="left", fontsize=10)
+    axes.set_title(title, loc="left", fontsize=10, **_PLAIN)
     taken: list[tuple[float, float]] = []
     for row in shown.itertuples():
         support, f1 = float(str(row.support)), float(str(row.f1))
@@ -40,7 +43,9 @@ def f1_against_support(table: pd.DataFrame, title: str) -> Figure:
         # a name is written only where it covers no other
         if all(abs(place[0] - x) > 0.13 or abs(place[1] - y) > 0.055 for x, y in taken):
             taken.append(place)
-            axes.annotate(str(row.label), (support, f1), xytext=(4, 3), textcoords="offset points", fontsize=7)
+            axes.annotate(
+                str(row.label), (support, f1), xytext=(4, 3), textcoords="offset points", fontsize=7, **_PLAIN
+            )
     return figure
 
 
@@ -62,12 +67,14 @@ def confusion_map(table: pd.DataFrame, per_label: pd.DataFrame, title: str) -> F
     size = 2.2 + 0.17 * len(names)
     figure, axes = new_axes(size + 0.8, size)
     image = axes.imshow(grid, cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
-    axes.set_yticks(range(len(names)), names, fontsize=7)
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7, **_PLAIN)
+    axes.set_yticks(range(len(names)), names, fontsize=7, **_PLAIN)
     axes.set_xlabel("given wrongly (on the diagonal: rightly)")
     axes.set_ylabel("documents with the label")
     left_out = len(order) - len(names)
-    axes.set_title(title + (f"; {left_out} rarer labels left out" if left_out else ""), loc="left", fontsize=10)
+    axes.set_title(
+        title + (f"; {left_out} rarer labels left out" if left_out else ""), loc="left", fontsize=10, **_PLAIN
+    )
     bar = figure.colorbar(image, ax=axes, shrink=0.7)
     bar.set_label("share of the row's documents")
     bar.locator = MaxNLocator(5)

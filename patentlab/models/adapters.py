@@ -54,10 +54,7 @@ def attach(backbone: PreTrainedModel, config: AdapterConfig, *, checkpointing: b
     if config.name in ("lora", "qlora"):
         _check_targets(backbone, config)
     if config.name == "qlora":
-        from peft import prepare_model_for_kbit_training
-
-        # norms in fp32
-        backbone = prepare_model_for_kbit_training(backbone, use_gradient_checkpointing=False)  # type: ignore[no-untyped-call]
+        backbone = _with_norms_in_fp32(backbone)
     if checkpointing and config.name != "frozen":
         backbone.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
         if config.name != "full":
@@ -77,7 +74,19 @@ def attach(backbone: PreTrainedModel, config: AdapterConfig, *, checkpointing: b
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft reads an attribute that transformers renamed
-        return cast("nn.Module", get_peft_model(backbone, lora))
+        try:
+            return cast("nn.Module", get_peft_model(backbone, lora))
+        except ValueError as error:  # a target that is no linear layer, or stands elsewhere
+            raise RequestError(
+                f"adapter.targets={','.join(config.targets or ())}: {' '.join(str(error).split())}"
+            ) from error
+
+
+def _with_norms_in_fp32(backbone: PreTrainedModel) -> PreTrainedModel:
+    from peft import prepare_model_for_kbit_training
+
+    prepared = prepare_model_for_kbit_training(backbone, use_gradient_checkpointing=False)  # type: ignore[no-untyped-call]
+    return cast("PreTrainedModel", prepared)
 
 
 def _check_targets(backbone: PreTrainedModel, config: AdapterConfig) -> None:
@@ -113,6 +122,8 @@ def load_adapter(backbone: PreTrainedModel, folder: Path) -> nn.Module:
     """
     from peft import PeftModel
 
+    if getattr(backbone, "is_loaded_in_4bit", False):
+        backbone = _with_norms_in_fp32(backbone)  # as it was trained
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # as above
         return cast("nn.Module", PeftModel.from_pretrained(backbone, folder))

@@ -81,6 +81,8 @@ def load_backbone(
             module.support_avx512bf16_for_cpu = False
     if hasattr(model, "language_model"):
         model = model.language_model  # of a model that also sees, the part that reads
+    if getattr(model, "pooler", None) is not None:
+        model.pooler = None  # nothing here reads it, and it would count as trained without ever getting a gradient
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     if config.padding_side is not None:
@@ -105,7 +107,10 @@ def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) ->
 
 def counts_positions(model: nn.Module) -> bool:
     """Whether a model numbers its positions by itself, past its padding: RoBERTa's family."""
-    return any(hasattr(module, "create_position_ids_from_input_ids") for module in model.modules())
+    return any(
+        hasattr(module, "position_embeddings") and isinstance(getattr(module, "padding_idx", None), int)
+        for module in model.modules()
+    )
 
 
 def resolve(config: ModelConfig, progress: Progress) -> str:

@@ -101,8 +101,9 @@ class EmbeddingHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits of pooled vectors: ``(documents, width)`` to ``(documents, labels)``, in fp32."""
-        standardised = self.dropout((features.float() - self.shift) * self.scale)
-        logits: Tensor = self.linear(standardised if self.hidden is None else self.hidden(standardised))
+        with torch.autocast(features.device.type, enabled=False):  # it would compute logits in bf16
+            standardised = self.dropout((features.float() - self.shift) * self.scale)
+            logits: Tensor = self.linear(standardised if self.hidden is None else self.hidden(standardised))
         return logits
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +67,7 @@ class EmbeddingClassifier:
     def _load_backbone(self, progress: Progress) -> Backbone:
         # weights that are trained stay in fp32, also where they are multiplied in bf16
         reduced = precision(self.trainer) == "bf16" and self.adapter.name != "full"
-        dtype = torch.bfloat16 if reduced else torch.float32
+        self.dtype = dtype = torch.bfloat16 if reduced else torch.float32
         quantised = quantisation(self.adapter, dtype)
         return load_backbone(self.model_config, self.trainer.max_length, dtype, progress, quantised)
 
@@ -81,7 +81,7 @@ class EmbeddingClassifier:
             backbone_fingerprint(self.model_config),
             pooling,
             self.trainer.max_length,
-            str(backbone.model.dtype),
+            str(self.dtype),
             self.model_config.attention,
             *([self.adapter.quantisation, self.adapter.double_quantisation] if self.adapter.quantisation else []),
         )
@@ -136,6 +136,9 @@ class EmbeddingClassifier:
             fallback=fallback,
         )  # fmt: skip
         self.network.eval()
+        if precision(self.trainer) != "fp32" and not frozen:
+            # validation ran under autocast: its scores are not quite those of the network that is saved
+            report = replace(report, validation_scores=None)
         return report
 
     def predict(self, texts: list[str], progress: Progress) -> Scores:

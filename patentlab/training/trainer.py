@@ -277,8 +277,10 @@ class _BestEpoch(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         self._train_loss = (logs or {}).get("loss", self._train_loss)
-        if self._train_loss is not None and math.isnan(self._train_loss):
-            raise FloatingPointError(f"the training loss is not a number at step {state.global_step}; lower the rate")
+        if self._train_loss is not None and not math.isfinite(self._train_loss):
+            raise FloatingPointError(
+                f"the training loss is not a finite number at step {state.global_step}; lower the rate"
+            )
 
     def on_prediction_step(
         self, args: Any, state: Any, control: Any, eval_dataloader: Any = None, **kwargs: Any

@@ -149,11 +149,17 @@ def broken(name: str, old: bytes, new: bytes):
     ("damage", "message"),
     [
         (broken("g_patent.tsv", b"patent_title", b"title"), "g_patent.tsv:1: no column patent_title"),
-        (broken("g_patent.tsv", b'\t"Brake"', b""), "g_patent.tsv:4: the row has too few columns"),
-        (broken("g_patent_abstract.tsv", b"A lens", b"A l\xe9ns"), "g_patent_abstract.tsv: not UTF-8"),
+        (broken("g_patent.tsv", b'\t"Brake"', b""), "g_patent.tsv:4: 2 columns, the header has 3"),
+        (
+            broken("g_patent_abstract.tsv", b"A lens", b"A l\xe9ns"),
+            "g_patent_abstract.tsv:4: not utf-8 at byte 9",
+        ),
         (broken("g_cpc_current.tsv", b'"1"\t"1"', b'"1"\t"one"'), "g_cpc_current.tsv:2: cpc_sequence='one'"),
         (broken("g_patent.tsv", b'"Brake"', b'"Brake'), "g_patent.tsv:"),
-        (lambda folder: (folder / "g_patent.tsv").write_bytes(b""), "g_patent.tsv:1: no column"),
+        (broken("g_patent.tsv", b'"Brake"', b"Brake\t(two)"), "g_patent.tsv:4: 4 columns, the header has 3"),
+        (broken("g_patent.tsv", b"2003-01-02", b"01/02/2003"), "g_patent.tsv:4: patent_date=01/02/2003 is no date"),
+        (broken("g_patent.tsv", b'"3"', b'"2"'), "g_patent.tsv:4: patent_id=2 occurs twice"),
+        (lambda folder: (folder / "g_patent.tsv").write_bytes(b""), "g_patent.tsv: is empty"),
         (lambda folder: (folder / "g_cpc_current.tsv").unlink(), "g_cpc_current.tsv: no such file"),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from patentlab.command_line import compose
 from patentlab.config import RequestError, SplitConfig
 from patentlab.corpus import SETS, Corpus, Document, LabelSpace
-from patentlab.data.audit import jaccard, same_text, shingles, similar_text
+from patentlab.data.audit import _bands, jaccard, same_text, shingles, similar_text
 from patentlab.data.regimes import keep_part, stratified_order
 from patentlab.data.sources import read_corpus
 from patentlab.data.splits import Split, split_corpus
@@ -160,7 +160,7 @@ def family_corpus(dates: list[str] | None = None, given_sets: list[str] | None =
         document = Document(f"{family}-{changed}", abstract(family, changed), ("ab"[family % 2],))
         day, held = dates[number] if dates else None, given_sets[number] if given_sets else None
         documents.append(replace(document, date=day, split=held))
-    return Corpus(tuple(documents), LabelSpace(("a", "b")))
+    return Corpus(tuple(documents), LabelSpace(("a", "b")), sets=frozenset(document.split for document in documents))
 
 
 def test_near_duplicates_are_never_on_two_sides():
@@ -214,6 +214,34 @@ def test_a_set_that_the_source_lacks_is_drawn_from_its_training_documents():
     assert len(split.validation) == pytest.approx(40, abs=4)
     assert len(split.pool) + len(split.validation) == 160
     assert sides(split, 0) == sides(split, 4)
+    assert split.counts["validation_drawn_from_train"] == len(split.validation)
+    assert split.counts["test_drawn_from_train"] == 0
+
+
+def test_a_given_set_that_lost_all_its_documents_is_never_replaced():
+    held = [SETS[2] if number < 40 else SETS[0] for number in range(200)]
+    corpus = family_corpus(given_sets=held)
+    left = replace(corpus, documents=corpus.documents[40:])
+    with pytest.raises(RequestError, match="no document of the test set is left"):
+        split_corpus(left, sizes(0.25, 0.2, "given"), 0)
+    with pytest.raises(RequestError, match="no document of the train set is left"):
+        split_corpus(replace(corpus, documents=corpus.documents[:40]), sizes(0.25, 0.2, "given"), 0)
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7, 0.9, 1.0])
+def test_pairs_at_the_threshold_are_found(threshold: float):
+    bands, rows = _bands(threshold)
+    assert bands * rows <= 128
+    assert (1 - threshold**rows) ** bands <= 1e-4
+
+
+def test_near_duplicates_just_above_the_threshold_are_found():
+    # 400 pairs of 60 words, of which the last ones are exchanged: 3-grams overlap by (58 - k) / (58 + k)
+    texts = [text for number in range(400) for text in (abstract(number), abstract(number, 9))]
+    overlap = jaccard(shingles(texts[0]), shingles(texts[1]))
+    assert 0.70 < overlap < 0.75
+    groups = similar_text(texts, 0.7)
+    assert (groups[::2] == groups[1::2]).all()
 
 
 def test_a_set_with_another_name_is_told():

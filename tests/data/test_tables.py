@@ -159,6 +159,8 @@ BAD_LINES = {
     '{"text": null, "labels": ["x"]}': "no text: text is empty",
     '{"text": "a", "labels": {"x": 1}}': "labels is neither a label nor a list of labels",
     '{"text": "a", "labels": [["x"]]}': "labels: a label is neither text nor a whole number: ['x']",
+    '{"text": "half \\ud83d", "labels": ["x"]}': "text has half a character (a lone surrogate) at 5",
+    '{"text": "a", "labels": ' + "9" * 5000 + "}": "not JSON that can be read",
     '{"text": "a", "labels": 0.5}': "labels is neither a label nor a list of labels: 0.5",
 }
 
@@ -178,7 +180,7 @@ def test_a_bad_line_is_named_or_skipped_and_counted(tmp_path: Path, line: str, m
     assert corpus.dropped["rows_skipped"] == 1
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf_16", "utf-8-sig"])
 def test_only_line_ends_end_a_line(tmp_path: Path, encoding: str):
     # characters that Python's splitlines takes for line ends stand in real abstracts
     rows = [{"text": f"one\u2028two\x0bthree\x85{n}", "labels": ["a", "b"][n % 2]} for n in range(4)]
@@ -210,6 +212,22 @@ def test_rows_of_a_table_are_named_by_the_line_that_they_begin_on(tmp_path: Path
     corpus = read("data=csv", f"data.path={path}", "data.on_bad_row=skip")
     assert [document.text for document in corpus.documents] == ["two\nlines", "middle", "last"]
     assert corpus.dropped["rows_skipped"] == 2
+
+
+def test_a_column_that_is_there_twice_is_told(tmp_path: Path):
+    path = tmp_path / "data.csv"
+    path.write_text("\ntext,text,labels\na,b,x\n")
+    with pytest.raises(RequestError, match=r"data\.csv:2: more than one column text; found text, text, labels"):
+        read("data=csv", f"data.path={path}")
+
+
+def test_ids_do_not_depend_on_how_the_path_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    write_jsonl(tmp_path)
+    paths = ("patents.jsonl", "./patents.jsonl", str(tmp_path / "patents.jsonl"))
+    found = [read("data=jsonl", f"data.path={path}", "data.text=title").documents for path in paths]
+    assert found[0] == found[1] == found[2]
+    assert [document.id for document in found[0]] == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import pytest
 from patentlab.figures.labels import MOST_LABELS, confusion_map, f1_against_support
 from patentlab.figures.style import save
 
-NAMES = [f"L{number:02d}" for number in range(50)]
+NAMES = [f"L{number:02d}" for number in range(49)] + ["L49 $x_$"]
 PER_LABEL = pd.DataFrame({"label": NAMES, "f1": np.linspace(0, 1, 50), "support": [0, *range(1, 50)]})
 CONFUSIONS = pd.DataFrame(
-    {"label": ["L49", "L49", "L48"], "given": ["L49", "L48", "L48"], "share": [0.75, 0.5, 0.25]}
+    {"label": [NAMES[49], NAMES[49], "L48"], "given": [NAMES[49], "L48", "L48"], "share": [0.75, 0.5, 0.25]}
 )  # fmt: skip
 
 
@@ -37,7 +37,7 @@ def test_the_confusion_map_shows_the_commonest_labels_first():
     assert grid[0, 1] == pytest.approx(0.5)
     assert grid[1, 1] == pytest.approx(0.25)
     assert grid.sum() == pytest.approx(1.5)
-    assert axes.get_yticklabels()[0].get_text() == "L49"
+    assert axes.get_yticklabels()[0].get_text() == "L49 $x_$"
     assert axes.get_title(loc="left") == "a run; 9 rarer labels left out"
 
 

@@ -116,6 +116,22 @@ def test_a_head_can_start_from_a_probe(tiny_model, adapter: str):
     assert start["validation_f1_micro"] == after["validation_f1_micro"] == 1.0
 
 
+@pytest.mark.parametrize("adapter", ["lora", "qlora"])
+def test_in_bf16_too_a_saved_model_predicts_as_it_did(tiny_model, tmp_path: Path, adapter: str):
+    classifier = build(tiny_model, "llama", adapter, "trainer.precision=bf16")
+    report = classifier.fit(EXAMPLES, EXAMPLES, watch(), 0)
+    assert report.validation_scores is None  # they were computed under autocast
+    scores = classifier.predict(TEXTS, Silent())
+    classifier.save(tmp_path)
+    assert np.array_equal(load_classifier(tmp_path, Silent()).predict(TEXTS, Silent()), scores)
+
+
+@pytest.mark.parametrize("target", ["input_layernorm", "elsewhere.q_proj"])
+def test_an_adapter_for_modules_that_cannot_have_one_is_refused(tiny_model, target: str):
+    with pytest.raises(RequestError, match=r"adapter\.targets"):
+        build(tiny_model, "llama", "lora", f"adapter.targets=[{target}]")
+
+
 def test_a_classifier_is_fitted_once(tiny_model):
     classifier = build(tiny_model, "llama", "lora")
     classifier.fit(EXAMPLES, EXAMPLES, watch(), 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from patentlab.config import DataConfig, RequestError
@@ -25,8 +25,11 @@ def read(config: DataConfig) -> Corpus:
     Raises:
         RequestError: The file is missing, empty or broken, or a column is missing; file and line are named.
     """
-    wanted = (*template_fields(config.text), config.labels, config.id, config.date, config.split.column)
-    return read_rows(_rows(config, [name for name in wanted if name is not None]), config, str(config.path))
+    columns = (*template_fields(config.text), config.labels, config.id, config.date, config.split.column)
+    wanted = [name for name in columns if name is not None]
+    delimiter = (config.delimiter or ",").replace("\\t", "\t")
+    rows = table_rows(Path(config.path or ""), config.encoding or "utf-8", delimiter, wanted)
+    return read_rows(rows, config, str(config.path))
 
 
 def fingerprint(config: DataConfig) -> str:
@@ -34,8 +37,21 @@ def fingerprint(config: DataConfig) -> str:
     return file_fingerprint(Path(config.path or ""))
 
 
-def _rows(config: DataConfig, wanted: list[str]) -> Iterator[Row]:
-    path, encoding = Path(config.path or ""), config.encoding or "utf-8"
+def table_rows(path: Path, encoding: str, delimiter: str, wanted: Sequence[str]) -> Iterator[Row]:
+    """Rows of a delimited table with a header, by the line that each begins on.
+
+    Args:
+        path: The file.
+        encoding: Known to Python.
+        delimiter: One character between columns.
+        wanted: Columns that there must be.
+
+    Yields:
+        Rows by column, or why a row has none.
+
+    Raises:
+        RequestError: The file is missing or empty, a column is missing or there twice, or quotes do not match.
+    """
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     undecoded: dict[int, BadRowError] = {}
 
@@ -45,12 +61,16 @@ def _rows(config: DataConfig, wanted: list[str]) -> Iterator[Row]:
                 undecoded[line.number] = line.problem
             yield line.text
 
-    reader = csv.reader(decoded(), delimiter=(config.delimiter or ",").replace("\\t", "\t"), strict=True)
+    reader = csv.reader(decoded(), delimiter=delimiter, strict=True)
     try:
-        header = [name.strip() for name in next(reader, [])]
+        header = [name.strip() for name in next((cells for cells in reader if cells), [])]
+        found = f"found {', '.join(header) or 'none'}"
         missing = [name for name in wanted if name not in header]
+        twice = [name for name in wanted if header.count(name) > 1]
         if missing:
-            raise RequestError(f"{path}:1: no column {', '.join(missing)}; found {', '.join(header)}")
+            raise RequestError(f"{path}:{reader.line_num}: no column {', '.join(missing)}; {found}")
+        if twice:
+            raise RequestError(f"{path}:{reader.line_num}: more than one column {', '.join(twice)}; {found}")
         while True:
             first = reader.line_num + 1
             cells = next(reader, None)

@@ -9,7 +9,7 @@ from typing import Any
 
 from patentlab.config import DataConfig, RequestError
 from patentlab.corpus import Corpus
-from patentlab.data.sources.rows import Row, read_rows, template_fields
+from patentlab.data.sources.rows import SET_NAMES, BadRowError, Row, read_rows, template_fields
 
 
 def read(config: DataConfig) -> Corpus:
@@ -95,6 +95,12 @@ def _attempt(config: DataConfig, load: Callable[[], Any]) -> Any:
 
 def _rows(splits: dict[str, Any], config: DataConfig) -> Iterator[Row]:
     for name, table in splits.items():
+        if config.split.method == "given" and config.split.column is None and name not in SET_NAMES:
+            yield (
+                name,
+                BadRowError(f"the split is none of {', '.join(SET_NAMES)}; data.split.method=stratified takes all"),
+            )
+            continue
         names = _label_names(table.features[config.labels or ""])
         for number, row in enumerate(table):
             where = f"{name}:{number}"

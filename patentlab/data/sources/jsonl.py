@@ -57,4 +57,6 @@ def _parse(line: str) -> dict[str, object] | BadRowError:
         row = json.loads(line)
     except json.JSONDecodeError as error:
         return BadRowError(f"not JSON ({error.msg} at column {error.colno})")
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, hundreds of brackets
+        return BadRowError(f"not JSON that can be read ({error})")
     return row if isinstance(row, dict) else BadRowError("not a JSON object, {…}")

@@ -5,15 +5,15 @@ Layout: https://patentsview.org/download/data-download-tables
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from patentlab.config import DataConfig, RequestError
 from patentlab.corpus import Corpus, Document, restrict_labels
-from patentlab.data.sources.rows import BadRows, fill, template_fields
+from patentlab.data.sources.csv_table import table_rows
+from patentlab.data.sources.rows import BadRowError, BadRows, fill, read_date, template_fields
 
 PATENTS, ABSTRACTS, CODES, TITLES = "g_patent.tsv", "g_patent_abstract.tsv", "g_cpc_current.tsv", "g_cpc_title.tsv"
 
@@ -36,11 +36,11 @@ def read(config: DataConfig) -> Corpus:
     folder, bad = _folder(config), BadRows(config.on_bad_row)
     column = f"cpc_{config.level}"
     codes: dict[str, dict[int, str]] = {}
-    for line, row in _rows(folder / CODES, ("patent_id", "cpc_sequence", column), bad):
+    for where, row in _rows(folder / CODES, ("patent_id", "cpc_sequence", column), bad):
         try:
             codes.setdefault(row["patent_id"], {})[int(row["cpc_sequence"])] = row[column]
         except ValueError:
-            bad.add(f"{folder / CODES}:{line}", f"cpc_sequence={row['cpc_sequence']!r} is no number")
+            bad.add(where, f"cpc_sequence={row['cpc_sequence']!r} is no number")
     abstracts = {
         row["patent_id"]: row["patent_abstract"].strip()
         for _, row in _rows(folder / ABSTRACTS, ("patent_id", "patent_abstract"), bad)
@@ -49,8 +49,17 @@ def read(config: DataConfig) -> Corpus:
     claims = _first_claims(folder, bad) if with_claims else {}
     documents: list[Document] = []
     left_out = {"documents_without_abstract": 0, "documents_without_code": 0, "documents_without_claim": 0}
-    for _, row in _rows(folder / PATENTS, ("patent_id", "patent_date", "patent_title"), bad):
+    seen: set[str] = set()
+    for where, row in _rows(folder / PATENTS, ("patent_id", "patent_date", "patent_title"), bad):
         patent = row["patent_id"]
+        try:
+            day = read_date(row["patent_date"], "patent_date")
+            if patent in seen:
+                raise BadRowError(f"patent_id={patent} occurs twice")
+        except BadRowError as problem:
+            bad.add(where, problem)
+            continue
+        seen.add(patent)
         if not abstracts.get(patent):
             left_out["documents_without_abstract"] += 1
         elif patent not in codes:
@@ -65,7 +74,7 @@ def read(config: DataConfig) -> Corpus:
                 "abstract": abstracts[patent],
                 "claim": claims.get(patent, ""),
             }
-            documents.append(Document(patent, fill(config.text, fields), labels, date=row["patent_date"]))
+            documents.append(Document(patent, fill(config.text, fields), labels, date=day))
     titles = _titles(folder, config.level, bad)
     bad.check(len(documents))
     corpus = restrict_labels(
@@ -76,7 +85,7 @@ def read(config: DataConfig) -> Corpus:
         single=config.task == "single_label",
         titles=titles,
     )
-    return Corpus(corpus.documents, corpus.labels, {"rows_skipped": bad.count, **left_out, **corpus.dropped})
+    return replace(corpus, dropped={"rows_skipped": bad.count, **left_out, **corpus.dropped})
 
 
 def fingerprint(config: DataConfig) -> str:
@@ -111,28 +120,15 @@ def _folder(config: DataConfig) -> Path:
     return folder
 
 
-def _rows(path: Path, columns: tuple[str, ...], bad: BadRows) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line numbers and rows of one table."""
+def _rows(path: Path, columns: tuple[str, ...], bad: BadRows) -> Iterator[tuple[str, dict[str, str]]]:
+    """Rows of one table, with their places; what cannot be read is noted as bad."""
     if not path.is_file():
         raise RequestError(f"{path}: no such file; data=patentsview needs {PATENTS}, {ABSTRACTS} and {CODES}")
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, delimiter="\t", strict=True)
-            missing = [column for column in columns if column not in (reader.fieldnames or ())]
-            if missing:
-                raise RequestError(
-                    f"{path}:1: no column {', '.join(missing)}; found {', '.join(reader.fieldnames or ())}"
-                )
-            for row in reader:
-                if any(row[column] is None for column in columns):
-                    bad.add(f"{path}:{reader.line_num}", "the row has too few columns")
-                else:
-                    yield reader.line_num, row
-    except UnicodeDecodeError as error:
-        raise RequestError(f"{path}: not UTF-8 at byte {error.start}") from None
-    except csv.Error as error:
-        raise RequestError(f"{path}:{reader.line_num}: {error}") from None
+    for where, row in table_rows(path, "utf-8", "\t", columns):
+        if isinstance(row, BadRowError):
+            bad.add(where, row)
+        else:
+            yield where, dict(row)
 
 
 def _claim_files(folder: Path) -> list[Path]:
@@ -149,11 +145,11 @@ def _first_claims(folder: Path, bad: BadRows) -> dict[str, str]:
     """The first claim of each patent."""
     first: dict[str, tuple[int, str]] = {}
     for path in _claim_files(folder):
-        for line, row in _rows(path, ("patent_id", "claim_sequence", "claim_text"), bad):
+        for where, row in _rows(path, ("patent_id", "claim_sequence", "claim_text"), bad):
             try:
                 claim = int(row["claim_sequence"]), row["claim_text"].strip()
             except ValueError:
-                bad.add(f"{path}:{line}", f"claim_sequence={row['claim_sequence']!r} is no number")
+                bad.add(where, f"claim_sequence={row['claim_sequence']!r} is no number")
                 continue
             first[row["patent_id"]] = min(claim, first.get(row["patent_id"], claim))
     return {patent: text for patent, (_, text) in first.items()}

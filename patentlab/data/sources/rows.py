@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import string
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from patentlab.config import DataConfig, RequestError
 from patentlab.corpus import Corpus, Document, restrict_labels
 
 _SHOWN = 5
-_SETS = {
+SET_NAMES = {
     "train": "train", "training": "train",
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
     "test": "test",
@@ -104,7 +105,7 @@ def read_rows(rows: Iterable[Row], config: DataConfig, file: str) -> Corpus:
         keep=config.keep_labels,
         single=config.task == "single_label",
     )
-    return Corpus(corpus.documents, corpus.labels, {"rows_skipped": bad.count, **corpus.dropped})
+    return replace(corpus, dropped={"rows_skipped": bad.count, **corpus.dropped})
 
 
 def template_fields(template: str) -> tuple[str, ...]:
@@ -141,8 +142,10 @@ def _document(row: Mapping[str, Any], config: DataConfig, where: str) -> Documen
     if not any(fields.values()):
         raise BadRowError(f"no text: {', '.join(fields)} is empty")
     # without a column of ids the place in the file, whatever the file is called
-    document_id = where.removeprefix(f"{config.path}:") if config.id is None else str(_value(row, config.id))
-    day = None if config.date is None else _date(_value(row, config.date), config.date)
+    document_id = (
+        where.removeprefix(f"{Path(config.path or '')}:") if config.id is None else str(_value(row, config.id))
+    )
+    day = None if config.date is None else read_date(_value(row, config.date), config.date)
     held = row.get("__split__")
     if config.split.column is not None:
         held = _value(row, config.split.column)
@@ -162,6 +165,10 @@ def _text(row: Mapping[str, Any], name: str) -> str:
         return ""
     if not isinstance(value, str):
         raise BadRowError(f"{name} is no text but {type(value).__name__}: {str(value)[:40]}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise BadRowError(f"{name} has half a character (a lone surrogate) at {error.start}") from None
     return value.strip()
 
 
@@ -183,7 +190,19 @@ def _labels(value: Any, config: DataConfig) -> Iterator[str]:
     yield from dict.fromkeys(name for name in (str(name).strip() for name in names) if name)
 
 
-def _date(value: Any, name: str) -> str | None:
+def read_date(value: Any, name: str) -> str | None:
+    """A date as ``YYYY-MM-DD``.
+
+    Args:
+        value: A date, with or without a time, or nothing.
+        name: Of the field.
+
+    Returns:
+        Ten characters, or None where there is none.
+
+    Raises:
+        BadRowError: It is no date.
+    """
     if value is None or value == "":
         return None
     try:
@@ -195,7 +214,7 @@ def _date(value: Any, name: str) -> str | None:
 def _set(value: Any) -> str | None:
     if value is None:
         return None
-    name = _SETS.get(str(value).strip().lower())
+    name = SET_NAMES.get(str(value).strip().lower())
     if name is None:
         raise BadRowError(f"set {value!s:.40}: allowed are train, validation (valid, val, dev) and test")
     return name
@@ -230,10 +249,11 @@ def lines(path: Path, encoding: str) -> Iterator[Line]:
         RequestError: There is no such file, or it is empty.
     """
     check_file(path)
-    if encoding.lower().replace("-", "").startswith(("utf16", "utf32")):  # a line end is more than a byte there
+    if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):  # a line end is more than a byte there
         with path.open(encoding=encoding, newline="") as text:
             try:
-                yield from (Line(number, line) for number, line in enumerate(text, start=1))
+                for number, content in enumerate(text, start=1):
+                    yield Line(number, content.removeprefix("\ufeff") if number == 1 else content)
             except UnicodeError as error:
                 raise RequestError(f"{path}: not {encoding} ({error}); set data.encoding to what it is") from None
         return
