@@ -192,6 +192,7 @@ class HeadConfig:
     dropout: float | None = MISSING
     start: str | None = MISSING
     fallback: str | None = MISSING
+    fallback_margin: float | None = MISSING
 
 
 @dataclass
@@ -481,6 +482,8 @@ def _model_problems(config: ExperimentConfig) -> Iterator[str]:
                 yield f"head.hidden={head.hidden}: must be 1 or more, or null"
             if head.fallback is not None:
                 yield from _one_of("head.fallback", head.fallback, ("probe",))
+                if head.fallback_margin is None or not 0 <= head.fallback_margin < 1:
+                    yield f"head.fallback_margin={head.fallback_margin}: must be at least 0 and below 1"
             for name in ("start", "fallback"):
                 if head.hidden is not None and getattr(head, name) == "probe":
                     other = "null" if name == "fallback" else "frequencies"

@@ -118,7 +118,10 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress) -
             "best_epoch": report.best_epoch,
             "epochs": int(report.history[-1]["epoch"]) if report.history else None,
         }
-        pd.DataFrame(report.history).to_csv(folder / "history.csv", index=False)
+        history = pd.DataFrame(report.history)
+        if "train_loss" in history:
+            history.insert(2, "train_loss", history.pop("train_loss"))
+        history.to_csv(folder / "history.csv", index=False)
         predictions = [
             prediction_table("validation", split.validation, corpus.labels, validation_scores, threshold),
             prediction_table("test", split.test, corpus.labels, test_scores, threshold),

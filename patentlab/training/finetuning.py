@@ -119,7 +119,9 @@ class EmbeddingClassifier:
             probe = fit_probe(features, targets, self.loss, observer.measure, self.trainer.monitor)
             random = trainable_weights(head)
             head.start_from(probe.weight, probe.bias)
-            fallback = Known(trainable_weights(model), probe.metrics, probe.scores) if self.head.fallback else None
+            if self.head.fallback:
+                margin = self.head.fallback_margin or 0.0
+                fallback = Known(trainable_weights(model), probe.metrics, probe.scores, margin)
             if self.head.start != "probe":
                 head.load_state_dict(random, strict=False)
         if frozen:

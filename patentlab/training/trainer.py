@@ -33,11 +33,13 @@ class Known:
         weights: As of :func:`trainable_weights`.
         metrics: On the validation documents.
         scores: Of those documents, shape ``(documents, labels)``.
+        margin: By how much they must be better than the best epoch to be kept in its place.
     """
 
     weights: Mapping[str, Tensor]
     metrics: Mapping[str, float]
     scores: Scores
+    margin: float = 0.0
 
 
 def trainable_weights(model: nn.Module) -> dict[str, Tensor]:
@@ -72,7 +74,8 @@ def train(
         loss: What is minimised.
         observer: Measures validation documents by the metric that ``config.monitor`` names, shows and keeps the curve.
         seed: Of dropout and batch order.
-        fallback: Weights whose validation metrics are known; they count as epoch 0, which may turn out to be the best.
+        fallback: Weights whose validation metrics are known; they count as epoch 0, and are kept where no epoch comes
+            near them.
 
     Returns:
         The curve, steps and examples.
@@ -111,12 +114,11 @@ def train(
         with observer.progress.task("training", steps) as advance:
             monitor.advance = advance
             if fallback is not None:
-                monitor.scores = fallback.scores
-                monitor.take(fallback.metrics, weights=fallback.weights)
+                monitor.note(fallback.metrics)
             trainer.train()
     # under mixed precision the forward pass stays wrapped, and would predict otherwise than the saved model does
     extract_model_from_parallel(model, keep_fp32_wrapper=False)
-    monitor.restore()
+    monitor.restore(fallback)
     return TrainingReport(
         monitor.history, trainer.state.global_step, counter.examples, monitor.best_epoch, monitor.best_scores
     )
@@ -254,8 +256,7 @@ class _BestEpoch(TrainerCallback):
         self.best_scores: Scores | None = None
         self.advance: Advance | None = None
         self._best = float("-inf")
-        self._best_trained = float("-inf")  # the fallback, which training may take long to reach, does not stop it
-        self._since = 0  # validations since the best trained one
+        self._since = 0  # validations since the best one
         self._weights: Mapping[str, Tensor] = {}
         self._train_loss: float | None = None
         self._validated = 0
@@ -296,14 +297,17 @@ class _BestEpoch(TrainerCallback):
             for name, value in (metrics or {}).items()
             if name.startswith("eval_") and name not in _OPTIMISER_NOISE
         }
-        score = self.take(values, state.global_step)
-        self._since = 0 if score > self._best_trained else self._since + 1
-        self._best_trained = max(self._best_trained, score)
+        score = self.note(values, state.global_step)
+        self._since += 1
+        if score > self._best:
+            self._best, self.best_epoch, self._since = score, self._epochs, 0
+            self.best_scores = self.scores
+            self._weights = trainable_weights(self.model)
         if self.config.patience is not None and self._since >= self.config.patience:
             control.should_training_stop = True
 
-    def take(self, metrics: Mapping[str, float], step: int = 0, weights: Mapping[str, Tensor] | None = None) -> float:
-        """Note the validation metrics of some weights, by default those of now; their score."""
+    def note(self, metrics: Mapping[str, float], step: int = 0) -> float:
+        """Add a row to the history; the score that counts."""
         row: dict[str, float] = {"epoch": self._epochs, "step": step}
         if self._train_loss is not None:  # epoch 0 has none
             row["train_loss"] = self._train_loss
@@ -314,13 +318,12 @@ class _BestEpoch(TrainerCallback):
         if self.advance is not None:
             loss = "" if self._train_loss is None else f"loss {self._train_loss:.3f}, "
             self.advance(0, f"epoch {self._epochs}, {loss}validation {score:.3f}")
-        if score > self._best:
-            self._best, self.best_epoch = score, self._epochs
-            self.best_scores = self.scores
-            self._weights = trainable_weights(self.model) if weights is None else weights
         return score
 
-    def restore(self) -> None:
+    def restore(self, fallback: Known | None) -> None:
+        """Put the best epoch's weights back, or the fallback's."""
+        if fallback is not None and fallback.metrics[self.config.monitor] > self._best + fallback.margin:
+            self.best_epoch, self.best_scores, self._weights = 0, fallback.scores, fallback.weights
         parameters = dict(self.model.named_parameters())
         with torch.no_grad():
             for name, value in self._weights.items():

@@ -138,6 +138,17 @@ def test_the_fallback_may_be_the_best_epoch():
     assert all("train_loss" in row for row in report.history[1:])
 
 
+def test_a_fallback_must_be_better_by_its_margin():
+    for margin, best in ((0.0, 0), (0.3, 0), (0.5, 1)):
+        model = FeatureClassifier(EmbeddingHead(4, 3, 0.0))
+        weights = trainable_weights(model)
+        known = Known(weights, {"f1_micro": 0.9}, np.zeros((10, 3), dtype=np.float32), margin)
+        observer = Observer(lambda targets, scored: {"f1_micro": 0.5})
+        report = train(model, ITEMS[:30], ITEMS[30:], collate_features, CONFIG, BCE, observer, 0, fallback=known)
+        assert report.best_epoch == best
+        assert torch.equal(model.head.linear.weight, weights["head.linear.weight"]) == (best == 0)
+
+
 def test_a_fallback_that_training_takes_long_to_beat_does_not_stop_it():
     scores = iter([0.50, 0.58, 0.63, 0.66, 0.68, 0.67])
     torch.manual_seed(1)
