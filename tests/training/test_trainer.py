@@ -167,7 +167,7 @@ def test_max_steps_does_not_lengthen_training():
 
 
 def test_a_loss_that_is_no_number_is_an_error():
-    with pytest.raises(FloatingPointError, match="not a number"):
+    with pytest.raises(FloatingPointError, match="not a finite number"):
         spoiled = [{**item, "features": item["features"] * np.float32("nan")} for item in ITEMS]
         model = FeatureClassifier(EmbeddingHead(4, 3, 0.0))
         train(model, spoiled[:30], ITEMS[30:], collate_features, CONFIG, BCE, Observer(measure), 0)
