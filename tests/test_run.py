@@ -195,7 +195,7 @@ def test_qlora_learns_as_lora_does_in_less_memory_and_survives(tmp_path: Path):
     curves, size = {}, {}
     for adapter in ("lora", "qlora"):
         config = compose(
-            f"adapter={adapter}", "head.start=frequencies", "trainer.epochs=4", "trainer.batch_size=6",
+            f"adapter={adapter}", "head.fallback=null", "trainer.epochs=4", "trainer.batch_size=6",
             "trainer.max_steps=null", "trainer.patience=null",
         )  # fmt: skip
         classifier = build_classifier(config, corpus.labels, 0, Silent())

@@ -161,6 +161,7 @@ def _arguments(config: TrainerConfig, steps: int, folder: str, seed: int) -> Tra
             warmup_steps=config.warmup_share or 0.0,  # below 1, transformers takes it as a share
             max_grad_norm=config.max_grad_norm or 0.0,
             bf16=precision(config) == "bf16",
+            use_cpu=not torch.accelerator.is_available(),  # else it refuses bf16 there
             seed=derive_seed(seed, "training"),
             eval_strategy="no",  # _BestEpoch asks for it
             logging_strategy="epoch",
