@@ -79,6 +79,11 @@ def load_backbone(
         # no gradient flows through them afterwards, and training goes on without a word.
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
+    if quantisation is not None:
+        for parameter in model.parameters():
+            if type(parameter).__name__ != "Params4bit":
+                # else the few weights that stay as they are keep the whole file in memory
+                parameter.data = parameter.data.clone()
     if hasattr(model, "language_model"):
         model = model.language_model  # of a model that also sees, the part that reads
     if getattr(model, "pooler", None) is not None:
