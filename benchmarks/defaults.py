@@ -41,7 +41,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame({"seeds": grouped.size()})
     for name in columns.values():
         table[f"{name} mean"], table[f"{name} std"] = grouped[name].mean(), grouped[name].std()
-    return table.reset_index()
+    return table.reset_index().rename(columns=lambda name: name.removeprefix("choices."))
 
 
 def compare(runs: pd.DataFrame, one: tuple[str, str], other: tuple[str, str]) -> pd.DataFrame:
