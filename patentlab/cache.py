@@ -7,12 +7,17 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
+
+_digests: dict[tuple[object, ...], bytes] = {}
+_TICK = 2 * 10**9  # nanoseconds
+_WORTH_REMEMBERING = 2**20  # bytes; smaller files are hashed in no time
 
 
 def cache_folder() -> Path:
@@ -32,6 +37,40 @@ def locked(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         yield
+
+
+@contextmanager
+def held(lock: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold a lock file; the system lets go of it if the process dies.
+
+    Args:
+        lock: The file.
+        wait: For as long as another process holds it.
+
+    Yields:
+        Whether it is held: without ``wait``, another process may have it.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    guard = FileLock(lock)
+    try:
+        guard.acquire(blocking=wait)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        guard.release()
+
+
+def is_held(lock: Path) -> bool:
+    """Whether some process holds a lock file, or one of those in a folder."""
+    for candidate in lock.glob("*.lock") if lock.is_dir() else [lock]:
+        if candidate.is_file():
+            with held(candidate, wait=False) as mine:
+                if not mine:
+                    return True
+    return False
 
 
 def make_once(path: Path, build: Callable[[Path], None]) -> Path:
@@ -68,6 +107,35 @@ def write_atomically(path: Path, content: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(content, encoding="utf-8")
     temporary.replace(path)
+
+
+def file_digest(path: Path) -> bytes:
+    """SHA-256 of a file's bytes, remembered for as long as its size and times stay.
+
+    Args:
+        path: Exists.
+
+    Returns:
+        32 bytes.
+    """
+    status = path.stat()
+    stamp = (str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    if stamp in _digests:
+        return _digests[stamp]
+    memory = cache_folder() / "fingerprints" / digest(*stamp)
+    # a file that was changed a moment ago may change again within one tick of the file system's clock
+    settled = time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _TICK
+    if settled and memory.is_file():
+        content = bytes.fromhex(memory.read_text(encoding="ascii"))
+    else:
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").digest()
+        if settled and status.st_size > _WORTH_REMEMBERING:
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(memory, content.hex())
+    if settled:
+        _digests[stamp] = content
+    return content
 
 
 def digest(*parts: object) -> str:

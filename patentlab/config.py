@@ -10,8 +10,8 @@ import math
 import os
 import re
 import string
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,10 @@ SCHEDULES = (
 LEVELS = ("section", "class", "subclass", "group")
 TEXT_FIELDS = ("title", "abstract", "claim")
 FITTED = ("tfidf_linear", "constant")  # kinds of models that are no neural network
+RERUN = ("missing", "failed", "always", "never")
+ON_ERROR = ("continue", "stop")
+CONTROL = ("name", "rerun", "on_error", "plan", "exclude")  # of a sweep: settings that say nothing about a run
+_SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 LOSSES = ("bce", "weighted_bce", "focal", "asymmetric", "cross_entropy", "weighted_cross_entropy")
 
 
@@ -272,6 +276,16 @@ class ExperimentConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     seed: int = MISSING
+    name: str | None = MISSING
+    rerun: str = MISSING
+    on_error: str = MISSING
+    plan: bool = MISSING
+    exclude: str | None = MISSING
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings of the run, nested; those that steer a sweep are not among them."""
+        return {name: value for name, value in asdict(self).items() if name not in CONTROL}
 
     @property
     def strategy_used(self) -> str:
@@ -347,6 +361,22 @@ def from_hydra(composed: DictConfig) -> ExperimentConfig:
     return config
 
 
+def from_settings(settings: Mapping[str, Any]) -> ExperimentConfig:
+    """A configuration from the settings of a run, as :attr:`ExperimentConfig.settings` gives them.
+
+    Args:
+        settings: Complete.
+
+    Returns:
+        The configuration; what steers a sweep is as in ``conf/config.yaml``.
+    """
+    control = {"name": None, "rerun": "missing", "on_error": "continue", "plan": False, "exclude": None}
+    complete: dict[str, Any] = dict(settings) | control
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ExperimentConfig), complete))
+    assert isinstance(config, ExperimentConfig)
+    return config
+
+
 def _unresolved(composed: DictConfig) -> list[str]:
     """A line per interpolation without an answer, such as a model without settings for the adapter."""
     recommended = OmegaConf.select(composed, "model.recommended") or {}
@@ -392,6 +422,10 @@ def find_problems(config: ExperimentConfig) -> Iterator[str]:
     yield from _trainer_problems(config.trainer)
     if config.seed < 0:
         yield f"seed={config.seed}: must be 0 or more"
+    yield from _one_of("rerun", config.rerun, RERUN)
+    yield from _one_of("on_error", config.on_error, ON_ERROR)
+    if config.name is not None and _SWEEP_NAME.fullmatch(config.name) is None:
+        yield f"name={config.name}: must be letters, digits, dots, dashes and underscores: it names a folder"
 
 
 def _one_of(setting: str, value: object, allowed: tuple[str, ...]) -> Iterator[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 from patentlab.config import ExperimentConfig
 from patentlab.corpus import Examples, LabelSpace, derive_seed, fingerprint
 from patentlab.data.regimes import keep_part
-from patentlab.data.sources import data_fingerprint, read_corpus
+from patentlab.data.sources import read_corpus
 from patentlab.data.splits import split_corpus
 from patentlab.evaluation.classification import (
     DEFAULT_THRESHOLD,
@@ -26,17 +26,17 @@ from patentlab.evaluation.classification import (
 from patentlab.figures.labels import confusion_map, f1_against_support
 from patentlab.figures.style import save
 from patentlab.mixing import is_real, mix, plan_mixture
-from patentlab.models.backbones import backbone_fingerprint
-from patentlab.protocols import Classifier, Observer, Progress, Targets
+from patentlab.protocols import Classifier, Observer, Progress, Targets, TrainingReport
 from patentlab.synthesis.strategies import get_strategy
-from patentlab.tracking.identity import run_key
+from patentlab.tracking.identity import input_fingerprints, run_key
 from patentlab.tracking.lifecycle import Clock, recorded
-from patentlab.tracking.mlflow import Mirror, run_name
-from patentlab.tracking.record import Record, machine, peak_memory
+from patentlab.tracking.mlflow import Mirror, SweepRun, run_name
+from patentlab.tracking.record import Record, machine, peak_memory, reset_peak_memory
 from patentlab.training.classifiers import build_classifier
+from patentlab.training.memory import fit_within_memory
 
 
-def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress) -> Record:
+def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, sweep: SweepRun | None = None) -> Record:
     """Run one experiment and leave everything about it in a folder.
 
     Args:
@@ -44,6 +44,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress) -
         folder: Exists; gets ``result.json``, ``config.yaml``, ``history.csv``, ``per_label.csv``,
             ``confusions.csv``, their pictures, ``predictions.parquet`` and, where asked for, ``model/``.
         progress: Where long steps report.
+        sweep: That the run belongs to.
 
     Returns:
         The finished record.
@@ -54,12 +55,11 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress) -
     """
     clock = Clock()
     record = Record("", config.choices)
-    mirror = Mirror(config.tracking)
+    mirror = Mirror(config.tracking, sweep)
+    reset_peak_memory()
     with recorded(record, folder, mirror, config) as begin:
         with clock("data"):
-            fingerprints = {"data": data_fingerprint(config.data)}
-            if config.model.kind == "transformer":
-                fingerprints["model"] = backbone_fingerprint(config.model)
+            fingerprints = input_fingerprints(config)
             record.key = run_key(config, fingerprints)
             corpus = read_corpus(config.data)
             split = split_corpus(corpus, config.data.split, derive_seed(config.seed, "split"))
@@ -84,14 +84,19 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress) -
             **corpus.dropped,
             **split.counts,
         }
-        with clock("model"):
-            classifier = build_classifier(config, corpus.labels, config.seed, progress)
-        begin()
-
         single, monitor = corpus.labels.single, config.trainer.monitor
-        measure = partial(evaluate_at_best, monitor=monitor, single=single)
-        with clock("training"):
-            report = classifier.fit(train, validation, Observer(measure, progress, mirror.epoch), config.seed)
+        observer = Observer(partial(evaluate_at_best, monitor=monitor, single=single), progress, mirror.epoch)
+
+        def build(settings: ExperimentConfig) -> Classifier:
+            with clock("model"):
+                return build_classifier(settings, corpus.labels, config.seed, progress)
+
+        def fit(classifier: Classifier) -> TrainingReport:
+            begin()
+            with clock("training"):
+                return classifier.fit(train, validation, observer, config.seed)
+
+        classifier, report, trainer = fit_within_memory(config, build, fit)
         with clock("evaluation"):
             validation_scores = report.validation_scores
             if validation_scores is None:
@@ -117,6 +122,10 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress) -
             "examples_seen": report.examples_seen,
             "best_epoch": report.best_epoch,
             "epochs": int(report.history[-1]["epoch"]) if report.history else None,
+            # smaller than asked for, and more of them, where memory ran out
+            "batch_size": trainer.batch_size,
+            "accumulation": trainer.accumulation,
+            "requested_batch_size": config.trainer.batch_size,
         }
         history = pd.DataFrame(report.history)
         if "train_loss" in history:

@@ -18,12 +18,14 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from patentlab.config import REGIME_PATTERN, ExperimentConfig, RequestError, config_folder
+from patentlab.config import ON_ERROR, REGIME_PATTERN, RERUN, ExperimentConfig, RequestError, config_folder
 
 # group → the setting that a number stands for
 SHORTHAND = {"regime": "regime.keep", "mix": "mix.real_share"}
 _NUMBERS = {"regime": "1:N with a whole number N ≥ 1, as in 1:10", "mix": "a number from 0 to 1"}
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", list: "a list: [a,b]"}
+# settings of a sweep, which are better refused once than in each of its jobs
+_WORDS = {"rerun": RERUN, "on_error": ON_ERROR}
 _OWN_FOLDERS = ("--config-dir", "-cd", "--config-path", "-cp", "hydra.searchpath")
 
 
@@ -69,6 +71,11 @@ def read_arguments(arguments: Sequence[str]) -> list[str]:
     return [rewritten.get(argument, argument) for argument in arguments]
 
 
+def overrides_of(arguments: Sequence[str]) -> list[str]:
+    """Those of command-line arguments that are overrides, and no flags."""
+    return list(get_args_parser().parse_known_args(list(arguments))[0].overrides)
+
+
 def _read(text: str, own_folders: bool) -> tuple[list[str], str]:
     """What is wrong with one override, and the override for Hydra."""
     if "=" not in text and not text.startswith("~"):
@@ -78,6 +85,8 @@ def _read(text: str, own_folders: bool) -> tuple[list[str], str]:
     except HydraException as error:
         return [f"{text}: {' '.join(str(error).split())}; put quotes around what has braces, commas or colons"], text
     key = override.key_or_group
+    if key == "experiment" and not override.is_add():
+        return _read(f"+{text}", own_folders)
     if override.is_delete() or re.split("[./]", key)[0] == "hydra" or override.package is not None:
         return [], text  # Hydra judges
     if own_folders and (key not in groups() and "." not in key and key not in _names(ExperimentConfig)):
@@ -140,6 +149,9 @@ def _setting_problems(override: Override, key: str) -> Iterator[str]:
             OmegaConf.update(OmegaConf.structured(owner), part, element)
         except OmegaConfBaseException:
             yield f"{key}={element}: must be {_kind(kind)}"
+            continue
+        if key in _WORDS and element not in _WORDS[key]:
+            yield f"{key}={element}: allowed are {', '.join(_WORDS[key])}"
 
 
 def _names(kind: Any) -> list[str]:

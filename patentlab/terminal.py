@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import pandas as pd
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
+from rich.text import Text
 
-from patentlab.config import ExperimentConfig
+from patentlab.overrides import SHORTHAND
 from patentlab.protocols import Advance
+from patentlab.sweep.journal import EXCLUDED, Entry
+from patentlab.sweep.progress import duration
+from patentlab.sweep.resume import DONE, FAILED, MISSING
 from patentlab.tracking.mlflow import run_name, ui_hint
 from patentlab.tracking.record import Record
+
+if TYPE_CHECKING:
+    from patentlab.sweep.plan import PlannedRun  # which reads data
 
 # what a source or a split did not take → how to say it
 _LEFT_OUT = {
@@ -28,7 +37,8 @@ _LEFT_OUT = {
     "documents_without_label": "documents without a label that was kept",
     "duplicates_removed": "duplicates of held-out documents",
 }
-console = Console(stderr=True, highlight=False)
+_SCORES = ("f1_micro", "f1_macro")
+console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160)
 
 
 class LogHandler(RichHandler):
@@ -40,6 +50,19 @@ class LogHandler(RichHandler):
     def emit(self, record: logging.LogRecord) -> None:
         """One line, however long."""
         say(f"{record.levelname}: {record.getMessage()}")
+
+
+def _bars(*, disable: bool = False) -> Bars:
+    return Bars(
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        disable=disable,
+    )
 
 
 class TerminalProgress:
@@ -56,29 +79,74 @@ class TerminalProgress:
         Yields:
             What moves the bar on.
         """
-        bars = Bars(
-            TextColumn("{task.description:<24}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        last = ""
+        bars = _bars(disable=not console.is_terminal)
         with bars:
-            task = bars.add_task(description, total=total, note="")
-
-            def advance(steps: int, note: str = "") -> None:
-                nonlocal last
-                last = note or last
-                bars.update(task, advance=steps, note=last)
-
-            yield advance
+            last = [""]
+            yield _advance(bars, bars.add_task(description, total=total, note=""), last)
         if not console.is_terminal:
             seconds = bars.tasks[0].elapsed or 0.0
-            console.print(f"{description}: done in {seconds:.1f} s{', ' + last if last else ''}", soft_wrap=True)
+            note = f", {last[0]}" if last[0] else ""
+            console.print(f"{description}: done in {seconds:.1f} s{note}", soft_wrap=True)
+
+
+def _advance(bars: Bars, task: TaskID, last: list[str]) -> Advance:
+    """What moves a bar on; keeps the last note."""
+
+    def advance(steps: int, note: str = "") -> None:
+        last[0] = note or last[0]
+        bars.update(task, advance=steps, note=last[0])
+
+    return advance
+
+
+class SweepDisplay:
+    """One live line for a sweep above the bars of its run; where stderr is no terminal, a line a run.
+
+    Args:
+        swept: The settings that differ between runs; others are not shown.
+    """
+
+    def __init__(self, swept: Sequence[str]) -> None:
+        self.swept = swept
+        self._line = ""
+        self._bars = _bars()
+        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> SweepDisplay:
+        """Begin to show."""
+        if console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave the terminal clean."""
+        if console.is_terminal:
+            self._live.stop()
+
+    def _render(self) -> Group:
+        return Group(Text(self._line, style="bold"), self._bars)
+
+    def show(self, line: str) -> None:
+        """Replace the line on how far the sweep is."""
+        self._line = line
+
+    def tell(self, entry: Entry, line: str) -> None:
+        """Say how a run ended, and how far the sweep is."""
+        if entry.state == FAILED:
+            ended = f"failed: {entry.error}"
+        else:
+            scores = ", ".join(f"test {name} {entry.metrics[name]:.3f}" for name in _SCORES if name in entry.metrics)
+            ended = f"finished in {duration(entry.seconds or 0)}; {scores}"
+        say(f"{line} | {label(entry, self.swept)} {ended}")
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[Advance]:
+        """A bar below the sweep's line, for as long as the context is open."""
+        task = self._bars.add_task(description, total=total, note="")
+        try:
+            yield _advance(self._bars, task, [""])
+        finally:
+            self._bars.remove_task(task)
 
 
 def say(line: str) -> None:
@@ -86,13 +154,15 @@ def say(line: str) -> None:
     console.print(line, markup=False, soft_wrap=True)
 
 
-def report_run(record: Record, config: ExperimentConfig) -> None:
+def report_single(record: Record, executed: bool) -> None:
     """The metrics of a finished run, what it was trained on, and how to compare it with others.
 
     Args:
         record: Finished.
-        config: Of the run.
+        executed: Whether it was executed just now.
     """
+    if not executed:
+        say("this run is there already; rerun=always executes it again")
     table = Table(title=run_name(record.choices), title_justify="left")
     table.add_column("metric")
     for column in record.metrics:
@@ -113,33 +183,97 @@ def report_run(record: Record, config: ExperimentConfig) -> None:
         say(f"drawn from the training documents, since the source gives none: {' and '.join(drawn)} set")
     if left_out:
         say(f"left out: {', '.join(left_out)}")
-    if config.tracking.uri is not None:
-        say(f"MLflow: {ui_hint(config.tracking.uri)}")
+    if record.tracking:
+        say(f"MLflow: {ui_hint(record.tracking['uri'])}")
 
 
-def report_sweep(matrix: pd.DataFrame) -> None:
-    """A row a run of a sweep, and how many ended how.
+def label(entry: Entry, swept: Sequence[str]) -> str:
+    """What tells a run from the others of its sweep: ``regime.keep=1:10 mix.real_share=0.2``, or its name."""
+    values = chosen(entry)
+    return " ".join(f"{short(name)}={values[name]}" for name in swept if name in values) or entry.name
+
+
+def short(setting: str) -> str:
+    """A setting as it is typed: ``regime`` for ``regime.keep``."""
+    return next((group for group, name in SHORTHAND.items() if name == setting), setting)
+
+
+def chosen(entry: Entry) -> dict[str, str]:
+    """The overrides of a job by setting."""
+    parts = [override.lstrip("+").partition("=") for override in entry.overrides]
+    return {name: value.replace("\\:", ":") for name, _, value in parts}
+
+
+def varied(entries: Sequence[Entry]) -> list[str]:
+    """The settings in which jobs differ."""
+    values = [chosen(entry) for entry in entries]
+    names = dict.fromkeys(name for value in values for name in value)
+    return [name for name in names if len({value.get(name) for value in values}) > 1]
+
+
+def report_plan(planned: Sequence[PlannedRun]) -> None:
+    """A row a run of a sweep that is planned, and what it would take in all.
 
     Args:
-        matrix: As of :func:`patentlab.analysis.matrix.read_matrix`.
+        planned: Of all jobs.
     """
-    varied = [c for c in matrix if str(c).startswith("choices.") and len(set(matrix[c].dropna().astype(str))) > 1]
-    shown = {"status": "status", "counts.train": "train", "counts.achieved_share": "share of real"}
-    shown |= {str(column): str(column).removeprefix("choices.") for column in varied}
-    shown |= {f"metrics.test.{name}": f"test {name}" for name in ("f1_micro", "f1_macro")}
-    table = Table(title="sweep", title_justify="left")
-    table.add_column("run")
-    present = [column for column in shown if column in matrix]
-    for column in present:
-        table.add_column(shown[column], justify="right")
-    for _, row in matrix.iterrows():
-        table.add_row(str(row["run"]), *(_cell(row[column]) for column in present))
+    entries = [run.entry for run in planned if run.entry.state != EXCLUDED]
+    swept = varied(entries)
+    table = Table(title="plan", title_justify="left")
+    for heading in [*map(short, swept or ["run"]), "key", "state"]:
+        table.add_column(heading, no_wrap=True)
+    table.add_column("train", justify="right")
+    table.add_column("estimate", justify="right")
+    for run in planned:
+        entry = run.entry
+        if entry.state == EXCLUDED:
+            continue
+        values = chosen(entry)
+        table.add_row(
+            *([values.get(name, "") for name in swept] or [entry.name]),
+            entry.key,
+            "wrong request" if entry.refused and not entry.key else entry.state,
+            "" if run.documents is None else str(run.documents),
+            "" if run.seconds is None or entry.state == DONE else duration(run.seconds),
+        )
     console.print(table)
-    counts = matrix["status"].value_counts()
-    say(", ".join(f"{count} {status}" for status, count in counts.items()))
-    for _, row in matrix[matrix["status"] == "failed"].iterrows():
-        say(f"run {row['run']} failed: {row['error']}")
+    for entry in entries:
+        if entry.error is not None:
+            say(f"{label(entry, swept)}: {entry.error}")
+    states = [entry.state for entry in entries]
+    say(f"{len(states)} runs: {', '.join(f'{states.count(state)} {state}' for state in (DONE, FAILED, MISSING))}")
+    left = [run for run in planned if run.entry.state == MISSING]
+    known = [run.seconds for run in left if run.seconds is not None]
+    if left and known:
+        unknown = f", and {len(left) - len(known)} that no earlier run tells of" if len(known) < len(left) else ""
+        say(f"what is missing takes about {duration(sum(known))} on one worker{unknown}")
+    elif left:
+        say("no earlier run tells what this takes")
 
 
-def _cell(value: object) -> str:
-    return f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+def report_sweep(title: str, entries: Sequence[Entry]) -> None:
+    """A row a run of a sweep, and how many stand how.
+
+    Args:
+        title: Of the table.
+        entries: Of all jobs.
+    """
+    swept = varied(entries)
+    table = Table(title=title, title_justify="left")
+    for heading in map(short, swept or ["run"]):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("state", "train", "seconds", *(f"test {name}" for name in _SCORES)):
+        table.add_column(heading, justify="right")
+    for entry in entries:
+        values = chosen(entry)
+        table.add_row(
+            *([values.get(name, "") for name in swept] or [entry.name]),
+            entry.state + (" before" if entry.state in (DONE, FAILED) and not entry.executed else ""),
+            str(entry.counts.get("train", "")),
+            "" if entry.seconds is None else f"{entry.seconds:.0f}",
+            *(f"{entry.metrics[name]:.3f}" if name in entry.metrics else "" for name in _SCORES),
+        )
+    console.print(table)
+    for entry in entries:
+        if entry.error is not None and entry.state == FAILED:
+            say(f"{label(entry, swept)}: {entry.error}")

@@ -7,11 +7,13 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "patentlab"
 SHARED = {"config", "corpus", "protocols", "cache"}
-ROOMS = ["data", "synthesis", "mixing", "models", "training", "evaluation", "tracking", "analysis", "figures"]
+ROOMS = ["data", "synthesis", "mixing", "models", "training", "evaluation", "tracking", "sweep", "analysis", "figures"]
 # commands and what they share see everything
 WHOLE = {
     "experiment",
+    "job",
     "run",
+    "start",
     "ui",
     "command_line",
     "overrides",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from patentlab.sweep.journal import current_runs
 from patentlab.tracking.record import FILE_NAME
 
 
@@ -20,8 +21,10 @@ def read_matrix(sweep: Path) -> pd.DataFrame:
         A row per record, ordered by run: ``run``, ``status``, ``key``, ``error``, and every nested value under its
         dotted name (``choices.model``, ``metrics.test.f1_micro``, …).
     """
-    paths = sorted(sweep.glob(f"*/{FILE_NAME}"), key=lambda path: (len(path.parent.name), path.parent.name))
-    records = [{"run": path.parent.name} | json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    records = []
+    for folder in current_runs(sweep):
+        content = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
+        records.append({"run": folder.name} | content)
     return pd.json_normalize(records)
 
 

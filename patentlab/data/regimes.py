@@ -30,13 +30,29 @@ def keep_part(pool: Sequence[Document], labels: LabelSpace, divisor: int, seed: 
     Raises:
         RequestError: N is larger than the pool.
     """
-    if divisor > len(pool):
-        raise RequestError(f"regime=1:{divisor}: the pool has {len(pool)} documents; the largest is 1:{len(pool)}")
+    size = part_size(len(pool), divisor)
     if divisor == 1:
         return tuple(pool)
     order = stratified_order(labels.encode(pool), seed)
-    kept = sorted(order[: round(len(pool) / divisor)])
-    return tuple(pool[position] for position in kept)
+    return tuple(pool[position] for position in sorted(order[:size]))
+
+
+def part_size(pool: int, divisor: int) -> int:
+    """How many documents the regime 1:N keeps.
+
+    Args:
+        pool: Documents in the pool.
+        divisor: N.
+
+    Returns:
+        Their N-th part, rounded.
+
+    Raises:
+        RequestError: N is larger than the pool.
+    """
+    if divisor > pool:
+        raise RequestError(f"regime=1:{divisor}: the pool has {pool} documents; the largest is 1:{pool}")
+    return round(pool / divisor)
 
 
 def stratified_order(targets: NDArray[np.int8], seed: int) -> list[int]:

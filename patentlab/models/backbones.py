@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from patentlab.cache import cache_folder, digest, locked, write_atomically
+from patentlab.cache import file_digest
 from patentlab.config import ModelConfig, RequestError
 from patentlab.models.embedded import EMBEDDED, model_folder, model_version
 from patentlab.protocols import Progress
@@ -166,31 +166,26 @@ def backbone_fingerprint(config: ModelConfig) -> str:
     return f"hub:{path}@{_commit(path, config.revision)}"
 
 
+@cache
 def _commit(name: str, revision: str | None) -> str:
     """The commit that a revision of a hub model stands for; the revision where that cannot be found out."""
-    from transformers.utils.hub import cached_file, extract_commit_hash
+    # not by transformers, which would bring torch with it
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
-        config = cached_file(name, "config.json", revision=revision or "main")
-    except OSError:  # loading the model will tell
-        config = None
-    return extract_commit_hash(config, None) or revision or "main"
+        config = Path(hf_hub_download(name, "config.json", revision=revision))
+    except (OSError, ValueError, HfHubHTTPError, HFValidationError):  # loading the model will tell
+        return revision or "main"
+    return config.parent.name  # …/snapshots/COMMIT/config.json
 
 
 def _folder_digest(folder: Path) -> str:
-    """SHA-256 over all files; remembered for as long as no file's size or time changes."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    stamps = [[str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
-    memory = cache_folder() / "fingerprints" / f"{digest(str(folder), stamps)}.json"
-    with locked(memory):
-        if not memory.is_file():
-            content = hashlib.sha256()
-            for path in files:
-                content.update(str(path.relative_to(folder)).encode())
-                with path.open("rb") as file:
-                    content.update(hashlib.file_digest(file, "sha256").digest())
-            write_atomically(memory, json.dumps(content.hexdigest()))
-        return str(json.loads(memory.read_text(encoding="utf-8")))
+    """SHA-256 over all files' names and bytes."""
+    content = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content.update(str(path.relative_to(folder)).encode() + file_digest(path))
+    return content.hexdigest()
 
 
 def _embedded_names() -> str:

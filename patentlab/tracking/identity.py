@@ -4,16 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from typing import Any
 
 from patentlab.config import ExperimentConfig
+from patentlab.data.sources import data_fingerprint
+from patentlab.models.backbones import backbone_fingerprint
 
 # Raise a stage's number when its meaning changes: every earlier run then counts as another run.
 STAGE_VERSIONS = {"data": 1, "split": 2, "regime": 1, "mixing": 1, "training": 3, "evaluation": 1}
 
 _NO_EFFECT = ("tracking",)
 _NO_EFFECT_WITHIN = {"data": ("path",), "model": ("path", "recommended"), "trainer": ("save_model",)}
+
+
+def input_fingerprints(config: ExperimentConfig) -> dict[str, str]:
+    """What a run reads: the data, and the model where it has weights.
+
+    Args:
+        config: Composed and checked.
+
+    Returns:
+        A fingerprint each, without reading documents or loading weights.
+
+    Raises:
+        RequestError: Data or model are not there.
+    """
+    fingerprints = {"data": data_fingerprint(config.data)}
+    if config.model.kind == "transformer":
+        fingerprints["model"] = backbone_fingerprint(config.model)
+    return fingerprints
 
 
 def run_key(config: ExperimentConfig, fingerprints: dict[str, str]) -> str:
@@ -27,7 +46,7 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str]) -> str:
     Returns:
         16 hexadecimal digits.
     """
-    settings: dict[str, Any] = asdict(config)
+    settings: dict[str, Any] = config.settings
     for group in _NO_EFFECT:
         del settings[group]
     for group, names in _NO_EFFECT_WITHIN.items():

@@ -7,14 +7,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import yaml
 
 from patentlab.config import ExperimentConfig, RequestError
 from patentlab.tracking.mlflow import Mirror
-from patentlab.tracking.record import Record, installed_versions
+from patentlab.tracking.record import Record, installed_versions, read_record
 
 
 class Clock:
@@ -38,7 +37,8 @@ class Clock:
 
 def _clear(folder: Path) -> None:
     """Remove what an earlier run into the same folder left, so that nothing of it is taken for this one's."""
-    for name in ("result.json", "history.csv", "per_label.csv", "predictions.parquet", "traceback.txt"):
+    names = "result.json history.csv per_label.csv confusions.csv predictions.parquet traceback.txt"
+    for name in [*names.split(), "per_label_f1.png", "confusions.png"]:
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "model", ignore_errors=True)
 
@@ -51,12 +51,15 @@ def recorded(record: Record, folder: Path, mirror: Mirror, config: ExperimentCon
         To be called when all that the request asks for turned out to be there. A wrong request that is found out
         before leaves no trace.
     """
-    settings = asdict(config)
+    settings = config.settings
     begun = False
 
     def begin() -> None:
         nonlocal begun
+        if begun:
+            return
         begun = True
+        earlier = read_record(folder)
         _clear(folder)
         (folder / "config.yaml").write_text(
             yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8"
@@ -64,6 +67,11 @@ def recorded(record: Record, folder: Path, mirror: Mirror, config: ExperimentCon
         record.versions = installed_versions()
         record.write(folder)
         mirror.start(record, settings, folder)
+        if earlier is not None and earlier.status == "running":
+            mirror.close(earlier)
+        if mirror.run_id is not None:
+            record.tracking = {"uri": str(config.tracking.uri), "run_id": mirror.run_id}
+            record.write(folder)
 
     try:
         yield begin

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shlex
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from patentlab.cache import locked
+from patentlab.cache import is_held, locked, write_atomically
 from patentlab.config import TrackingConfig
-from patentlab.tracking.record import Record
+from patentlab.tracking.record import Record, lock_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+T = TypeVar("T")
+PARENT = "mlflow.parentRunId"  # the tag that MLflow nests runs by
 _LOG = logging.getLogger(__name__)
 _SQLITE = "sqlite:///"
 _MAX_VALUE = 6000  # characters of a parameter
@@ -29,10 +34,12 @@ class Mirror:
 
     Args:
         config: The tracking group; with ``name: none`` nothing is mirrored.
+        sweep: That the run belongs to.
     """
 
-    def __init__(self, config: TrackingConfig) -> None:
+    def __init__(self, config: TrackingConfig, sweep: SweepRun | None = None) -> None:
         self.config = config
+        self.sweep = sweep
         self.run_id: str | None = None
         self._client: MlflowClient | None = None
         self._broken = config.name == "none" or not config.uri
@@ -80,32 +87,188 @@ class Mirror:
         self._client = connect(str(self.config.uri))
         experiment = _experiment(self._client, self.config)
         tags = {name: str(value) for name, value in record.choices.items() if value is not None}
-        tags |= {"key": record.key, "folder": str(folder), "mlflow.source.name": "patentlab.run"}
-        run = self._client.create_run(experiment, run_name=run_name(record.choices), tags=tags)
-        self.run_id = run.info.run_id
+        tags |= {"key": record.key, "mlflow.source.name": "patentlab.run", **liveness(folder, lock_of(folder))}
+        if self.sweep is not None:
+            tags |= {
+                "sweep": self.sweep.name,
+                PARENT: self.sweep.ensure(self._client, experiment, str(self.config.uri)),
+            }
+        client = self._client
+        run = patiently(lambda: client.create_run(experiment, run_name=run_name(record.choices), tags=tags))
+        self.run_id = run_id = run.info.run_id
         from mlflow.entities import Param
 
         parameters = [Param(name, str(value)[:_MAX_VALUE]) for name, value in flatten(settings).items()]
         for first in range(0, len(parameters), _MAX_BATCH):
-            self._client.log_batch(self.run_id, params=parameters[first : first + _MAX_BATCH])
+            batch = parameters[first : first + _MAX_BATCH]
+            patiently(lambda batch=batch: client.log_batch(run_id, params=batch))  # type: ignore[misc]
 
     def _log_metrics(self, values: Mapping[str, float], step: int) -> None:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
         metrics = [Metric(name, value, now, step) for name, value in values.items()]
-        if self._client is not None and self.run_id is not None:
-            self._client.log_batch(self.run_id, metrics=metrics)
+        client, run_id = self._client, self.run_id
+        if client is not None and run_id is not None:
+            patiently(lambda: client.log_batch(run_id, metrics=metrics))
 
     def _finish(self, record: Record, artifacts: list[Path]) -> None:
-        if self._client is None or self.run_id is None:
+        client, run_id = self._client, self.run_id
+        if client is None or run_id is None:
             return
         self._log_metrics(final_metrics(record), 0)
         if record.error is not None:
-            self._client.set_tag(self.run_id, "error", record.error[:_MAX_VALUE])
+            error = record.error[:_MAX_VALUE]
+            patiently(lambda: client.set_tag(run_id, "error", error))
         for path in artifacts:
-            self._client.log_artifact(self.run_id, str(path))
-        self._client.set_terminated(self.run_id, "FINISHED" if record.status == "finished" else "FAILED")
+            client.log_artifact(run_id, str(path))
+        status = "KILLED" if record.interrupted else "FINISHED" if record.status == "finished" else "FAILED"
+        patiently(lambda: client.set_terminated(run_id, status))
+
+    def close(self, earlier: Record) -> None:
+        """End the run of a process that died: nothing may seem to be running that is not.
+
+        Args:
+            earlier: What that process left in the folder.
+        """
+        run_id = earlier.tracking.get("run_id")
+        client = self._client
+        if client is not None and run_id and earlier.tracking.get("uri") == self.config.uri:
+            self._attempt(lambda: close_run(client, run_id))
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """The MLflow run that those of a sweep are nested in: one, however often the sweep is started.
+
+    Attributes:
+        folder: Of the sweep.
+        name: Of the sweep.
+    """
+
+    folder: Path
+    name: str
+
+    def ensure(self, client: MlflowClient, experiment: str, uri: str) -> str:
+        """The run's id; the first run of the sweep that gets here makes it.
+
+        Args:
+            client: Of the database or server.
+            experiment: MLflow's id of the experiment that a new one is made in.
+            uri: What the client is connected to.
+
+        Returns:
+            Its id.
+        """
+        path = self.folder / ".sweep" / "mlflow.json"
+        with locked(path):
+            known = self._read()
+            if known.get(uri) is None or not _is_there(client, known[uri]):
+                tags = {"sweep": self.name, "mlflow.source.name": "patentlab.run"}
+                tags |= liveness(self.folder, self.folder / ".sweep" / "starts")
+                run = patiently(lambda: client.create_run(experiment, run_name=self.name, tags=tags))
+                known[uri] = run.info.run_id
+                write_atomically(path, json.dumps(known))
+        return known[uri]
+
+    def finish(self, config: TrackingConfig, status: str, tags: Mapping[str, object], artifacts: list[Path]) -> None:
+        """Bring the run up to date and close it, if there is one. As a mirror, it may fail.
+
+        Args:
+            config: The tracking group.
+            status: ``FINISHED``, ``FAILED`` or ``KILLED``.
+            tags: How many runs stand how.
+            artifacts: Files that exist.
+        """
+        run_id = self._read().get(str(config.uri))
+        if run_id is None:
+            return
+        try:
+            client = connect(str(config.uri))
+            for name, value in tags.items():
+                client.set_tag(run_id, name, str(value))
+            for path in artifacts:
+                client.log_artifact(run_id, str(path))
+            patiently(lambda: client.set_terminated(run_id, status))
+            close_dead_runs(client, self.folder)
+        except Exception as error:
+            _LOG.warning("MLflow at %s failed: %s", config.uri, " ".join(str(error).split())[:200])
+
+    def _read(self) -> dict[str, str]:
+        try:
+            return dict(json.loads((self.folder / ".sweep" / "mlflow.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return {}
+
+
+def _is_there(client: MlflowClient, run_id: str) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return bool(client.get_run(run_id).info.lifecycle_stage == "active")
+    except MlflowException:
+        return False
+
+
+def liveness(folder: Path, lock: Path) -> dict[str, str]:
+    """Tags by which to find out whether a run's process is still there.
+
+    Args:
+        folder: Of the run.
+        lock: What the process holds, or a folder of which it holds one.
+
+    Returns:
+        The tags.
+    """
+    return {"folder": str(folder), "lock": str(lock), "host": socket.gethostname()}
+
+
+def close_run(client: MlflowClient, run_id: str) -> None:
+    """Mark a run as killed, if it is still said to be running."""
+    if client.get_run(run_id).info.status == "RUNNING":
+        client.set_terminated(run_id, "KILLED")
+
+
+def close_dead_runs(client: MlflowClient, sweep: Path | None = None) -> int:
+    """Mark runs as killed that a process of this machine began and did not live to finish.
+
+    Args:
+        client: Of the database or server.
+        sweep: Look at the runs in this folder alone.
+
+    Returns:
+        How many.
+    """
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    which = f"attributes.status = 'RUNNING' and tags.host = '{socket.gethostname()}'"
+    closed = 0
+    for run in client.search_runs(experiments, which):
+        folder, lock = run.data.tags.get("folder"), run.data.tags.get("lock")
+        if folder is None or lock is None or (sweep is not None and not Path(folder).is_relative_to(sweep)):
+            continue
+        if not is_held(Path(lock)):
+            client.set_terminated(run.info.run_id, "KILLED")
+            closed += 1
+    return closed
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """Call, and call again while other processes keep the database locked.
+
+    Args:
+        call: May be repeated: what was locked did not happen.
+
+    Returns:
+        What it returns.
+    """
+    for pause in (0.2, 0.5, 1.0, 2.0, 5.0):
+        try:
+            return call()
+        except Exception as error:
+            if "database is locked" not in str(error):
+                raise
+            time.sleep(pause)
+    return call()
 
 
 def run_name(choices: Mapping[str, Any]) -> str:

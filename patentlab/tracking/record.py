@@ -7,6 +7,7 @@ import os
 import platform
 import resource
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -36,9 +37,15 @@ class Record:
     timing: dict[str, float] = field(default_factory=dict)
     memory: dict[str, int] = field(default_factory=dict)
     fingerprints: dict[str, str] = field(default_factory=dict)
+    tracking: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user stopped the run, which is no failure of its own."""
+        return self.status == "failed" and (self.error or "").startswith(KeyboardInterrupt.__name__)
 
     def write(self, folder: Path) -> Path:
         """Replace the record in a run's folder.
@@ -73,6 +80,19 @@ class Record:
         return cls(**content)
 
 
+def read_record(folder: Path) -> Record | None:
+    """The record in a run's folder; None where there is none that can be read."""
+    try:
+        return Record.read(folder / FILE_NAME)
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def lock_of(folder: Path) -> Path:
+    """The file that is locked while a run is executed into a folder."""
+    return folder.resolve().parent / ".locks" / f"{folder.name}.lock"
+
+
 def installed_versions() -> dict[str, str]:
     """Versions of Python and of the libraries that can change a result."""
     versions = {"python": platform.python_version()}
@@ -94,11 +114,19 @@ def machine() -> dict[str, Any]:
     return {"platform": platform.platform(), "cpus": os.cpu_count(), "accelerator": accelerator}
 
 
-def peak_memory() -> dict[str, int]:
-    """Bytes at the highest point of this process so far: in main memory, and on the accelerator where there is one.
+def reset_peak_memory() -> None:
+    """Begin to look for the highest point anew, so that a run in a sweep is not blamed for the runs before it."""
+    with suppress(OSError):  # other systems than Linux, or one that forbids it, keep the process's highest point
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    if "torch" in sys.modules:
+        import torch
 
-    In a sweep that runs in one process, the first number includes the runs before.
-    """
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+
+
+def peak_memory() -> dict[str, int]:
+    """Bytes at the highest point since :func:`reset_peak_memory`: in main memory, and on the accelerator, if any."""
     unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts kilobytes, but for macOS
     peak = {"peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
     if "torch" in sys.modules:

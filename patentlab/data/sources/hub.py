@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from patentlab.cache import file_digest
 from patentlab.config import DataConfig, RequestError
 from patentlab.corpus import Corpus
 from patentlab.data.sources.rows import SET_NAMES, BadRowError, Row, read_rows, template_fields
@@ -52,8 +53,7 @@ def fingerprint(config: DataConfig) -> str:
     digest = hashlib.sha256()
     if folder.is_dir():
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            with path.open("rb") as file:
-                digest.update(str(path.relative_to(folder)).encode() + hashlib.file_digest(file, "sha256").digest())
+            digest.update(str(path.relative_to(folder)).encode() + file_digest(path))
     else:
         import datasets
 

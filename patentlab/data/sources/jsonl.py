@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from patentlab.cache import file_digest
 from patentlab.config import DataConfig
 from patentlab.corpus import Corpus
 from patentlab.data.sources.rows import BadRowError, Row, check_file, lines, read_rows
@@ -42,8 +42,7 @@ def file_fingerprint(path: Path) -> str:
         RequestError: There is no such file, or it is empty.
     """
     check_file(path)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_digest(path).hex()
 
 
 def _rows(path: Path, encoding: str) -> Iterator[Row]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from patentlab.cache import file_digest
 from patentlab.config import DataConfig, RequestError
 from patentlab.corpus import Corpus, Document, restrict_labels
 from patentlab.data.sources.csv_table import table_rows
@@ -106,8 +107,7 @@ def fingerprint(config: DataConfig) -> str:
     for name in (PATENTS, ABSTRACTS, CODES, TITLES, *claims):
         path = folder / name
         if path.is_file():
-            with path.open("rb") as file:
-                digest.update(name.encode() + hashlib.file_digest(file, "sha256").digest())
+            digest.update(name.encode() + file_digest(path))
         elif name != TITLES:
             raise RequestError(f"{path}: no such file; data=patentsview needs {PATENTS}, {ABSTRACTS} and {CODES}")
     return digest.hexdigest()

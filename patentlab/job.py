@@ -1,0 +1,228 @@
+"""One job of a sweep, or a single run: decided by what is on disk, then executed or left alone.
+
+All of it happens in the function that Hydra calls for a job, so that it holds under every sweeper and launcher. What
+is not executed costs milliseconds: torch is imported for runs alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from patentlab.cache import held
+from patentlab.config import ExperimentConfig, RequestError, from_hydra
+from patentlab.protocols import Progress
+from patentlab.sweep.exclusion import is_excluded
+from patentlab.sweep.journal import ELSEWHERE, EXCLUDED, RUNNING, START_VARIABLE, STOPPED, Entry, Journal
+from patentlab.sweep.naming import refused_folder, run_folder
+from patentlab.sweep.resume import DONE, FAILED, MISSING, is_executed, state_of
+from patentlab.tracking.identity import input_fingerprints, run_key
+from patentlab.tracking.mlflow import SweepRun, run_name
+from patentlab.tracking.record import Record, lock_of, read_record
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a job's configuration comes to.
+
+    Attributes:
+        folder: The name of its run's folder in a sweep.
+        key: Of the run; empty where there is a problem.
+        config: Checked; None where there is a problem.
+        problem: Why the run cannot be.
+    """
+
+    folder: str
+    key: str = ""
+    config: ExperimentConfig | None = None
+    problem: Exception | None = None
+
+
+_prepared: dict[str, Prepared] = {}  # between Hydra's asking for a job's folder and its calling the job
+
+
+def register_folders() -> None:
+    """Make known to Hydra what a sweep's folder and those of its runs are called."""
+    OmegaConf.register_new_resolver("patentlab.sweep_name", _sweep_name, replace=True)
+    OmegaConf.register_new_resolver("patentlab.run_folder", _run_folder, replace=True)
+
+
+def _sweep_name(*, _root_: DictConfig) -> str:
+    return str(_root_.name or _root_.hydra.job.name)
+
+
+def _run_folder(*, _root_: DictConfig) -> str:
+    composed = copy.deepcopy(_root_)
+    with open_dict(composed):
+        del composed["hydra"]
+    prepared = prepare(composed, list(_root_.hydra.overrides.task))
+    _prepared[prepared.folder] = prepared
+    return prepared.folder
+
+
+def prepare(composed: DictConfig, overrides: list[str]) -> Prepared:
+    """Check a job's configuration, and find out the key of its run.
+
+    Args:
+        composed: What Hydra composed, ``hydra`` node excluded.
+        overrides: Of the job.
+
+    Returns:
+        It never raises: Hydra would give up the whole sweep.
+    """
+    try:
+        config = from_hydra(composed)
+        key = run_key(config, input_fingerprints(config))
+        return Prepared(run_folder(config.choices, key), key, config)
+    except Exception as problem:
+        traceback.clear_frames(problem.__traceback__)
+        return Prepared(refused_folder(overrides), problem=problem)
+
+
+def carry_out(composed: DictConfig, progress: Progress) -> Entry:
+    """Do what a job stands for, or find that nothing is to be done.
+
+    A failure is noted and not raised: Hydra would print lines of its own about it, hold on to the frames and with
+    them the model until the sweep ends, and then tell of the first failure alone.
+
+    Args:
+        composed: What Hydra composed, ``hydra`` node excluded.
+        progress: Where long steps report.
+
+    Returns:
+        How the job stands.
+    """
+    hydra = HydraConfig.get()
+    folder, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
+    if hydra.mode != RunMode.MULTIRUN:
+        entry = Entry(0, overrides, str(folder))
+        _attempt(entry, prepare(composed, overrides), progress, None, bool(composed.plan))
+        return entry
+    journal = Journal(Path(hydra.sweep.dir).resolve(), os.environ[START_VARIABLE])
+    entry = Entry(int(hydra.job.num), overrides, str(folder))
+    before = journal.read(entry.number)
+    if before is not None and before.state != ELSEWHERE:
+        return before  # a second pass, for what another process held
+    prepared = _prepared.pop(folder.name, None) or prepare(composed, overrides)
+    try:
+        _attempt(entry, prepared, progress, journal, bool(composed.plan))
+    finally:
+        if entry.state != EXCLUDED and not composed.plan:
+            journal.point(entry)
+        journal.write(entry)
+    return entry
+
+
+def _attempt(entry: Entry, prepared: Prepared, progress: Progress, journal: Journal | None, planned: bool) -> None:
+    folder = Path(entry.folder)
+    try:
+        if journal is not None and journal.is_marked("stop"):
+            entry.state = STOPPED
+        elif prepared.config is None:
+            _refuse(entry, prepared, kept=journal is not None and not planned)
+        else:
+            _execute_if_needed(entry, prepared.config, prepared.key, progress, journal)
+    except RequestError as wrong:  # found out late: the run never began
+        _refuse(entry, Prepared(folder.name, prepared.key, prepared.config, wrong), kept=journal is not None)
+    finally:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+    if entry.state == FAILED and journal is not None and prepared.config and prepared.config.on_error == "stop":
+        journal.mark("stop")
+
+
+def _refuse(entry: Entry, prepared: Prepared, kept: bool) -> None:
+    """Note that a run cannot be, in the sweep's folder too."""
+    problem = prepared.problem
+    entry.state, entry.error = FAILED, _one_line(problem)
+    entry.problems = list(problem.problems) if isinstance(problem, RequestError) else []
+    folder = Path(entry.folder)
+    if kept and folder.is_dir():
+        choices = prepared.config.choices if prepared.config is not None else {}
+        Record(prepared.key, choices, status="failed", error=entry.error).write(folder)
+        if not entry.refused and problem is not None:
+            (folder / "traceback.txt").write_text("".join(traceback.format_exception(problem)), encoding="utf-8")
+
+
+def _one_line(error: Exception | None) -> str:
+    text = "; ".join(error.problems) if isinstance(error, RequestError) else f"{type(error).__name__}: {error}"
+    return " ".join(text.split())
+
+
+def _execute_if_needed(
+    entry: Entry, config: ExperimentConfig, key: str, progress: Progress, journal: Journal | None
+) -> None:
+    folder = Path(entry.folder)
+    entry.key, entry.name = key, run_name(config.choices)
+    if is_excluded(config):
+        entry.state = EXCLUDED
+    elif config.plan:
+        entry.settings = config.settings
+        _look(entry, folder, key)
+    else:
+        with held(lock_of(folder), wait=journal is None or journal.is_marked("wait")) as mine:
+            _look(entry, folder, key)
+            if not mine:
+                entry.state = ELSEWHERE
+            elif is_executed(entry.state, config.rerun):
+                _execute(entry, config, progress, journal)
+
+
+def _look(entry: Entry, folder: Path, key: str) -> None:
+    """Read from disk how a run stands."""
+    record = read_record(folder)
+    entry.state = state_of(record, key)
+    if record is not None and entry.state != MISSING:
+        _take_over(entry, record)
+
+
+def _take_over(entry: Entry, record: Record) -> None:
+    entry.error, entry.seconds = record.error, record.timing.get("total")
+    entry.metrics, entry.counts = record.metrics.get("test", {}), record.counts
+
+
+def _execute(entry: Entry, config: ExperimentConfig, progress: Progress, journal: Journal | None) -> None:
+    entry.state, entry.executed = RUNNING, True
+    sweep = None
+    if journal is not None:
+        journal.point(entry)
+        journal.write(entry)
+        sweep = SweepRun(journal.sweep, config.name or HydraConfig.get().job.name)
+    start = time.perf_counter()
+    from patentlab.experiment import run_experiment
+    from patentlab.sweep.devices import claim_device
+    from patentlab.training.memory import release_memory
+
+    claim_device()
+    try:
+        _take_over(entry, run_experiment(config, Path(entry.folder), progress, sweep))
+        entry.state = DONE
+    except RequestError:
+        raise
+    except Exception as failure:
+        entry.state, entry.error = FAILED, _one_line(failure)
+        if journal is None:
+            traceback.print_exc()
+        _forget(failure)
+    except BaseException:
+        entry.state = MISSING
+        raise
+    finally:
+        entry.seconds = time.perf_counter() - start
+        release_memory()
+
+
+def _forget(error: BaseException | None) -> None:
+    """Let go of the frames of an error and of those that led to it: they hold the model."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,1 @@
+"""Sweeps that can be planned, watched, stopped and resumed."""

@@ -1,0 +1,141 @@
+"""What a sweep would take, from what earlier runs took."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from patentlab.cache import digest
+from patentlab.config import ExperimentConfig, RequestError, from_settings
+from patentlab.corpus import derive_seed
+from patentlab.data.regimes import part_size
+from patentlab.data.sources import read_corpus
+from patentlab.data.splits import split_corpus
+from patentlab.mixing import plan_mixture
+from patentlab.sweep.journal import Entry
+from patentlab.sweep.resume import DONE
+from patentlab.tracking.record import FILE_NAME, Record, machine, read_record
+
+_ENOUGH = 20  # earlier runs that an estimate looks at
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run that has not been executed.
+
+    Attributes:
+        entry: Its job.
+        documents: It would be trained on; those of runs that are done are known, others come from one split of the
+            data and may be off by a few. None where the request is wrong.
+        seconds: It would take; None where no earlier run is like it.
+    """
+
+    entry: Entry
+    documents: int | None
+    seconds: float | None
+
+
+def plan_runs(entries: Sequence[Entry], folders: Iterable[Path]) -> list[PlannedRun]:
+    """What each run of a sweep would be trained on, and how long it would take.
+
+    Args:
+        entries: Of a planned sweep, with settings.
+        folders: Where earlier runs lie, two levels down.
+
+    Returns:
+        A plan per entry.
+    """
+    earlier = _earlier_runs(folders)
+    pools: dict[str, int | None] = {}
+    planned = []
+    for entry in entries:
+        documents, seconds = entry.counts.get("train"), entry.seconds
+        if entry.settings is not None and entry.state != DONE:
+            config = from_settings(entry.settings)
+            documents = _documents(config, pools) if documents is None else documents
+            seconds = estimate(config, documents, earlier) if documents is not None else None
+        planned.append(PlannedRun(entry, documents, seconds))
+    return planned
+
+
+def _earlier_runs(folders: Iterable[Path]) -> list[tuple[Record, Path]]:
+    """Finished runs on a machine like this one, the latest first."""
+    here = machine()
+    paths = [path for folder in folders for path in folder.glob(f"*/*/{FILE_NAME}")]
+    paths.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    records = ((read_record(path.parent), path.parent) for path in paths)
+    return [
+        (record, folder)
+        for record, folder in records
+        if record is not None and record.status == "finished" and record.machine.get("cpus") == here["cpus"]
+    ]
+
+
+def _documents(config: ExperimentConfig, pools: dict[str, int | None]) -> int | None:
+    """Training documents of a run, from one split of its data."""
+    settings = config.settings["data"]
+    name = digest(settings)
+    try:
+        if name not in pools:
+            pools[name] = None
+            corpus = read_corpus(config.data)
+            pools[name] = len(split_corpus(corpus, config.data.split, derive_seed(config.seed, "split")).pool)
+        pool = pools[name]
+        if pool is None:
+            return None
+        real = part_size(pool, config.regime.divisor)
+        plan = plan_mixture(real, config.mix)
+    except RequestError:
+        return None
+    return plan.real + plan.added
+
+
+def estimate(config: ExperimentConfig, documents: int, earlier: Sequence[tuple[Record, Path]]) -> float | None:
+    """Seconds that a run would take.
+
+    Args:
+        config: Of the run.
+        documents: It would be trained on.
+        earlier: Finished runs with their folders, the latest first.
+
+    Returns:
+        The median over earlier runs of the same model, head and adapter, of the same data where there are any: what
+        they took, with the time of training scaled to the documents that would pass through.
+    """
+    alike = [(r, f) for r, f in earlier if all(r.choices.get(n) == config.choices[n] for n in _ALIKE)]
+    same_data = [(r, f) for r, f in alike if r.choices.get("data") == config.data.name]
+    guesses = []
+    for record, folder in (same_data or alike)[:_ENOUGH]:
+        training, total = record.timing.get("training"), record.timing.get("total")
+        settings = _settings(folder)
+        if training is None or total is None or settings is None:
+            continue
+        passed = _examples(settings["trainer"], record.counts["train"])
+        guesses.append(total - training + training * _examples(config.settings["trainer"], documents) / passed)
+    return statistics.median(guesses) if guesses else None
+
+
+_ALIKE = ("model", "head", "adapter")
+
+
+def _settings(folder: Path) -> dict[str, Any] | None:
+    try:
+        found = yaml.load((folder / "config.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    except (OSError, yaml.YAMLError):
+        return None
+    return found if isinstance(found, dict) and "trainer" in found else None
+
+
+def _examples(trainer: dict[str, Any], documents: int) -> int:
+    """Documents that pass through in training at most, each time counted."""
+    bounds = [documents * trainer["epochs"]] if trainer.get("epochs") else []
+    if trainer.get("max_steps"):
+        bounds.append(trainer["max_steps"] * (trainer["batch_size"] or 1) * (trainer["accumulation"] or 1))
+    if trainer.get("max_examples"):
+        bounds.append(trainer["max_examples"])
+    return max(min(bounds, default=documents), 1)
