@@ -9,14 +9,14 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
-from patentlab.config import ExperimentConfig, RequestError, config_folder, from_hydra, register
+from patentlab.config import ExperimentConfig, RequestError, closest, config_folder, from_hydra, register
 from patentlab.overrides import read_arguments
 
 DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
@@ -41,6 +41,31 @@ def compose(*overrides: str) -> ExperimentConfig:
             return from_hydra(hydra_compose("config", overrides=expanded))
     except (HydraException, OmegaConfBaseException) as error:
         raise RequestError(describe(error)) from error
+
+
+def read_settings(arguments: Sequence[str], known: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The arguments of a command that composes no configuration.
+
+    Args:
+        arguments: ``NAME=VALUE`` each.
+        known: The names that there are, and their defaults.
+
+    Returns:
+        A value for each name.
+
+    Raises:
+        RequestError: An argument is none of these.
+    """
+    settings = dict(known)
+    problems = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if not equals or name not in known:
+            problems.append(f"{closest(name, known)}: no such setting; allowed are {', '.join(known)}")
+        settings[name] = value
+    if problems:
+        raise RequestError(*problems)
+    return settings
 
 
 def describe(error: BaseException) -> str:

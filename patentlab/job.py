@@ -126,30 +126,32 @@ def _attempt(entry: Entry, prepared: Prepared, progress: Progress, journal: Jour
     try:
         if journal is not None and journal.is_marked("stop"):
             entry.state = STOPPED
-        elif prepared.config is None:
-            _refuse(entry, prepared, kept=journal is not None and not planned)
-        else:
+        elif prepared.config is not None:
             _execute_if_needed(entry, prepared.config, prepared.key, progress, journal)
-    except RequestError as wrong:  # found out late: the run never began
-        _refuse(entry, Prepared(folder.name, prepared.key, prepared.config, wrong), kept=journal is not None)
+        elif prepared.problem is not None:
+            _refuse(entry, prepared.problem)
+            if journal is not None and not planned:
+                _keep(prepared.problem, entry, folder)
+    except RequestError as wrong:  # found out late; a run of a sweep has noted it in its folder
+        _refuse(entry, wrong)
     finally:
-        if folder.is_dir() and not any(folder.iterdir()):
+        # not one that another process is about to write into
+        if entry.state != ELSEWHERE and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
     if entry.state == FAILED and journal is not None and prepared.config and prepared.config.on_error == "stop":
         journal.mark("stop")
 
 
-def _refuse(entry: Entry, prepared: Prepared, kept: bool) -> None:
-    """Note that a run cannot be, in the sweep's folder too."""
-    problem = prepared.problem
+def _refuse(entry: Entry, problem: Exception) -> None:
     entry.state, entry.error = FAILED, _one_line(problem)
     entry.problems = list(problem.problems) if isinstance(problem, RequestError) else []
-    folder = Path(entry.folder)
-    if kept and folder.is_dir():
-        choices = prepared.config.choices if prepared.config is not None else {}
-        Record(prepared.key, choices, status="failed", error=entry.error).write(folder)
-        if not entry.refused and problem is not None:
-            (folder / "traceback.txt").write_text("".join(traceback.format_exception(problem)), encoding="utf-8")
+
+
+def _keep(problem: Exception, entry: Entry, folder: Path) -> None:
+    """Note in a sweep's folder that a run cannot be."""
+    Record("", {}, status="failed", error=entry.error).write(folder)
+    if not entry.refused:
+        (folder / "traceback.txt").write_text("".join(traceback.format_exception(problem)), encoding="utf-8")
 
 
 def _one_line(error: Exception | None) -> str:
@@ -168,6 +170,9 @@ def _execute_if_needed(
         entry.settings = config.settings
         _look(entry, folder, key)
     else:
+        _look(entry, folder, key)
+        if entry.state == DONE and not is_executed(DONE, config.rerun):
+            return
         with held(lock_of(folder), wait=journal is None or journal.is_marked("wait")) as mine:
             _look(entry, folder, key)
             if not mine:

@@ -16,7 +16,17 @@ from patentlab.command_line import FAILED as EXIT_FAILED
 from patentlab.config import RequestError, TrackingConfig
 from patentlab.overrides import overrides_of
 from patentlab.protocols import Progress
-from patentlab.sweep.journal import ELSEWHERE, EXCLUDED, OPEN, RUNNING, START_VARIABLE, Entry, Journal, new_start
+from patentlab.sweep.journal import (
+    ELSEWHERE,
+    EXCLUDED,
+    OPEN,
+    RUNNING,
+    START_VARIABLE,
+    Entry,
+    Journal,
+    current_runs,
+    new_start,
+)
 from patentlab.sweep.naming import sweep_name
 from patentlab.sweep.progress import Watch, scope_of
 from patentlab.sweep.resume import DONE, FAILED, MISSING
@@ -53,7 +63,9 @@ class Start:
         extra = [f"++hydra.job.env_set.{START_VARIABLE}={self.identifier}"]
         if not any(argument.lstrip("+").startswith("hydra.job.name=") for argument in self.arguments):
             extra.append(f"hydra.job.name='{name}'")
-        return [*self.arguments, *extra]
+        # beside the other overrides: argparse takes them in one piece
+        last = max((self.arguments.index(override) + 1 for override in overrides_of(self.arguments)), default=0)
+        return [*self.arguments[:last], *extra, *self.arguments[last:]]
 
     def open_sweep(self, composed: DictConfig) -> None:
         """Open the journal, and begin to show progress.
@@ -159,7 +171,7 @@ class Start:
             say(f"what is left: {shlex.join(['python', '-m', 'patentlab.run', *again, *failed])}")
         made = journal.sweep / "matrix.csv"
         if any(entry.executed or entry.refused for entry in entries) or not made.is_file():
-            from patentlab.analysis.matrix import read_matrix, write_matrix
+            from patentlab.analysis.matrix import read_matrix, write_matrix  # pandas is slow to import
 
             write_matrix(read_matrix(journal.sweep), journal.sweep)
         if any(entry.executed for entry in entries):
@@ -176,7 +188,8 @@ class Start:
         failed = counts[f"runs.{FAILED}"] > 0
         status = "KILLED" if unfinished else "FAILED" if failed else "FINISHED"
         name = self._sweep.name or self._sweep.hydra.job.name
-        SweepRun(sweep, name).finish(tracking, status, counts, [matrix])
+        runs = {folder.name: record for folder in current_runs(sweep) if (record := read_record(folder)) is not None}
+        SweepRun(sweep, name).finish(tracking, status, counts, runs, [matrix])
 
 
 def _bury(entry: Entry) -> None:

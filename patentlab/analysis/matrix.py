@@ -1,14 +1,23 @@
-"""The run matrix: a row a run, tidy columns."""
+"""The run matrix: a row a run, tidy columns; from the records of a sweep, or from MLflow alone."""
 
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import yaml
 
+from patentlab.config import RequestError
 from patentlab.sweep.journal import current_runs
+from patentlab.tracking.mlflow import PARENT, RUNS_FILE, connect, flatten
 from patentlab.tracking.record import FILE_NAME
+
+_LEFT_OUT = "model.recommended."  # settings that take effect as those of the trainer
+FORMATS = ("csv", "parquet")
 
 
 def read_matrix(sweep: Path) -> pd.DataFrame:
@@ -18,26 +27,91 @@ def read_matrix(sweep: Path) -> pd.DataFrame:
         sweep: Folder with a folder a run.
 
     Returns:
-        A row per record, ordered by run: ``run``, ``status``, ``key``, ``error``, and every nested value under its
-        dotted name (``choices.model``, ``metrics.test.f1_micro``, …).
+        A row per run that the sweep consists of, in the order of its jobs: ``run``, ``status``, ``key``, ``error``,
+        every nested value of the record under its dotted name (``choices.model``, ``metrics.test.f1_micro``, …), and
+        every setting (``settings.trainer.learning_rate``). Lists are joined by commas.
     """
-    records = []
-    for folder in current_runs(sweep):
-        content = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
-        records.append({"run": folder.name} | content)
-    return pd.json_normalize(records)
+    return _tidy(_row(folder.name, folder) for folder in current_runs(sweep))
 
 
-def write_matrix(matrix: pd.DataFrame, sweep: Path) -> Path:
+def read_matrix_from_mlflow(uri: str, sweep: str, experiment: str | None = None) -> pd.DataFrame:
+    """Read a sweep from MLflow, for where its folder is not at hand.
+
+    Args:
+        uri: Of the database or server.
+        sweep: The sweep's name.
+        experiment: MLflow's experiment; None for all.
+
+    Returns:
+        As :func:`read_matrix`; runs that were not mirrored are not in it.
+
+    Raises:
+        RequestError: There is no such sweep, or no such experiment.
+    """
+    client = connect(uri)
+    experiments = list(client.search_experiments())
+    if experiment is not None:
+        experiments = [found for found in experiments if found.name == experiment]
+        if not experiments:
+            raise RequestError(f"experiment={experiment}: MLflow at {uri} has no such experiment")
+    found = client.search_runs([one.experiment_id for one in experiments], f"tags.sweep = '{sweep}'")
+    parents = [run for run in found if PARENT not in run.data.tags]
+    if not parents:
+        names = sorted({run.data.tags["sweep"] for run in client.search_runs([e.experiment_id for e in experiments])
+                        if "sweep" in run.data.tags})  # fmt: skip
+        raise RequestError(f"sweep={sweep}: MLflow at {uri} has no such sweep; it has {', '.join(names) or 'none'}")
+    parent = parents[0].info.run_id
+    with tempfile.TemporaryDirectory() as folder:
+        runs = json.loads(Path(client.download_artifacts(parent, RUNS_FILE, folder)).read_text(encoding="utf-8"))
+        rows = []
+        for run, run_id in runs.items():
+            place = Path(folder) / run_id
+            place.mkdir()
+            for name in (FILE_NAME, "config.yaml"):
+                client.download_artifacts(run_id, name, str(place))
+            rows.append(_row(run, place))
+        return _tidy(rows)
+
+
+def write_matrix(matrix: pd.DataFrame, folder: Path, formats: Iterable[str] = FORMATS) -> list[Path]:
     """Write the matrix beside the runs.
 
     Args:
         matrix: As of :func:`read_matrix`.
-        sweep: The sweep's folder.
+        folder: The sweep's, or another that exists.
+        formats: Of ``csv`` and ``parquet``.
 
     Returns:
-        The path of ``matrix.csv``.
+        The paths, as ``formats`` name them.
     """
-    path = sweep / "matrix.csv"
-    matrix.to_csv(path, index=False)
-    return path
+    paths = []
+    for name in formats:
+        path = folder / f"matrix.{name}"
+        temporary = path.with_name(f".{path.name}")
+        if name == "csv":
+            matrix.to_csv(temporary, index=False)
+        else:
+            matrix.to_parquet(temporary, index=False)
+        paths.append(temporary.replace(path))
+    return paths
+
+
+def _row(name: str, folder: Path) -> dict[str, Any]:
+    record = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
+    row = {"run": name, **flatten(record)}
+    settings = folder / "config.yaml"
+    if settings.is_file() and record["key"]:
+        content = yaml.load(settings.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        row |= {f"settings.{k}": v for k, v in flatten(content).items() if not k.startswith(_LEFT_OUT)}
+    return {key: ",".join(map(str, value)) if isinstance(value, list) else value for key, value in row.items()}
+
+
+def _tidy(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """Columns of one type each: text where runs differ in the type of a value."""
+    table = pd.DataFrame(list(rows))
+    for column in table:
+        present = table[column].dropna()
+        kinds = {type(value) for value in present}
+        if len(kinds) > 1 and not kinds <= {int, float}:
+            table[column] = table[column].map(str, na_action="ignore")
+    return table

@@ -49,7 +49,7 @@ def recorded(record: Record, folder: Path, mirror: Mirror, config: ExperimentCon
 
     Yields:
         To be called when all that the request asks for turned out to be there. A wrong request that is found out
-        before leaves no trace.
+        before leaves no trace, but in a sweep, where it is one of many.
     """
     settings = config.settings
     begun = False
@@ -59,6 +59,7 @@ def recorded(record: Record, folder: Path, mirror: Mirror, config: ExperimentCon
         if begun:
             return
         begun = True
+        folder.mkdir(parents=True, exist_ok=True)  # a start that plans removes folders that are empty
         earlier = read_record(folder)
         _clear(folder)
         (folder / "config.yaml").write_text(
@@ -77,13 +78,14 @@ def recorded(record: Record, folder: Path, mirror: Mirror, config: ExperimentCon
         yield begin
         record.status = "finished"
     except BaseException as error:
-        if isinstance(error, RequestError) and not begun:
+        if isinstance(error, RequestError) and not begun and mirror.sweep is None:
             raise
         if not begun:
             begin()
         record.status = "failed"
         record.metrics, record.threshold = {}, None  # a failed run is a status, never a number
-        record.error = f"{type(error).__name__}: {error}".strip()
+        told = isinstance(error, RequestError)
+        record.error = str(error) if told else f"{type(error).__name__}: {error}".strip()
         (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
         raise
     finally:

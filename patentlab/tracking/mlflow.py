@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PARENT = "mlflow.parentRunId"  # the tag that MLflow nests runs by
+RUNS_FILE = "runs.json"  # a sweep's artifact: which MLflow run each of its runs is
 _LOG = logging.getLogger(__name__)
 _SQLITE = "sqlite:///"
 _MAX_VALUE = 6000  # characters of a parameter
@@ -171,15 +172,26 @@ class SweepRun:
                 write_atomically(path, json.dumps(known))
         return known[uri]
 
-    def finish(self, config: TrackingConfig, status: str, tags: Mapping[str, object], artifacts: list[Path]) -> None:
+    def finish(
+        self,
+        config: TrackingConfig,
+        status: str,
+        tags: Mapping[str, object],
+        runs: Mapping[str, Record],
+        artifacts: list[Path],
+    ) -> None:
         """Bring the run up to date and close it, if there is one. As a mirror, it may fail.
 
         Args:
             config: The tracking group.
             status: ``FINISHED``, ``FAILED`` or ``KILLED``.
             tags: How many runs stand how.
+            runs: Those that the sweep consists of, by their folders' names.
             artifacts: Files that exist.
         """
+        mirrored = {
+            name: record.tracking["run_id"] for name, record in runs.items() if record.tracking.get("uri") == config.uri
+        }
         run_id = self._read().get(str(config.uri))
         if run_id is None:
             return
@@ -189,6 +201,7 @@ class SweepRun:
                 client.set_tag(run_id, name, str(value))
             for path in artifacts:
                 client.log_artifact(run_id, str(path))
+            client.log_dict(run_id, mirrored, RUNS_FILE)
             patiently(lambda: client.set_terminated(run_id, status))
             close_dead_runs(client, self.folder)
         except Exception as error:
@@ -323,6 +336,7 @@ def connect(uri: str) -> MlflowClient:
     # an unreachable server should cost seconds, not minutes; what the user set stands
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # stdout is for the path of what was made
     from mlflow import MlflowClient
 
     for name in ("alembic", "urllib3", "mlflow"):  # mlflow sets its own level when imported

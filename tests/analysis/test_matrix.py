@@ -16,6 +16,6 @@ def test_a_row_a_run_in_the_order_of_the_jobs(tmp_path: Path):
     matrix = read_matrix(tmp_path)
     assert matrix["run"].tolist() == ["0", "2", "10"]
     assert matrix["metrics.test.f1_micro"].tolist() == [0.0, 0.2, 1.0]
-    path = write_matrix(matrix, tmp_path)
-    assert path == tmp_path / "matrix.csv"
+    path, parquet = write_matrix(matrix, tmp_path)
+    assert (path, parquet) == (tmp_path / "matrix.csv", tmp_path / "matrix.parquet")
     assert pd.read_csv(path)["choices.seed"].tolist() == [0, 2, 10]
