@@ -31,14 +31,14 @@ def main() -> None:
     line = ["-m", "model=constant", "tracking=none", f"seed=range(0,{jobs})"]
     ours = ["-m", "patentlab.run", *line]
     plain = [
-        "-c",
-        _NOTHING,
+        "nothing.py",
         *line,
         "hydra.sweep.dir=nothing",
         "hydra.sweep.subdir=${hydra.job.num}",
-        "~hydra.callbacks",
+        "~hydra.callbacks.sweep",
     ]
     with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "nothing.py").write_text(_NOTHING, encoding="utf-8")
         _time(ours, folder)  # executes
         seconds: dict[str, list[float]] = {"skipped": [], "planned": [], "nothing": []}
         for _ in range(_REPEATS):

@@ -3,7 +3,7 @@
 Data flows one way; a room imports only rooms above it, and the shared words.
 
 ====================  ================================================================================================
-``run``, ``ui``       the commands; ``overrides``, ``command_line`` and ``terminal`` are what they share
+``run analyze ui``    the commands, carried out by ``start`` and ``job``; ``overrides``, ``command_line``, ``terminal``
 ``experiment``        one experiment from top to bottom: the first file to read
 ``config``            the schema of ``conf/``, checks across groups
 ``corpus``            document, corpus, label space, seeds: the words that every room shares
@@ -17,6 +17,7 @@ Data flows one way; a room imports only rooms above it, and the shared words.
 ``training``          batches, losses, the trainer, cached features, probes, classifiers
 ``evaluation``        scores to decisions to metrics, calibration
 ``tracking``          result.json, the run key, the MLflow mirror
+``sweep``             names, journal, resume, progress, plan, exclusions, one run a GPU
 ``analysis``          records to tables
 ``figures``           tables to pictures
 ====================  ================================================================================================

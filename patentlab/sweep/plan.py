@@ -13,9 +13,6 @@ import yaml
 from patentlab.cache import digest
 from patentlab.config import ExperimentConfig, RequestError, from_settings
 from patentlab.corpus import derive_seed
-from patentlab.data.regimes import part_size
-from patentlab.data.sources import read_corpus
-from patentlab.data.splits import split_corpus
 from patentlab.mixing import plan_mixture
 from patentlab.sweep.journal import Entry
 from patentlab.sweep.resume import DONE
@@ -78,6 +75,11 @@ def _earlier_runs(folders: Iterable[Path]) -> list[tuple[Record, Path]]:
 
 def _documents(config: ExperimentConfig, pools: dict[str, int | None]) -> int | None:
     """Training documents of a run, from one split of its data."""
+    # slow to import, and of no use where all is done
+    from patentlab.data.regimes import part_size
+    from patentlab.data.sources import read_corpus
+    from patentlab.data.splits import split_corpus
+
     settings = config.settings["data"]
     name = digest(settings)
     try:

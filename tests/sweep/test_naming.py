@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from patentlab.command_line import compose
 from patentlab.sweep.naming import is_choice, refused_folder, request_digest, run_folder, sweep_name
 
+CHOICES = compose().choices
+
 
 def test_a_name_comes_from_what_is_asked_for_and_not_from_how_it_is_run():
     asked = ["regime.keep=1:10,1:100", "mix.real_share=0.2,0.3", "model=minilm"]
@@ -28,7 +30,7 @@ def test_what_says_what_a_run_is():
 
 @given(st.sampled_from(["1:1", "1:10", "1:100"]), st.floats(0, 1), st.integers(0, 99), st.text(max_size=20))
 def test_no_path_has_signs_that_a_shell_minds(regime: str, share: float, seed: int, model: str):
-    choices = {**compose().choices, "regime": regime, "mix": share, "seed": seed, "model": model}
+    choices = {**CHOICES, "regime": regime, "mix": share, "seed": seed, "model": model}
     assert re.fullmatch(r"[A-Za-z0-9._-]+-0123", run_folder(choices, "0123"))
 
 
