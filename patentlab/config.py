@@ -535,7 +535,7 @@ def _model_problems(config: ExperimentConfig) -> Iterator[str]:
     yield from _one_of("head.name", head.name, ("embedding", "two_layer", "none"))
     yield from _one_of("adapter.name", adapter.name, ("full", "frozen", "lora", "qlora", "none"))
     yield from _loss_problems(config)
-    yield from _one_of("tracking.name", config.tracking.name, ("mlflow", "none"))
+    yield from _one_of("tracking.name", config.tracking.name, ("mlflow", "server", "none"))
     if model.tfidf is not None:
         if min(model.tfidf.ngram_max, model.tfidf.min_df) < 1:
             yield "model.tfidf: ngram_max and min_df must be 1 or more"

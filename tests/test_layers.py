@@ -10,6 +10,7 @@ SHARED = {"config", "corpus", "protocols", "cache"}
 ROOMS = ["data", "synthesis", "mixing", "models", "training", "evaluation", "tracking", "sweep", "analysis", "figures"]
 # commands and what they share see everything
 WHOLE = {
+    "analyze",
     "experiment",
     "job",
     "run",

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from patentlab.cache import write_atomically
+from patentlab.cache import cache_folder, digest, write_atomically
 
 SCHEMA = 1
 FILE_NAME = "result.json"
@@ -89,8 +89,12 @@ def read_record(folder: Path) -> Record | None:
 
 
 def lock_of(folder: Path) -> Path:
-    """The file that is locked while a run is executed into a folder."""
-    return folder.resolve().parent / ".locks" / f"{folder.name}.lock"
+    """The file that is locked while a run is executed: in its sweep, for all workers to see, or in the cache."""
+    folder = folder.resolve()
+    sweep = folder.parent / ".sweep"
+    if sweep.is_dir():
+        return sweep / "locks" / f"{folder.name}.lock"
+    return cache_folder() / "locks" / f"{digest(str(folder))}.lock"
 
 
 def installed_versions() -> dict[str, str]:
