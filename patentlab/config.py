@@ -13,7 +13,7 @@ import string
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import platformdirs
 from hydra.core.config_store import ConfigStore
@@ -37,7 +37,14 @@ FITTED = ("tfidf_linear", "constant")  # kinds of models that are no neural netw
 RERUN = ("missing", "failed", "always", "never")
 ON_ERROR = ("continue", "stop")
 CONTROL = ("name", "rerun", "on_error", "plan", "exclude")  # of a sweep: settings that say nothing about a run
+PROMPT_FAMILIES = ("patent_abstract", "claims", "technical_disclosure", "product_description")
+STANDARD_FAMILY = "patent_abstract"
 _SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+GENERATED = ("label_conditioned", "paraphrase")  # strategies that ask a generator
+UNMIXED = ("none", "step_matched")  # strategies that add nothing
+RESAMPLED = ("duplicate", "oversample")
+ORDERINGS = ("shuffled", "curriculum", "filtered", "ensemble")
+LABEL_TEXTS = ("title", "code", "coarse")
 LOSSES = ("bce", "weighted_bce", "focal", "asymmetric", "cross_entropy", "weighted_cross_entropy")
 
 
@@ -101,6 +108,8 @@ class DataConfig:
     min_count: int = MISSING
     top_k: int | None = MISSING
     keep_labels: list[str] | None = MISSING
+    titles: str | None = MISSING
+    mask_labels: bool = MISSING
     split: SplitConfig = field(default_factory=SplitConfig)
 
 
@@ -131,6 +140,7 @@ class MixConfig:
     budget: int | None = MISSING
     max_documents: int = MISSING
     on_shortage: str = MISSING
+    agreement: float | None = None
 
     def __post_init__(self) -> None:
         # range(0.2,0.4,0.1) yields 0.30000000000000004
@@ -139,10 +149,74 @@ class MixConfig:
 
 
 @dataclass
+class ScreeningConfig:
+    """What a generated answer needs before it counts as a document."""
+
+    min_words: int = MISSING
+    max_words: int = MISSING
+    language: str | None = MISSING
+    max_repetition: float = MISSING
+    max_compression: float = MISSING
+    max_copied: float = MISSING
+    similarity: float = MISSING
+    max_label_mentions: int | None = MISSING
+
+
+@dataclass
 class StrategyConfig:
-    """Where added documents come from."""
+    """Where added documents come from; None throughout for what only strategies that generate need."""
 
     name: str = MISSING
+    prompts: list[str] | None = MISSING
+    standard_only: bool | None = MISSING
+    label_text: str | None = MISSING
+    examples: int | None = MISSING
+    sources: str | None = MISSING
+    max_attempts: float | None = MISSING
+    on_shortage: str | None = MISSING
+    screening: ScreeningConfig | None = MISSING
+
+
+@dataclass
+class AdaptationConfig:
+    """How a generator is fine-tuned on the regime's real documents before it generates."""
+
+    epochs: int = MISSING
+    learning_rate: float = MISSING
+    batch_size: int = MISSING
+    max_length: int = MISSING
+    rank: int = MISSING
+    alpha: float = MISSING
+    dropout: float = MISSING
+    targets: list[str] = MISSING
+
+
+@dataclass
+class GeneratorConfig:
+    """The language model that writes synthetic documents."""
+
+    name: str = MISSING
+    kind: str = MISSING
+    path: str = MISSING
+    revision: str | None = MISSING
+    trust_remote_code: bool = MISSING
+    licence: str | None = MISSING
+    context: int = MISSING
+    precision: str | None = MISSING
+    attention: str | None = MISSING
+    form: str = MISSING
+    batch_size: int = MISSING
+    temperature: float = MISSING
+    top_p: float = MISSING
+    max_new_tokens: int = MISSING
+    no_repeat_ngram: int | None = MISSING
+    adapt: str = MISSING
+    adaptation: AdaptationConfig | None = MISSING
+    base_url: str | None = MISSING
+    api_key_variable: str | None = MISSING
+    concurrency: int | None = MISSING
+    timeout: float | None = MISSING
+    retries: int | None = MISSING
 
 
 @dataclass
@@ -269,6 +343,7 @@ class ExperimentConfig:
     regime: RegimeConfig = field(default_factory=RegimeConfig)
     mix: MixConfig = field(default_factory=MixConfig)
     strategy: StrategyConfig = field(default_factory=StrategyConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
@@ -293,6 +368,11 @@ class ExperimentConfig:
         return "none" if self.mix.real_share == 1 else self.strategy.name
 
     @property
+    def generates(self) -> bool:
+        """Whether a generator is asked."""
+        return self.strategy_used in GENERATED
+
+    @property
     def choices(self) -> dict[str, Any]:
         """The choices that tell runs apart, as the record names them."""
         return {
@@ -300,7 +380,8 @@ class ExperimentConfig:
             "model": self.model.name,
             "head": self.head.name,
             "adapter": self.adapter.name,
-            "generator": None,
+            "generator": self.generator.name if self.generates else None,
+            "adaptation": self.generator.adapt if self.generates else None,
             "strategy": self.strategy_used,
             "regime": self.regime.keep,
             "mix": self.mix.real_share,
@@ -324,6 +405,24 @@ def config_folder() -> Path:
     package = Path(__file__).resolve().parent
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"
+
+
+def load_option(group: str, option: str) -> Any:
+    """One file of ``conf/`` as the dataclass of its group, without composing the rest.
+
+    Args:
+        group: Of ``conf/``.
+        option: A file of it that needs no setting of the user's.
+
+    Returns:
+        The settings.
+    """
+    hints = get_type_hints(ExperimentConfig)
+    content = OmegaConf.load(config_folder() / group / f"{option}.yaml")
+    if not isinstance(content, DictConfig):
+        raise TypeError(f"{group}={option}: not a mapping")
+    content.pop("defaults", None)
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(hints[group]), content))
 
 
 def register() -> None:
@@ -494,10 +593,72 @@ def _arm_problems(config: ExperimentConfig) -> Iterator[str]:
         yield f"mix.budget={mix.budget}: must be 1 or more"
     if mix.max_documents < 1:
         yield f"mix.max_documents={mix.max_documents}: must be 1 or more"
-    yield from _one_of("mix.ordering", mix.ordering, ("shuffled",))
+    yield from _one_of("mix.ordering", mix.ordering, ORDERINGS)
     yield from _one_of("mix.on_shortage", mix.on_shortage, ("error", "repeat", "shrink"))
-    if 0 <= mix.real_share < 1 and config.strategy.name == "none":
-        yield f"mix.real_share={mix.real_share:g}: needs added documents; strategy=none adds none, use another or mix=1"
+    if mix.real_share == 0 and config.strategy.name in UNMIXED:
+        yield f"mix.real_share=0: leaves nothing to train on, since strategy={config.strategy.name} adds nothing"
+    yield from _one_of("strategy.name", config.strategy.name, (*GENERATED, *RESAMPLED, *UNMIXED))
+    if config.generates:
+        yield from _generation_problems(config)
+    if mix.ordering == "filtered" and (mix.agreement is None or not 0 < mix.agreement <= 1):
+        yield f"mix.agreement={mix.agreement}: must be above 0 and at most 1"
+    if mix.ordering == "curriculum" and config.model.kind in FITTED:
+        yield f"mix=curriculum: model={config.model.name} is fitted to all documents at once and knows no order"
+
+
+def _generation_problems(config: ExperimentConfig) -> Iterator[str]:
+    strategy, generator = config.strategy, config.generator
+    for name, value in vars(strategy).items():
+        if value is None:
+            yield f"strategy.{name}=null: must be given for strategy={strategy.name}"
+    if strategy.label_text is not None:
+        yield from _one_of("strategy.label_text", strategy.label_text, LABEL_TEXTS)
+    if strategy.sources is not None:
+        yield from _one_of("strategy.sources", strategy.sources, ("regime", "mixture"))
+    if strategy.on_shortage is not None:
+        yield from _one_of("strategy.on_shortage", strategy.on_shortage, ("error", "shrink"))
+    for family in strategy.prompts or ():
+        yield from _one_of("strategy.prompts", family, PROMPT_FAMILIES)
+    if strategy.prompts == [] or (strategy.standard_only and STANDARD_FAMILY not in (strategy.prompts or ())):
+        yield f"strategy.prompts: must name {'a family' if not strategy.prompts else STANDARD_FAMILY}"
+    if strategy.examples is not None and not 0 <= strategy.examples <= 8:
+        yield f"strategy.examples={strategy.examples}: must be a number from 0 to 8"
+    if strategy.max_attempts is not None and not 1 <= strategy.max_attempts < math.inf:
+        yield f"strategy.max_attempts={strategy.max_attempts:g}: must be 1 or more"
+    if strategy.screening is not None:
+        yield from _screening_problems(strategy.screening)
+    yield from _one_of("generator.kind", generator.kind, ("transformers", "openai"))
+    yield from _one_of("generator.form", generator.form, ("chat", "text"))
+    yield from _one_of("generator.adapt", generator.adapt, ("none", "lora"))
+    if generator.precision is not None:
+        yield from _one_of("generator.precision", generator.precision, ("auto", "fp32", "bf16", "nf4"))
+    if not 0 <= generator.temperature <= 5:
+        yield f"generator.temperature={generator.temperature:g}: must be a number from 0 to 5"
+    if not 0 < generator.top_p <= 1:
+        yield f"generator.top_p={generator.top_p:g}: must be above 0 and at most 1"
+    for name in ("batch_size", "max_new_tokens", "context", "concurrency", "no_repeat_ngram"):
+        value = getattr(generator, name)
+        if value is not None and value < 1:
+            yield f"generator.{name}={value}: must be 1 or more"
+    if generator.kind == "openai":
+        for name in ("base_url", "api_key_variable", "concurrency", "timeout", "retries"):
+            if getattr(generator, name) is None:
+                yield f"generator.{name}: must be given for generator={generator.name}"
+        if generator.adapt != "none":
+            yield f"generator.adapt={generator.adapt}: a server's model cannot be fine-tuned from here"
+    elif generator.adapt != "none" and generator.adaptation is None:
+        yield f"generator.adaptation: must be given for generator.adapt={generator.adapt}"
+
+
+def _screening_problems(screening: ScreeningConfig) -> Iterator[str]:
+    if not 1 <= screening.min_words <= screening.max_words:
+        yield "strategy.screening: min_words must be 1 or more, and max_words no less"
+    for name in ("max_repetition", "max_copied", "similarity"):
+        value = getattr(screening, name)
+        if not 0 < value <= 1:
+            yield f"strategy.screening.{name}={value:g}: must be above 0 and at most 1"
+    if screening.max_compression <= 1:
+        yield f"strategy.screening.max_compression={screening.max_compression:g}: must be above 1"
 
 
 def _model_problems(config: ExperimentConfig) -> Iterator[str]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from patentlab.config import RequestError, closest
 
 REAL = "real"
+REPEAT = "repeat"  # a real document that a mix has once more
 SETS = ("train", "validation", "test")
 
 
@@ -29,6 +30,7 @@ class Document:
         source_id: The real document that it was made from, if any.
         date: As ``YYYY-MM-DD``, where known; of a patent the grant's.
         split: The set that the source puts it in, if it does: one of ``SETS``.
+        title: With which ``text`` begins, where the source has one.
     """
 
     id: str
@@ -38,6 +40,12 @@ class Document:
     source_id: str | None = None
     date: str | None = None
     split: str | None = None
+    title: str | None = None
+
+
+def is_real(document: Document) -> bool:
+    """Whether a document counts as real in a mix."""
+    return document.origin in (REAL, REPEAT)
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,13 @@ class LabelSpace:
         names: Sorted label names; their positions are the columns of every target and score array.
         titles: What a label stands for, where known.
         single: Whether a document has exactly one label.
+        coarse: Titles of the next coarser level, where labels have one.
     """
 
     names: tuple[str, ...]
     titles: Mapping[str, str] = field(default_factory=dict)
     single: bool = False
+    coarse: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Number of labels."""
@@ -101,15 +111,28 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Examples:
-    """What a classifier learns from or is measured on: texts, and targets of shape ``(texts, labels)``."""
+    """What a classifier learns from or is measured on.
+
+    Attributes:
+        texts: Of documents.
+        targets: Zeros and ones of shape ``(texts, labels)``.
+        added: Which texts are added ones, shape ``(texts,)``, where that matters: for training sets.
+    """
 
     texts: list[str]
     targets: NDArray[np.int8]
+    added: NDArray[np.bool_] | None = None
 
     @classmethod
     def of(cls, documents: Sequence[Document], labels: LabelSpace) -> Examples:
         """Texts and targets of documents."""
-        return cls([document.text for document in documents], labels.encode(documents))
+        added = np.array([not is_real(document) for document in documents], dtype=np.bool_)
+        return cls([document.text for document in documents], labels.encode(documents), added)
+
+    def part(self, chosen: NDArray[np.bool_]) -> Examples:
+        """Those that a mask of shape ``(texts,)`` chooses."""
+        texts = [text for text, keep in zip(self.texts, chosen, strict=True) if keep]
+        return Examples(texts, self.targets[chosen], None if self.added is None else self.added[chosen])
 
 
 def restrict_labels(
@@ -120,6 +143,7 @@ def restrict_labels(
     keep: Sequence[str] | None = None,
     single: bool = False,
     titles: Mapping[str, str] | None = None,
+    coarse: Mapping[str, str] | None = None,
 ) -> Corpus:
     """Keep the labels that occur often enough, and the documents that have any of them.
 
@@ -130,6 +154,7 @@ def restrict_labels(
         keep: Keep just these labels, however rare; the two bounds before do not apply.
         single: Keep a document's main label alone, before anything is counted.
         titles: What labels stand for.
+        coarse: What the labels of the next coarser level stand for, by label.
 
     Returns:
         The corpus; ``dropped`` counts the labels and documents that were left out.
@@ -154,12 +179,14 @@ def restrict_labels(
     labelled = tuple(document for document in remaining if document.labels)
     return Corpus(
         labelled,
-        LabelSpace(
-            tuple(sorted(kept)), {name: title for name, title in (titles or {}).items() if name in kept}, single
-        ),
+        LabelSpace(tuple(sorted(kept)), _only(titles, kept), single, _only(coarse, kept)),
         {"labels_dropped": len(counts) - len(kept), "documents_without_label": len(documents) - len(labelled)},
         frozenset(document.split for document in documents),
     )
+
+
+def _only(texts: Mapping[str, str] | None, kept: set[str]) -> dict[str, str]:
+    return {name: text for name, text in (texts or {}).items() if name in kept}
 
 
 def fingerprint(documents: Iterable[Document]) -> str:

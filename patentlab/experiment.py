@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from patentlab.augmentation import (
+    TrainingSet,
+    cardinality,
+    label_table,
+    make_training_set,
+    measure_fidelity,
+    step_matched,
+)
 from patentlab.config import ExperimentConfig
-from patentlab.corpus import Examples, LabelSpace, derive_seed, fingerprint
+from patentlab.corpus import Examples, LabelSpace, derive_seed, fingerprint, is_real
 from patentlab.data.regimes import keep_part
 from patentlab.data.sources import read_corpus
 from patentlab.data.splits import split_corpus
@@ -23,16 +34,15 @@ from patentlab.evaluation.classification import (
     per_label,
     prediction_table,
 )
+from patentlab.evaluation.retrieval import ndcg_at
 from patentlab.figures.labels import confusion_map, f1_against_support
 from patentlab.figures.style import save
-from patentlab.mixing import is_real, mix, plan_mixture
-from patentlab.protocols import Classifier, Observer, Progress, Targets, TrainingReport
-from patentlab.synthesis.strategies import get_strategy
+from patentlab.protocols import Classifier, Embeds, Observer, Progress, Targets, TrainingReport
 from patentlab.tracking.identity import input_fingerprints, run_key
 from patentlab.tracking.lifecycle import Clock, recorded
 from patentlab.tracking.mlflow import Mirror, SweepRun, run_name
 from patentlab.tracking.record import Record, machine, peak_memory, reset_peak_memory
-from patentlab.training.classifiers import build_classifier
+from patentlab.training.classifiers import build_classifier, training_steps
 from patentlab.training.memory import fit_within_memory
 
 
@@ -42,7 +52,8 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
     Args:
         config: Composed and checked.
         folder: Exists; gets ``result.json``, ``config.yaml``, ``history.csv``, ``per_label.csv``,
-            ``confusions.csv``, their pictures, ``predictions.parquet`` and, where asked for, ``model/``.
+            ``confusions.csv``, their pictures, ``labels_in_training.csv``, ``synthetic.parquet`` where documents were
+            generated, ``predictions.parquet`` and, where asked for, ``model/``.
         progress: Where long steps report.
         sweep: That the run belongs to.
 
@@ -64,26 +75,30 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             corpus = read_corpus(config.data)
             split = split_corpus(corpus, config.data.split, derive_seed(config.seed, "split"))
             real = keep_part(split.pool, corpus.labels, config.regime.divisor, derive_seed(config.seed, "regime"))
-            plan = plan_mixture(len(real), config.mix)
-            strategy = get_strategy(config.strategy) if plan.added else None
-            record.choices["strategy"] = config.strategy.name if plan.added else "none"
-            documents = mix(real, plan, strategy, config.seed)
-            sets = {"train": documents, "validation": split.validation, "test": split.test}
-            train, validation, test = (Examples.of(held, corpus.labels) for held in sets.values())
+        with clock("synthesis"):
+            made = make_training_set(config, real, split, corpus.labels, progress)
+            record.fidelity = measure_fidelity(
+                made.added, split.pool, corpus.labels, config.seed, partial(_embed, progress=progress)
+            )
+        sets = {"train": made.documents, "validation": split.validation, "test": split.test}
+        train, validation, test = (Examples.of(held, corpus.labels) for held in sets.values())
         record.fingerprints = fingerprints | {name: fingerprint(held) for name, held in sets.items()}
         record.counts = {
             **{name: len(held) for name, held in sets.items()},
             "pool": len(split.pool),
             "regime": len(real),
-            "real": sum(is_real(document) for document in documents),
-            "synthetic": sum(not is_real(document) for document in documents),
+            "real": len(made.documents) - len(made.added),
+            "synthetic": len(made.added),
             "requested_share": config.mix.real_share,
-            "achieved_share": plan.share,
+            "achieved_share": made.achieved_share,
+            "real_cardinality": cardinality([document for document in made.documents if is_real(document)]),
+            "synthetic_cardinality": cardinality(made.added),
             "labels": len(corpus.labels),
             "labels_in_train": int(train.targets.any(axis=0).sum()),
             **corpus.dropped,
             **split.counts,
         }
+        _keep_synthetic(made, corpus.labels, folder, record)
         single, monitor = corpus.labels.single, config.trainer.monitor
         observer = Observer(partial(evaluate_at_best, monitor=monitor, single=single), progress, mirror.epoch)
 
@@ -93,15 +108,20 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
 
         def fit(classifier: Classifier) -> TrainingReport:
             begin()
+            if (before := _retrieval(classifier, test, progress)) is not None:
+                record.retrieval["ndcg_at_10_before"] = before
             with clock("training"):
                 return classifier.fit(train, validation, observer, config.seed)
 
-        classifier, report, trainer = fit_within_memory(config, build, fit)
+        steps = partial(training_steps, config.trainer)
+        classifier, report, trainer = fit_within_memory(step_matched(config, made.plan, steps), build, fit)
         with clock("evaluation"):
             validation_scores = report.validation_scores
             if validation_scores is None:
                 validation_scores = classifier.predict(validation.texts, progress)
             test_scores = classifier.predict(test.texts, progress)
+            if (after := _retrieval(classifier, test, progress)) is not None:
+                record.retrieval["ndcg_at_10_after"] = after
             threshold = choose_threshold(validation.targets, validation_scores, monitor, single)
             record.metrics = {
                 "validation": evaluate(validation.targets, validation_scores, threshold, single),
@@ -142,6 +162,28 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
         record.timing, record.machine = clock.total(), machine()
         record.memory = {**peak_memory(), "model_bytes": classifier.count_bytes()}
     return record
+
+
+def _embed(texts: Sequence[str], progress: Progress) -> NDArray[np.float32]:
+    from patentlab.training.embedding import embed_texts  # loads torch
+
+    return embed_texts(texts, progress)
+
+
+def _keep_synthetic(made: TrainingSet, labels: LabelSpace, folder: Path, record: Record) -> None:
+    """What was added, document by document, and how it came about."""
+    label_table(made.documents, labels).to_csv(folder / "labels_in_training.csv", index=False)
+    if made.synthetic is not None:
+        record.synthesis = {**made.synthetic.report, "store": str(made.synthetic.store)}
+        pd.DataFrame(made.synthetic.rows).to_parquet(folder / "synthetic.parquet", index=False)
+
+
+def _retrieval(classifier: Classifier, test: Examples, progress: Progress) -> float | None:
+    """nDCG@10 of the classifier's vectors, where it has any."""
+    if not isinstance(classifier, Embeds) or not test.targets.any(axis=1).all():
+        return None
+    value = ndcg_at(classifier.embed(test.texts, progress), test.targets)
+    return None if np.isnan(value) else value
 
 
 def _describe_labels(targets: Targets, decisions: Targets, labels: LabelSpace, folder: Path, record: Record) -> None:

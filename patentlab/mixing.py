@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from patentlab.config import MixConfig, RequestError
-from patentlab.corpus import REAL, Document, derive_seed
-from patentlab.synthesis.strategies import Strategy
+from patentlab.corpus import REPEAT, Document, derive_seed
+
+Add = Callable[[Sequence[Document], int], Sequence[Document]]
+"""The real documents of a mix, sorted by id, and a number → so many added documents, or fewer where that is allowed."""
 
 
 @dataclass(frozen=True)
@@ -67,41 +69,36 @@ def _keep_share(real: int, share: float) -> Plan:
     return Plan(real, round(real * (1 - share) / share))
 
 
-def mix(real: Sequence[Document], plan: Plan, strategy: Strategy | None, seed: int) -> tuple[Document, ...]:
+def mix(real: Sequence[Document], plan: Plan, add: Add | None, seed: int) -> tuple[Document, ...]:
     """Make the training set of a plan, in random order.
 
     Args:
         real: Real documents of the regime.
         plan: The counts.
-        strategy: Makes the added documents out of the real ones that were chosen; not called where none are added.
-        seed: Subset, draw and order derive from it.
+        add: Makes the added documents; not called where none are added.
+        seed: Subset and order derive from it.
 
     Returns:
-        ``plan.real`` real and ``plan.added`` added documents. Real documents beyond those available are drawn again
-        and marked ``repeat``; they count as real.
+        ``plan.real`` real and at most ``plan.added`` added documents. Real documents beyond those available are drawn
+        again and marked ``repeat``; they count as real.
 
     Raises:
-        RequestError: Documents are to be added and there is no strategy, or it cannot make them.
+        RequestError: Documents are to be added and cannot be made.
+        TypeError: Nothing makes them.
     """
     order = np.random.default_rng(derive_seed(seed, "mixing/real")).permutation(len(real))
     chosen = [real[position] for position in order[: plan.real]]
     shortage = plan.real - len(chosen)
     again = np.random.default_rng(derive_seed(seed, "mixing/repeat")).integers(len(real), size=max(shortage, 0))
     repeated = [
-        replace(real[i], id=f"{real[i].id}#r{number}", origin="repeat", source_id=real[i].id)
+        replace(real[i], id=f"{real[i].id}#r{number}", origin=REPEAT, source_id=real[i].id)
         for number, i in enumerate(again)
     ]
-    added: tuple[Document, ...] = ()
+    added: Sequence[Document] = ()
     if plan.added:
-        if strategy is None:
-            raise RequestError(f"{plan.added} documents are to be added, but strategy=none; use mix=1")
-        source = chosen or list(real)
-        added = strategy(sorted(source, key=lambda document: document.id), plan.added, derive_seed(seed, "synthesis"))
+        if add is None:
+            raise TypeError(f"{plan.added} documents are to be added, and nothing makes them")
+        added = add(sorted(chosen or real, key=lambda document: document.id), plan.added)
     documents = [*chosen, *repeated, *added]
     shuffled = np.random.default_rng(derive_seed(seed, "mixing/order")).permutation(len(documents))
     return tuple(documents[position] for position in shuffled)
-
-
-def is_real(document: Document) -> bool:
-    """Whether a document counts as real in a mix."""
-    return document.origin in (REAL, "repeat")

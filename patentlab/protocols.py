@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,10 @@ class Progress(Protocol):
         """A bar over ``total`` steps, for as long as the context is open."""
         ...
 
+    def say(self, line: str) -> None:
+        """One line above the bars."""
+        ...
+
 
 class Silent:
     """Progress that nobody watches."""
@@ -50,6 +54,9 @@ class Silent:
             pass
 
         yield advance
+
+    def say(self, line: str) -> None:
+        """Nobody hears it."""
 
 
 @dataclass(frozen=True)
@@ -115,4 +122,13 @@ class Classifier(Protocol):
 
     def save(self, folder: Path) -> None:
         """Save what prediction needs, into a folder that exists."""
+        ...
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """A classifier that has a vector for each text."""
+
+    def embed(self, texts: list[str], progress: Progress) -> NDArray[np.float32]:
+        """What its head reads, of shape ``(texts, width)``."""
         ...

@@ -88,6 +88,10 @@ class TerminalProgress:
             note = f", {last[0]}" if last[0] else ""
             console.print(f"{description}: done in {seconds:.1f} s{note}", soft_wrap=True)
 
+    def say(self, line: str) -> None:
+        """One line above the bar."""
+        say(line)
+
 
 def _advance(bars: Bars, task: TaskID, last: list[str]) -> Advance:
     """What moves a bar on; keeps the last note."""
@@ -147,6 +151,10 @@ class SweepDisplay:
             yield _advance(self._bars, task, [""])
         finally:
             self._bars.remove_task(task)
+
+    def say(self, line: str) -> None:
+        """One line above the sweep's own."""
+        say(line)
 
 
 def say(line: str) -> None:

@@ -6,15 +6,17 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "patentlab"
-SHARED = {"config", "corpus", "protocols", "cache"}
+SHARED = {"config", "corpus", "protocols", "cache", "weights", "fidelity"}
 ROOMS = ["data", "synthesis", "mixing", "models", "training", "evaluation", "tracking", "sweep", "analysis", "figures"]
 # commands and what they share see everything
 WHOLE = {
     "analyze",
+    "augmentation",
     "experiment",
     "job",
     "run",
     "start",
+    "synthesize",
     "ui",
     "command_line",
     "overrides",

@@ -1,15 +1,21 @@
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from patentlab.config import MixConfig, RequestError
-from patentlab.corpus import Document
-from patentlab.mixing import Plan, is_real, mix, plan_mixture
+from patentlab.corpus import Document, is_real
+from patentlab.mixing import Plan, mix, plan_mixture
 from patentlab.synthesis.strategies import duplicate
 
 
 def config(share: float, budget: int | None = None, shortage: str = "error", most: int = 20000) -> MixConfig:
     return MixConfig("shuffled", share, budget, most, shortage)
+
+
+def copies(real: Sequence[Document], count: int) -> tuple[Document, ...]:
+    return duplicate(real, count, seed=0)
 
 
 REAL = tuple(Document(str(number), f"text {number}", ("a",)) for number in range(40))
@@ -57,23 +63,23 @@ def test_impossible_shares_are_refused():
 
 @given(st.integers(1, 60), st.integers(0, 60), st.integers(0, 3))
 def test_a_mixture_has_the_counts_of_its_plan_and_is_the_same_for_a_seed(real: int, added: int, seed: int):
-    documents = mix(REAL, Plan(real, added), duplicate, seed)
+    documents = mix(REAL, Plan(real, added), copies, seed)
     assert sum(map(is_real, documents)) == real
     assert len(documents) == real + added
     assert len({document.id for document in documents}) == len(documents)
-    assert documents == mix(REAL, Plan(real, added), duplicate, seed)
+    assert documents == mix(REAL, Plan(real, added), copies, seed)
     known = {document.text for document in REAL}
     assert {document.text for document in documents} <= known
 
 
 def test_added_documents_come_from_the_chosen_real_ones_alone():
-    documents = mix(REAL, Plan(5, 200), duplicate, 0)
+    documents = mix(REAL, Plan(5, 200), copies, 0)
     chosen = {document.id for document in documents if document.origin == "real"}
     assert {document.source_id for document in documents if document.origin == "duplicate"} == chosen
 
 
 def test_real_documents_are_nested_over_budgets_and_shares():
-    smaller, larger = (mix(REAL, Plan(count, 10), duplicate, 0) for count in (5, 20))
+    smaller, larger = (mix(REAL, Plan(count, 10), copies, 0) for count in (5, 20))
     assert {d.id for d in smaller if d.origin == "real"} <= {d.id for d in larger if d.origin == "real"}
 
 
@@ -83,6 +89,6 @@ def test_every_real_document_is_used_before_one_is_repeated():
     assert sum(document.origin == "repeat" for document in documents) == 15
 
 
-def test_documents_cannot_be_added_without_a_strategy():
-    with pytest.raises(RequestError, match="strategy=none"):
+def test_documents_cannot_be_added_by_nothing():
+    with pytest.raises(TypeError, match="nothing makes them"):
         mix(REAL, Plan(4, 1), None, 0)

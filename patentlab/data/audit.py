@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,19 +67,46 @@ def shingles(text: str) -> frozenset[str]:
     return frozenset(" ".join(run) for run in runs) or frozenset([" ".join(words)])
 
 
-def _similar_pairs(sets: Sequence[frozenset[str]], threshold: float) -> list[tuple[int, int]]:
-    from datasketch import MinHash, MinHashLSH
+class SimilarityIndex:
+    """Texts by their word 3-grams, and which of them are like another; see :func:`similar_text`.
 
-    bands, rows = _bands(threshold)
-    index = MinHashLSH(params=(bands, rows), num_perm=_PERMUTATIONS)
+    Args:
+        threshold: Jaccard similarity, above 0, at most 1.
+    """
+
+    def __init__(self, threshold: float) -> None:
+        from datasketch import MinHashLSH
+
+        self.threshold = threshold
+        self._index = MinHashLSH(params=_bands(threshold), num_perm=_PERMUTATIONS)
+        self._sets: list[frozenset[str]] = []
+        self._hashed: tuple[frozenset[str], Any] | None = None
+
+    def add(self, members: frozenset[str]) -> None:
+        """Take up a text's 3-grams; texts are numbered from 0."""
+        self._index.insert(len(self._sets), self._hash(members), check_duplication=False)
+        self._sets.append(members)
+
+    def similar(self, members: frozenset[str]) -> list[int]:
+        """Numbers of the texts that are as similar as the threshold to one with these 3-grams."""
+        candidates = self._index.query(self._hash(members))
+        return [number for number in candidates if jaccard(self._sets[number], members) >= self.threshold]
+
+    def _hash(self, members: frozenset[str]) -> Any:
+        from datasketch import MinHash
+
+        if self._hashed is None or self._hashed[0] is not members:  # who asks usually adds next
+            hashes = MinHash.bulk([[item.encode() for item in members]], num_perm=_PERMUTATIONS, seed=1)
+            self._hashed = members, hashes[0]
+        return self._hashed[1]
+
+
+def _similar_pairs(sets: Sequence[frozenset[str]], threshold: float) -> list[tuple[int, int]]:
+    index = SimilarityIndex(threshold)
     pairs = []
-    hashes = MinHash.generator(
-        ([item.encode() for item in members] for members in sets), num_perm=_PERMUTATIONS, seed=1
-    )
-    for position, minhash in enumerate(hashes):
-        candidates = index.query(minhash)
-        pairs += [(other, position) for other in candidates if jaccard(sets[other], sets[position]) >= threshold]
-        index.insert(position, minhash, check_duplication=False)
+    for position, members in enumerate(sets):
+        pairs += [(other, position) for other in index.similar(members)]
+        index.add(members)
     return pairs
 
 

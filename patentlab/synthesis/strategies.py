@@ -1,18 +1,28 @@
-"""Strategies: where the added documents of a training set come from."""
+"""Strategies: where the added documents of a training set come from.
+
+Some draw real documents again; the others ask a generator, and here is what they ask.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
 from patentlab.config import RequestError, StrategyConfig
-from patentlab.corpus import Document
+from patentlab.corpus import Document, LabelSpace, derive_seed
+from patentlab.synthesis.prompts import Request, rewrite, write
 
-Strategy = Callable[[Sequence[Document], int, int], tuple[Document, ...]]
+Resampling = Callable[[Sequence[Document], int, int], tuple[Document, ...]]
 """Real training documents, a number, a seed → so many added documents, the same for the same seed, and the first
 ones the same for any larger number."""
+
+Asking = Callable[[int], Request]
+"""The number of an attempt → what is asked; the same number, the same request."""
+
+_BLOCK = 4  # attempts that share their examples, so that a generator reads them once
 
 
 def duplicate(real: Sequence[Document], count: int, seed: int) -> tuple[Document, ...]:
@@ -71,19 +81,104 @@ def oversample(real: Sequence[Document], count: int, seed: int) -> tuple[Documen
     return tuple(added)
 
 
-def get_strategy(config: StrategyConfig) -> Strategy:
-    """The strategy that a configuration names.
+def label_conditioned(sources: Sequence[Document], labels: LabelSpace, config: StrategyConfig, seed: int) -> Asking:
+    """Ask for documents with the label sets of real ones, co-occurrences and all.
+
+    Attempts go through the sources in cycles, so that every label set comes up as often as it does among them. Within
+    a cycle they come in blocks of sources with like labels; the examples of a block are members of it.
 
     Args:
-        config: The strategy group.
+        sources: Real documents that label sets and examples come from.
+        labels: Titles for the prompt.
+        config: ``prompts``, ``label_text`` and ``examples`` are used.
+        seed: Of order, examples and families.
 
     Returns:
-        The function that makes the documents.
+        What is asked at each attempt.
 
     Raises:
-        RequestError: There is no such strategy.
+        RequestError: There are no sources.
     """
-    strategies: dict[str, Strategy] = {"duplicate": duplicate, "oversample": oversample}
-    if config.name not in strategies:
-        raise RequestError(f"strategy.name={config.name}: no such strategy; allowed are none, {', '.join(strategies)}")
-    return strategies[config.name]
+    _check(sources, "label_conditioned")
+    titled = any(source.title is not None for source in sources)
+
+    @lru_cache(maxsize=4)
+    def cycle(number: int) -> list[list[int]]:
+        return _blocks(sources, labels, derive_seed(seed, f"cycle {number}"))
+
+    def ask(number: int) -> Request:
+        turn, position = divmod(number, len(sources))
+        block = next(b for b in _with_start(cycle(turn)) if b[0] <= position < b[0] + len(b[1]))
+        start, members = block
+        source = sources[members[position - start]]
+        shown = _examples(members, len(sources), config.examples or 0, derive_seed(seed, f"examples {turn} {start}"))
+        family = _family(config, seed, number)
+        examples = [sources[i] for i in shown]
+        named = config.label_text or "title"
+        return write(number, source.labels, family, examples, labels, named, titled=titled)
+
+    return ask
+
+
+def paraphrase(sources: Sequence[Document], labels: LabelSpace, config: StrategyConfig, seed: int) -> Asking:
+    """Ask for real documents in other words, each before any a second time.
+
+    Args:
+        sources: Real training documents.
+        labels: Not used: a paraphrase keeps the labels of its source.
+        config: ``prompts`` is used.
+        seed: Of order and families.
+
+    Returns:
+        What is asked at each attempt.
+
+    Raises:
+        RequestError: There are no sources.
+    """
+    _check(sources, "paraphrase")
+
+    def ask(number: int) -> Request:
+        turn, position = divmod(number, len(sources))
+        order = np.random.default_rng(derive_seed(seed, f"cycle {turn}")).permutation(len(sources))
+        return rewrite(number, sources[order[position]], _family(config, seed, number))
+
+    return ask
+
+
+RESAMPLING: dict[str, Resampling] = {"duplicate": duplicate, "oversample": oversample}
+ASKING = {"label_conditioned": label_conditioned, "paraphrase": paraphrase}
+
+
+def _check(sources: Sequence[Document], name: str) -> None:
+    if not sources:
+        raise RequestError(f"strategy={name}: there are no real documents to start from; raise mix.real_share")
+
+
+def _family(config: StrategyConfig, seed: int, number: int) -> str:
+    families = config.prompts or []
+    return families[int(np.random.default_rng(derive_seed(seed, f"family {number}")).integers(len(families)))]
+
+
+def _blocks(sources: Sequence[Document], labels: LabelSpace, seed: int) -> list[list[int]]:
+    """All positions of sources, in blocks of those that are alike in their labels."""
+    generator = np.random.default_rng(seed)
+    rank = dict(zip(labels.names, generator.permutation(len(labels)), strict=True))
+    chance = generator.random(len(sources))
+    order = sorted(
+        range(len(sources)), key=lambda i: (tuple(int(rank[label]) for label in sources[i].labels), chance[i])
+    )
+    blocks = [order[first : first + _BLOCK] for first in range(0, len(order), _BLOCK)]
+    return [blocks[position] for position in generator.permutation(len(blocks))]
+
+
+def _with_start(blocks: list[list[int]]) -> list[tuple[int, list[int]]]:
+    starts = np.cumsum([0, *map(len, blocks)])
+    return [(int(start), block) for start, block in zip(starts, blocks, strict=False)]
+
+
+def _examples(members: list[int], sources: int, count: int, seed: int) -> list[int]:
+    """Positions of examples: members of a block, and where it has too few, any others."""
+    generator = np.random.default_rng(seed)
+    others = [position for position in range(sources) if position not in members]
+    chosen = [*generator.permutation(members)[:count], *generator.permutation(others)[: max(count - len(members), 0)]]
+    return [int(position) for position in chosen]

@@ -6,15 +6,21 @@ import hashlib
 import json
 from typing import Any
 
+from patentlab import weights
 from patentlab.config import ExperimentConfig
 from patentlab.data.sources import data_fingerprint
-from patentlab.models.backbones import backbone_fingerprint
+from patentlab.synthesis.production import generator_fingerprint
 
 # Raise a stage's number when its meaning changes: every earlier run then counts as another run.
-STAGE_VERSIONS = {"data": 1, "split": 2, "regime": 1, "mixing": 1, "training": 3, "evaluation": 1}
+STAGE_VERSIONS = {"data": 1, "split": 2, "regime": 1, "synthesis": 1, "mixing": 1, "training": 3, "evaluation": 1}
 
 _NO_EFFECT = ("tracking",)
-_NO_EFFECT_WITHIN = {"data": ("path",), "model": ("path", "recommended"), "trainer": ("save_model",)}
+_NO_EFFECT_WITHIN = {
+    "data": ("path", "titles"),
+    "model": ("path", "recommended"),
+    "generator": ("path", "licence", "base_url", "api_key_variable", "concurrency", "timeout", "retries"),
+    "trainer": ("save_model",),
+}
 
 
 def input_fingerprints(config: ExperimentConfig) -> dict[str, str]:
@@ -24,14 +30,16 @@ def input_fingerprints(config: ExperimentConfig) -> dict[str, str]:
         config: Composed and checked.
 
     Returns:
-        A fingerprint each, without reading documents or loading weights.
+        A fingerprint each, of a generator too where one is asked, without reading documents or loading weights.
 
     Raises:
         RequestError: Data or model are not there.
     """
     fingerprints = {"data": data_fingerprint(config.data)}
     if config.model.kind == "transformer":
-        fingerprints["model"] = backbone_fingerprint(config.model)
+        fingerprints["model"] = weights.fingerprint(config.model.path or "", config.model.revision)
+    if config.generates:
+        fingerprints["generator"] = generator_fingerprint(config.generator)
     return fingerprints
 
 
@@ -39,8 +47,8 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str]) -> str:
     """Hash of all that can change a run's result.
 
     Args:
-        config: Settings that cannot change a result (paths, tracking, what is saved) are left out; so is the strategy
-            where nothing is added, and the loss of models that have none.
+        config: Settings that cannot change a result (paths, tracking, what is saved) are left out; so are the
+            strategy where nothing is added, the generator where none is asked, and the loss of models that have none.
         fingerprints: Of the data and the model, which stand for their paths.
 
     Returns:
@@ -54,6 +62,8 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str]) -> str:
             del settings[group][name]
     if config.strategy_used == "none":
         del settings["strategy"]
+    if not config.generates:
+        del settings["generator"]
     if config.model.kind != "transformer":
         for group in ("head", "adapter", "loss"):
             del settings[group]

@@ -300,7 +300,9 @@ def final_metrics(record: Record) -> dict[str, float]:
         "counts": record.counts,
         "training": record.training,
         "parameters": record.parameters,
+        "synthesis": record.synthesis,
         "fidelity": record.fidelity,
+        "retrieval": record.retrieval,
         "timing": record.timing,
         "memory": record.memory,
     }

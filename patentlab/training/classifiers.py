@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from patentlab.config import ExperimentConfig
+from patentlab.config import UNMIXED, ExperimentConfig, TrainerConfig
 from patentlab.corpus import LabelSpace
 from patentlab.models.baselines import ConstantClassifier, TfidfLinearClassifier
 from patentlab.protocols import Classifier, Progress
+from patentlab.training.ensemble import MEMBERS, EnsembleClassifier
 
 
 def build_classifier(config: ExperimentConfig, labels: LabelSpace, seed: int, progress: Progress) -> Classifier:
@@ -25,6 +26,19 @@ def build_classifier(config: ExperimentConfig, labels: LabelSpace, seed: int, pr
     Raises:
         RequestError: The model cannot be had.
     """
+    if config.mix.ordering == "ensemble" and config.strategy_used not in UNMIXED:
+        return EnsembleClassifier([_build(config, labels, seed, progress) for _ in MEMBERS])
+    return _build(config, labels, seed, progress)
+
+
+def training_steps(trainer: TrainerConfig, documents: int) -> int:
+    """Optimiser steps of a full training run on so many documents."""
+    from patentlab.training.trainer import trainer_steps  # loads torch
+
+    return trainer_steps(documents, trainer)
+
+
+def _build(config: ExperimentConfig, labels: LabelSpace, seed: int, progress: Progress) -> Classifier:
     if config.model.kind == "constant":
         return ConstantClassifier(len(labels), labels.single)
     if config.model.tfidf is not None:
@@ -32,8 +46,9 @@ def build_classifier(config: ExperimentConfig, labels: LabelSpace, seed: int, pr
     from patentlab.training.finetuning import EmbeddingClassifier  # loads torch
 
     return EmbeddingClassifier(
-        config.model, config.head, config.adapter, config.trainer, config.loss, len(labels), seed, progress
-    )
+        config.model, config.head, config.adapter, config.trainer, config.loss, len(labels), seed, progress,
+        curriculum=config.mix.ordering == "curriculum",
+    )  # fmt: skip
 
 
 def load_classifier(folder: Path, progress: Progress) -> Classifier:
@@ -49,6 +64,8 @@ def load_classifier(folder: Path, progress: Progress) -> Classifier:
     Raises:
         FileNotFoundError: Nothing was saved there.
     """
+    if (folder / MEMBERS[0]).is_dir():
+        return EnsembleClassifier([load_classifier(folder / member, progress) for member in MEMBERS])
     if (folder / "constant.json").is_file():
         return ConstantClassifier.load(folder)
     if (folder / "tfidf_linear.skops").is_file():

@@ -13,10 +13,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import set_seed
 
+from patentlab import weights
 from patentlab.config import AdapterConfig, HeadConfig, LossConfig, ModelConfig, RequestError, TrainerConfig
 from patentlab.corpus import Examples, derive_seed
 from patentlab.models.adapters import attach, load_adapter, quantisation, save_adapter
-from patentlab.models.backbones import Backbone, backbone_fingerprint, load_backbone
+from patentlab.models.backbones import Backbone, load_backbone
 from patentlab.models.heads import EmbeddingHead, FeatureClassifier, PooledClassifier
 from patentlab.protocols import Observer, ParameterCounts, Progress, Scores, Silent, TrainingReport
 from patentlab.training.batching import Collator, Item, by_length, collate_features, tokenise, with_labels
@@ -38,6 +39,7 @@ class EmbeddingClassifier:
         label_count: Logits of the head.
         seed: Of the head's and the adapter's initial weights.
         progress: Told of a conversion.
+        curriculum: Train on added documents first, and on real ones last.
 
     Raises:
         RequestError: The backbone cannot be loaded or adapted.
@@ -53,12 +55,16 @@ class EmbeddingClassifier:
         label_count: int,
         seed: int = 0,
         progress: Progress | None = None,
+        *,
+        curriculum: bool = False,
     ) -> None:
+        self.curriculum = curriculum
         self.settings = (model, head, adapter, trainer, loss)
         self.model_config, self.head, self.adapter, self.trainer = model, head, adapter, trainer
         self.loss = Loss(loss)
         self.label_count = label_count
         self.trained = False
+        self._embedded: tuple[list[str], Features] | None = None
         backbone = self._load_backbone(progress or Silent())
         set_seed(derive_seed(seed, "weights"))  # before anything is made: the head's initial weights count
         checkpointing = bool(trainer.gradient_checkpointing)
@@ -78,7 +84,7 @@ class EmbeddingClassifier:
         head = EmbeddingHead(width, self.label_count, self.head.dropout or 0.0, self.head.hidden)
         self.network = PooledClassifier(adapted, head, pooling)
         self.features = FeatureStore(
-            backbone_fingerprint(self.model_config),
+            weights.fingerprint(self.model_config.path or "", self.model_config.revision),
             pooling,
             self.trainer.max_length,
             str(self.dtype),
@@ -135,7 +141,7 @@ class EmbeddingClassifier:
         )
         report = train(
             model, train_items, validation_items, collate, self.trainer, self.loss, observer, seed,
-            fallback=fallback,
+            fallback=fallback, added=train_set.added if self.curriculum else None,
         )  # fmt: skip
         self.network.eval()
         if precision(self.trainer) != "fp32" and not frozen:
@@ -146,33 +152,36 @@ class EmbeddingClassifier:
     def predict(self, texts: list[str], progress: Progress) -> Scores:
         """Probabilities of shape ``(texts, labels)``, in the order of the texts."""
         self.network.eval()
-        if self.adapter.name == "frozen":
-            features = torch.from_numpy(self._cached_features(texts, progress))
-            with torch.inference_mode():
-                logits = self.network.head(features.to(self.network.head.shift.device)).cpu()
-        else:
-            logits = self._forward(texts, self.network.head.linear.out_features, progress, "evaluation", heads=True)
+        features = torch.from_numpy(self.embed(texts, progress))
+        with torch.inference_mode():
+            logits = self.network.head(features.to(self.network.head.shift.device)).float().cpu()
         return np.asarray(self.loss.probabilities(logits).numpy(), dtype=np.float32)
+
+    def embed(self, texts: list[str], progress: Progress) -> Features:
+        """Pooled hidden states, those that the head reads, of shape ``(texts, width)``, in the order of the texts."""
+        if self.adapter.name == "frozen" or not self.trained:
+            return self._cached_features(texts, progress)
+        if self._embedded is None or self._embedded[0] != texts:  # asked for scores and vectors, one after the other
+            self._embedded = texts, self._forward(texts, progress, "evaluation").numpy()
+        return self._embedded[1]
 
     def _cached_features(self, texts: Sequence[str], progress: Progress) -> Features:
         def compute(missing: list[str]) -> Features:
             self.network.eval()
-            width = self.network.head.shift.shape[0]
-            return np.asarray(self._forward(missing, width, progress, "features", heads=False).numpy())
+            return np.asarray(self._forward(missing, progress, "features").numpy())
 
         return self.features.get(texts, compute)
 
-    def _forward(self, texts: Sequence[str], width: int, progress: Progress, task: str, *, heads: bool) -> Tensor:
-        """Logits or pooled features of texts, computed in batches of like length."""
+    def _forward(self, texts: Sequence[str], progress: Progress, task: str) -> Tensor:
+        """Pooled features of texts, computed in batches of like length."""
         items, collate = self._tokenise(texts), Collator(self.tokenizer)
         device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
         self.network.to(device)
-        output = torch.empty(len(items), width)
+        output = torch.empty(len(items), self.network.head.shift.shape[0])
         with torch.inference_mode(), progress.task(task, len(items)) as advance:
             for positions in by_length(items, self.trainer.eval_batch_size or 1):
                 batch = {key: value.to(device) for key, value in collate([items[p] for p in positions]).items()}
-                result = self.network(**batch)["logits"] if heads else self.network.embed(**batch)
-                output[positions] = result.float().cpu()
+                output[positions] = self.network.embed(**batch).float().cpu()
                 advance(len(positions))
         return output
 
@@ -200,7 +209,7 @@ class EmbeddingClassifier:
         if Path(str(model.path)).expanduser().is_dir():
             base["path"] = str(Path(str(model.path)).expanduser().resolve())
         settings = {
-            "fingerprint": backbone_fingerprint(model),
+            "fingerprint": weights.fingerprint(model.path or "", model.revision),
             "model": base,
             "head": asdict(head),
             "adapter": asdict(adapter),
@@ -237,12 +246,13 @@ class EmbeddingClassifier:
         loss = LossConfig(**settings["loss"])
         if adapter.name == "full":
             model.path, model.revision = str(folder / "backbone"), None
-        elif backbone_fingerprint(model) != settings["fingerprint"]:
+        elif weights.fingerprint(model.path or "", model.revision) != settings["fingerprint"]:
             raise RequestError(f"{folder}: was trained on other weights than those that are now at {model.path}")
+        loaded.curriculum = False
         loaded.settings = (model, head, adapter, trainer, loss)
         loaded.model_config, loaded.head, loaded.adapter, loaded.trainer = model, head, adapter, trainer
         loaded.loss = Loss(loss)
-        loaded.label_count, loaded.trained = settings["label_count"], True
+        loaded.label_count, loaded.trained, loaded._embedded = settings["label_count"], True, None
         backbone = loaded._load_backbone(progress or Silent())
         adapted: nn.Module = backbone.model
         if adapter.name in ("lora", "qlora"):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate.utils import extract_model_from_parallel
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import RandomSampler, Sampler
 from transformers import EvalPrediction, PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
@@ -62,6 +63,7 @@ def train(
     seed: int,
     *,
     fallback: Known | None = None,
+    added: NDArray[np.bool_] | None = None,
 ) -> TrainingReport:
     """Train a model's trainable weights and leave it with those of its best validated epoch.
 
@@ -76,6 +78,7 @@ def train(
         seed: Of dropout and batch order.
         fallback: Weights whose validation metrics are known; they count as epoch 0, and are kept where no epoch comes
             near them.
+        added: For a curriculum, which documents come first, shape ``(train_items,)``.
 
     Returns:
         The curve, steps and examples.
@@ -110,6 +113,9 @@ def train(
             optimizers=(_optimiser(model, config), None),
         )
         trainer.order_seed = derive_seed(seed, "batches")
+        if added is not None and added.any() and not added.all():
+            per_step = (config.batch_size or 1) * (config.accumulation or 1)
+            trainer.curriculum = curriculum_order(added, steps * per_step, trainer.order_seed)
         trainer.remove_callback(PrinterCallback)
         with observer.progress.task("training", steps) as advance:
             monitor.advance = advance
@@ -147,6 +153,26 @@ def trainer_steps(documents: int, config: TrainerConfig) -> int:
         whole, rest = divmod(config.max_examples, documents)
         bounds.append(whole * per_epoch + rest // per_step)
     return max(min(bounds), 1)
+
+
+def curriculum_order(added: NDArray[np.bool_], total: int, seed: int) -> NDArray[np.int64]:
+    """Added documents first and real ones last, each for their share of the training.
+
+    Args:
+        added: Which documents are added ones, some and not all; shape ``(documents,)``.
+        total: Documents that pass through in all.
+        seed: Of the order within each pass.
+
+    Returns:
+        Positions of documents, shape ``(total,)``: passes over the added ones, then passes over the real ones.
+    """
+    generator = np.random.default_rng(seed)
+    first = round(total * float(added.mean()))
+    order = []
+    for positions, length in ((np.flatnonzero(added), first), (np.flatnonzero(~added), total - first)):
+        passes = [generator.permutation(positions) for _ in range(-(-length // len(positions)))]
+        order.append(np.concatenate([*passes, positions[:0]])[:length])
+    return np.concatenate(order)
 
 
 def _arguments(config: TrainerConfig, steps: int, folder: str, seed: int) -> TrainingArguments:
@@ -215,15 +241,34 @@ class _Trainer(Trainer):
     """Batch order from a generator of its own: the same for two runs that differ in the model alone."""
 
     order_seed = 0
+    curriculum: NDArray[np.int64] | None = None
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         items: Any = self.train_dataset if train_dataset is None else train_dataset
+        if self.curriculum is not None:
+            return _InStages(self.curriculum, len(items))
         generator = torch.Generator().manual_seed(self.order_seed)
         if "input_ids" not in items[0]:
             return RandomSampler(items, generator=generator)
         lengths = [len(item["input_ids"]) for item in items]
         batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps
         return LengthGroupedSampler(batch_size, lengths=lengths, generator=generator)
+
+
+class _InStages(Sampler[int]):
+    """An order over all epochs, dealt out epoch by epoch."""
+
+    def __init__(self, order: NDArray[np.int64], per_epoch: int) -> None:
+        self.order, self.per_epoch = order, per_epoch
+        self._epoch = 0
+
+    def __len__(self) -> int:
+        return self.per_epoch
+
+    def __iter__(self) -> Iterator[int]:
+        start = self._epoch * self.per_epoch
+        self._epoch += 1
+        return iter(np.take(self.order, range(start, start + self.per_epoch), mode="wrap").tolist())
 
 
 class _Counter:

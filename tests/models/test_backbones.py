@@ -7,9 +7,13 @@ import torch
 
 from patentlab.command_line import compose
 from patentlab.config import ModelConfig, RequestError
-from patentlab.models.backbones import backbone_fingerprint, load_backbone, longest_input
-from patentlab.models.embedded import EMBEDDED, model_folder
+from patentlab.models.backbones import load_backbone, longest_input
 from patentlab.protocols import Silent
+from patentlab.weights import EMBEDDED, fingerprint, model_folder
+
+
+def identify(config: ModelConfig) -> str:
+    return fingerprint(config.path or "", config.revision)
 
 
 def settings(path: object) -> ModelConfig:
@@ -51,13 +55,13 @@ def test_more_tokens_than_the_model_can_read(tiny_model):
 
 def test_a_changed_weight_changes_the_fingerprint(tiny_model, tmp_path: Path):
     folder = shutil.copytree(tiny_model("llama"), tmp_path / "model")
-    before = backbone_fingerprint(settings(folder))
-    assert before == backbone_fingerprint(settings(shutil.copytree(folder, tmp_path / "other name")))
+    before = identify(settings(folder))
+    assert before == identify(settings(shutil.copytree(folder, tmp_path / "other name")))
     weights = folder / "model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    assert backbone_fingerprint(settings(folder)) != before
+    assert identify(settings(folder)) != before
 
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -66,7 +70,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 def test_hub_models_are_told_apart_by_the_commit_that_their_revision_stands_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    assert backbone_fingerprint(settings("org/unknown")) == "hub:org/unknown@main"
+    assert identify(settings("org/unknown")) == "hub:org/unknown@main"
     cached = tmp_path / "models--org--known"
     (cached / "refs").mkdir(parents=True)
     (cached / "refs" / "main").write_text(COMMIT)
@@ -74,7 +78,7 @@ def test_hub_models_are_told_apart_by_the_commit_that_their_revision_stands_for(
     (cached / "snapshots" / COMMIT / "config.json").write_text("{}")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(tmp_path), raising=False)
-    assert backbone_fingerprint(settings("org/known")) == f"hub:org/known@{COMMIT}"
+    assert identify(settings("org/known")) == f"hub:org/known@{COMMIT}"
 
 
 def test_roberta_counts_positions_from_behind_its_padding_token(tiny_model):

@@ -2,9 +2,9 @@ from collections import Counter
 
 import pytest
 
-from patentlab.config import RequestError, StrategyConfig
+from patentlab.config import RequestError
 from patentlab.corpus import Document
-from patentlab.synthesis.strategies import duplicate, get_strategy, oversample
+from patentlab.synthesis.strategies import duplicate, oversample
 
 REAL = [Document("1", "one", ("a",)), Document("2", "two", ("b",))]
 
@@ -23,11 +23,6 @@ def test_there_must_be_something_to_draw_from():
     assert duplicate([], 0, 0) == ()
     with pytest.raises(RequestError, match="no real documents"):
         duplicate([], 1, 0)
-
-
-def test_unknown_strategies_are_refused():
-    with pytest.raises(RequestError, match="allowed are none, duplicate"):
-        get_strategy(StrategyConfig("magic"))
 
 
 def test_oversampling_gives_every_label_the_same_chance():

@@ -17,7 +17,7 @@ import yaml
 
 from patentlab.config import DataConfig
 from patentlab.corpus import Corpus, Document, derive_seed, restrict_labels
-from patentlab.data.sources.rows import fill, template_fields
+from patentlab.data.sources.rows import fill, template_fields, title_of
 
 VERSION = 1  # raise when the same seed yields other documents
 _VOCABULARY = "demo_vocabulary.yaml"
@@ -168,7 +168,7 @@ def _document(
         own_rng = np.random.default_rng(derive_seed(config.corpus_seed or 0, f"claim {index}"))
         fields["claim"] = "1. " + _fill(own_rng, _CLAIMS, own[0], labels)
     text = fill(config.text, fields)
-    return Document(f"demo-{index:06d}", text, tuple(label.name for label in own))
+    return Document(f"demo-{index:06d}", text, tuple(label.name for label in own), title=title_of(text, fields))
 
 
 def _label_set(

@@ -14,7 +14,7 @@ from patentlab.cache import file_digest
 from patentlab.config import DataConfig, RequestError
 from patentlab.corpus import Corpus, Document, restrict_labels
 from patentlab.data.sources.csv_table import table_rows
-from patentlab.data.sources.rows import BadRowError, BadRows, fill, read_date, template_fields
+from patentlab.data.sources.rows import BadRowError, BadRows, fill, read_date, template_fields, title_of
 
 PATENTS, ABSTRACTS, CODES, TITLES = "g_patent.tsv", "g_patent_abstract.tsv", "g_cpc_current.tsv", "g_cpc_title.tsv"
 
@@ -75,7 +75,8 @@ def read(config: DataConfig) -> Corpus:
                 "abstract": abstracts[patent],
                 "claim": claims.get(patent, ""),
             }
-            documents.append(Document(patent, fill(config.text, fields), labels, date=day))
+            text = fill(config.text, fields)
+            documents.append(Document(patent, text, labels, date=day, title=title_of(text, fields)))
     titles = _titles(folder, config.level, bad)
     bad.check(len(documents))
     corpus = restrict_labels(
@@ -85,6 +86,7 @@ def read(config: DataConfig) -> Corpus:
         keep=config.keep_labels,
         single=config.task == "single_label",
         titles=titles,
+        coarse=_coarse_titles(folder, config.level, bad),
     )
     return replace(corpus, dropped={"rows_skipped": bad.count, **left_out, **corpus.dropped})
 
@@ -153,6 +155,17 @@ def _first_claims(folder: Path, bad: BadRows) -> dict[str, str]:
                 continue
             first[row["patent_id"]] = min(claim, first.get(row["patent_id"], claim))
     return {patent: text for patent, (_, text) in first.items()}
+
+
+def _coarse_titles(folder: Path, level: str | None, bad: BadRows) -> dict[str, str]:
+    """Titles of the next coarser level by label: of G06F16/35 that of G06F, of G06F that of G06."""
+    coarser = {"group": "subclass", "subclass": "class"}.get(level or "")
+    if coarser is None:
+        return {}
+    titles = _titles(folder, coarser, bad)
+    own, above = f"cpc_{level}", f"cpc_{coarser}"
+    pairs = {row[own]: row[above] for _, row in _rows(folder / CODES, (own, above), bad)}
+    return {label: titles[code] for label, code in pairs.items() if code in titles}
 
 
 def _titles(folder: Path, level: str | None, bad: BadRows) -> dict[str, str]:

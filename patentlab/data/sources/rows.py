@@ -137,6 +137,12 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     return template.format_map(values) if "{" in template else values[template]
 
 
+def title_of(text: str, fields: Mapping[str, str]) -> str | None:
+    """The title that a text begins with, if one of its fields is called so."""
+    title = fields.get("title")
+    return title if title and text.startswith(title) and text != title else None
+
+
 def _document(row: Mapping[str, Any], config: DataConfig, where: str) -> Document:
     fields = {name: _text(row, name) for name in template_fields(config.text)}
     if not any(fields.values()):
@@ -150,7 +156,8 @@ def _document(row: Mapping[str, Any], config: DataConfig, where: str) -> Documen
     if config.split.column is not None:
         held = _value(row, config.split.column)
     labels = tuple(_labels(_value(row, config.labels or ""), config))
-    return Document(document_id, fill(config.text, fields), labels, date=day, split=_set(held))
+    text = fill(config.text, fields)
+    return Document(document_id, text, labels, date=day, split=_set(held), title=title_of(text, fields))
 
 
 def _value(row: Mapping[str, Any], name: str) -> Any:

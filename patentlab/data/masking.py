@@ -1,0 +1,73 @@
+"""A leakage control: the names of labels taken out of the texts that a classifier reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from patentlab.corpus import Corpus, LabelSpace
+
+MASK = "…"
+_SHORT = 4  # letters; shorter words of a name say nothing by themselves
+_FILLERS = frozenset(
+    [
+        *["general", "with", "from", "that", "this", "these", "those", "other", "others", "such", "their", "which"],
+        *["specially", "adapted", "relating", "thereto", "therefor", "therewith", "otherwise", "provided", "including"],
+        *["into", "onto", "upon", "than", "them", "they", "being", "been", "were", "have", "using", "used", "covered"],
+        *["group", "groups", "subclass", "subclasses", "least", "each", "either", "same"],
+    ]
+)
+
+
+def name_words(labels: LabelSpace) -> frozenset[str]:
+    """The words that name labels: those of their titles, or of their own names where they have none.
+
+    Args:
+        labels: The label space.
+
+    Returns:
+        Lower-case words of four letters and more, without those that any title may have.
+    """
+    names = (labels.titles.get(name, name) for name in labels.names)
+    return frozenset(word for name in names for word in words_of(name) if len(word) >= _SHORT and word not in _FILLERS)
+
+
+def words_of(text: str) -> list[str]:
+    """Words of a text, in lower case."""
+    return re.findall(r"[^\W\d_]+", text.casefold())
+
+
+def mask_names(corpus: Corpus) -> Corpus:
+    """Put a sign in place of every word that names a label, and of every plural or singular of one.
+
+    Args:
+        corpus: Any.
+
+    Returns:
+        The corpus with masked texts and titles.
+    """
+    pattern = _pattern(name_words(corpus.labels))
+    return replace(
+        corpus,
+        documents=tuple(
+            replace(
+                document,
+                text=pattern.sub(MASK, document.text),
+                title=None if document.title is None else pattern.sub(MASK, document.title),
+            )
+            for document in corpus.documents
+        ),
+    )
+
+
+def mask_text(text: str, labels: LabelSpace) -> str:
+    """The same for one text."""
+    return _pattern(name_words(labels)).sub(MASK, text)
+
+
+def _pattern(words: Iterable[str]) -> re.Pattern[str]:
+    stems = sorted({re.sub(r"(?<=[^s])s$", "", word) for word in words}, key=lambda stem: (-len(stem), stem))
+    if not stems:
+        return re.compile(r"(?!)")
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, stems))})s?\b", re.IGNORECASE)

@@ -1,0 +1,50 @@
+"""Retrieval: whether documents with like labels lie close together."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patentlab.protocols import Targets
+
+CUTOFF = 10
+
+
+def label_jaccard(targets: Targets) -> NDArray[np.float64]:
+    """Overlap of the label sets of every two documents.
+
+    Args:
+        targets: Zeros and ones of shape ``(documents, labels)``; every document has a label.
+
+    Returns:
+        Shape ``(documents, documents)``, from 0 to 1.
+    """
+    ones = targets.astype(np.float64)
+    shared = ones @ ones.T
+    sizes = ones.sum(axis=1)
+    return np.asarray(shared / (sizes[:, None] + sizes[None, :] - shared))
+
+
+def ndcg_at(vectors: NDArray[np.floating], targets: Targets, cutoff: int = CUTOFF) -> float:
+    """NDCG of ranking, for each document, all others by cosine similarity (Järvelin and Kekäläinen 2002).
+
+    The gain of a document is the Jaccard overlap of its label set with the query's. Queries that share no label with
+    any other document have no ranking to miss, and are left out.
+
+    Args:
+        vectors: Shape ``(documents, width)``.
+        targets: Zeros and ones of shape ``(documents, labels)``.
+        cutoff: Ranks that count.
+
+    Returns:
+        The mean over queries, from 0 to 1; NaN where there is no query.
+    """
+    from sklearn.metrics import ndcg_score
+
+    relevance = label_jaccard(targets)
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    similarity = (unit @ unit.T).astype(np.float64)
+    others = ~np.eye(len(targets), dtype=bool)
+    gains, scores = (matrix[others].reshape(len(targets), -1) for matrix in (relevance, similarity))
+    queries = gains.max(axis=1) > 0
+    return float(ndcg_score(gains[queries], scores[queries], k=cutoff)) if queries.any() else float("nan")

@@ -1,0 +1,267 @@
+"""Generators: language models in this process that answer requests, in batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from patentlab import weights
+from patentlab.config import GeneratorConfig, RequestError
+from patentlab.protocols import Advance, Progress
+from patentlab.synthesis.prompts import RECORD_END, Request
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_LONGEST_PERIOD = 24  # tokens of a loop that is noticed while it is written
+_LOOPED = 72  # tokens at the end of an answer that must repeat with such a period
+_SEEN = 3  # tokens in which the end of a record is looked for
+_PROBED = 8  # tokens that speed is estimated from
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a generator said.
+
+    Attributes:
+        text: As it came; empty where there was an error.
+        tokens: Generated.
+        complete: Whether the model ended by itself, not at the limit of tokens.
+        error: Why there is no text.
+    """
+
+    text: str
+    tokens: int = 0
+    complete: bool = True
+    error: str | None = None
+
+
+class Generator(Protocol):
+    """Answers requests."""
+
+    def answer(self, requests: Sequence[Request], seed: int, advance: Advance) -> list[Answer]:
+        """An answer for each request, in their order.
+
+        Args:
+            requests: Any number.
+            seed: The same requests and seed yield the same answers, as far as the generator can promise it.
+            advance: Told of every answer.
+        """
+        ...
+
+    def seconds_each(self, requests: Sequence[Request]) -> float | None:
+        """Seconds that an answer would take at most in a batch of these, None where that cannot be known before."""
+        ...
+
+
+class TransformersGenerator:
+    """A causal language model of transformers, in this process.
+
+    Args:
+        config: The generator group.
+        adapter: A folder with weights that peft adds, if any.
+        progress: Told of a conversion.
+
+    Raises:
+        RequestError: The model cannot be loaded.
+    """
+
+    def __init__(self, config: GeneratorConfig, adapter: Path | None, progress: Progress) -> None:
+        import torch
+
+        self.config = config
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model, self.tokenizer = load_generator(config, progress)
+        self.chats = config.form == "chat"
+        if self.chats and self.tokenizer.chat_template is None:
+            raise RequestError(f"generator.form=chat: {config.path} has no chat template; use generator.form=text")
+        if adapter is not None:
+            from peft import PeftModel
+
+            self.model = PeftModel.from_pretrained(self.model, adapter).merge_and_unload()
+        if config.precision != "nf4":
+            self.model.to(self.device)
+        self.ends = _end_tokens(self.model, self.tokenizer)
+
+    def answer(self, requests: Sequence[Request], seed: int, advance: Advance) -> list[Answer]:
+        """Answers, in batches of like prompts: those with the same examples side by side, the longest last."""
+        encoded = [self._encode(request) for request in requests]
+        order = _by_examples(requests, encoded)
+        answers: dict[int, Answer] = {}
+        with _seeded(seed):
+            for first in range(0, len(order), self.config.batch_size):
+                batch = order[first : first + self.config.batch_size]
+                prompts = [encoded[position] for position in batch]
+                found = self._generate(prompts, self.config.max_new_tokens, lambda: advance(0))
+                for position, answer in zip(batch, found, strict=True):
+                    answers[position] = replace(answer, text=requests[position].start + answer.text)
+                advance(len(batch))
+        return [answers[position] for position in range(len(requests))]
+
+    def seconds_each(self, requests: Sequence[Request]) -> float | None:
+        """Measured on a batch of which a few tokens are generated."""
+        encoded = [self._encode(request) for request in requests]
+        batch = [encoded[position] for position in _by_examples(requests, encoded)[: self.config.batch_size]]
+        times = [time.perf_counter()]
+        with _seeded(0):
+            self._generate(batch, _PROBED, lambda: times.append(time.perf_counter()))
+        first, *steps = np.diff(times)
+        return float(first + np.median(steps) * self.config.max_new_tokens) / len(batch)
+
+    def _encode(self, request: Request) -> list[int]:
+        tokens = encode(self.tokenizer, request, self.config.form)
+        room = self.config.context - self.config.max_new_tokens
+        if len(tokens) > room:
+            raise RequestError(
+                f"generator={self.config.name}: a prompt of {len(tokens)} tokens leaves no room for "
+                f"generator.max_new_tokens={self.config.max_new_tokens} in a context of {self.config.context}; "
+                "lower strategy.examples"
+            )
+        return tokens
+
+    def _generate(
+        self, encoded: Sequence[list[int]], new_tokens: int, on_step: Callable[[], None] = lambda: None
+    ) -> list[Answer]:
+        from patentlab.synthesis.decoding import Sampling, decode
+
+        config = self.config
+        sampling = Sampling(config.temperature, config.top_p, config.no_repeat_ngram, new_tokens)
+        pad = self.tokenizer.pad_token_id
+        found = decode(self.model, encoded, pad, sampling, self._is_complete, on_step)
+        return [self._read(tokens) for tokens in found]
+
+    def _is_complete(self, tokens: list[int]) -> bool:
+        """Whether an answer has ended, goes round in a loop, or has come to the end of its record."""
+        if tokens[-1] in self.ends or loops(tokens):
+            return True
+        return not self.chats and RECORD_END in self.tokenizer.decode(tokens[-_SEEN:])
+
+    def _read(self, tokens: list[int]) -> Answer:
+        ended = tokens[-1] in self.ends
+        text = str(self.tokenizer.decode(tokens[:-1] if ended else tokens, skip_special_tokens=True))
+        if not self.chats:
+            text, end, _ = text.partition(RECORD_END)
+            ended = ended or bool(end)
+        return Answer(text, len(tokens), complete=ended)
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, request: Request, form: str) -> list[int]:
+    """Tokens of a prompt, with the beginning of its answer.
+
+    Args:
+        tokenizer: Of the model.
+        request: What is asked.
+        form: ``chat``, by the model's template, or ``text``.
+
+    Returns:
+        At least one.
+    """
+    if form == "text":
+        return list(tokenizer(request.text + request.start)["input_ids"])
+    turns = [{"role": message.role, "content": message.content} for message in request.messages]
+    # a template brings its own special tokens
+    prompt = _render(tokenizer, turns) + request.start
+    return list(tokenizer(prompt, add_special_tokens=False)["input_ids"])
+
+
+def load_generator(config: GeneratorConfig, progress: Progress) -> tuple[Any, PreTrainedTokenizerBase]:
+    """A causal language model with its tokenizer.
+
+    Args:
+        config: The generator group.
+        progress: Told of a conversion.
+
+    Returns:
+        The model in evaluation mode, on the CPU unless quantised; the tokenizer has a padding token.
+
+    Raises:
+        RequestError: It cannot be loaded.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+    from transformers.utils import logging
+
+    source = weights.resolve(config.path, progress, "generator.path")
+    capable = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    bf16 = config.precision == "bf16" or (config.precision in ("auto", "nf4") and capable)
+    dtype = torch.bfloat16 if bf16 else torch.float32
+    options: dict[str, Any] = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        if config.precision == "nf4":
+            options["quantization_config"] = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+                load_in_4bit=True,
+                bnb_4bit_quant_type="nf4",
+                bnb_4bit_use_double_quant=True,
+                bnb_4bit_compute_dtype=dtype,
+            )
+        model = AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype, attn_implementation=config.attention or "sdpa", **options
+        )
+    except (OSError, ValueError, ImportError) as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise RequestError(
+            f"generator.path={config.path}: cannot be loaded ({reason.strip()[:200]}); it must be a local folder with "
+            f"a causal language model, a name on a reachable hub, or one of {weights.embedded_names()}"
+        ) from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    model.train(False)
+    return model, tokenizer
+
+
+def loops(tokens: Sequence[int]) -> bool:
+    """Whether an answer's end repeats itself token by token, over and over."""
+    if len(tokens) < _LOOPED:
+        return False
+    tail = tokens[-_LOOPED:]
+    return any(tail[period:] == tail[:-period] for period in range(1, _LONGEST_PERIOD + 1))
+
+
+def _by_examples(requests: Sequence[Request], encoded: Sequence[list[int]]) -> list[int]:
+    """Positions of requests: those with the same examples side by side, groups and members by length."""
+    longest: dict[tuple[str, ...], int] = {}
+    for request, tokens in zip(requests, encoded, strict=True):
+        longest[request.examples] = max(longest.get(request.examples, 0), len(tokens))
+
+    def rank(position: int) -> tuple[int, tuple[str, ...], int]:
+        examples = requests[position].examples
+        return longest[examples], examples, len(encoded[position])
+
+    return sorted(range(len(requests)), key=rank)
+
+
+def _end_tokens(model: Any, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    ends = model.generation_config.eos_token_id
+    known = ends if isinstance(ends, list) else [ends]
+    return frozenset(token for token in (*known, tokenizer.eos_token_id, tokenizer.pad_token_id) if token is not None)
+
+
+def _render(tokenizer: PreTrainedTokenizerBase, turns: list[dict[str, str]]) -> str:
+    """A conversation by the model's own template; where that has no system turn, it joins the first of the user's."""
+    from jinja2 import TemplateError
+
+    options: dict[str, Any] = {"tokenize": False, "add_generation_prompt": True, "enable_thinking": False}
+    try:
+        return str(tokenizer.apply_chat_template(turns, **options))
+    except TemplateError:
+        system, user, *rest = turns
+        merged = {"role": "user", "content": f"{system['content']}\n\n{user['content']}"}
+        return str(tokenizer.apply_chat_template([merged, *rest], **options))
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Random numbers of torch from a seed, for as long as the context is open."""
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield

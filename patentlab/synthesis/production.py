@@ -1,0 +1,292 @@
+"""From a strategy, a generator and real documents to as many synthetic documents as are wanted."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from patentlab import weights
+from patentlab.config import ExperimentConfig, GeneratorConfig, RequestError, StrategyConfig
+from patentlab.corpus import Document, LabelSpace, derive_seed, fingerprint
+from patentlab.protocols import Advance, Progress
+from patentlab.synthesis import prompts, screening
+from patentlab.synthesis.generators import Generator, TransformersGenerator
+from patentlab.synthesis.prompts import Request
+from patentlab.synthesis.screening import Screen
+from patentlab.synthesis.servers import ServerGenerator
+from patentlab.synthesis.store import Shard, ShardStore, completed
+from patentlab.synthesis.strategies import ASKING
+
+Adapt = Callable[[GeneratorConfig, Sequence[tuple[Request, str]], int, Progress], Path]
+"""Fine-tunes a generator on pairs of request and answer, and returns the folder with its adapter."""
+
+Agrees = Callable[[Document], bool]
+"""Whether a classifier trained on real documents agrees with a document's labels."""
+
+_PASSING = 0.5  # share of answers, for an estimate before the first one
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """Synthetic documents, and how they came about.
+
+    Attributes:
+        documents: In the order of the attempts.
+        rows: What is known of each: family, source, examples, mentions, tokens.
+        report: Attempts, rejects by reason, tokens, seconds.
+        store: Folder of the answers.
+    """
+
+    documents: tuple[Document, ...]
+    rows: list[dict[str, Any]]
+    report: dict[str, Any]
+    store: Path
+
+
+def generator_fingerprint(config: GeneratorConfig) -> str:
+    """What a generator is: its weights, or the name that a server knows it by.
+
+    Args:
+        config: The generator group.
+
+    Returns:
+        As of :func:`patentlab.weights.fingerprint`, or ``openai:NAME``.
+
+    Raises:
+        RequestError: An embedded model is not installed.
+    """
+    if config.kind == "openai":
+        return f"openai:{config.path}"
+    return weights.fingerprint(config.path, config.revision)
+
+
+def synthesise(
+    config: ExperimentConfig,
+    sources: Sequence[Document],
+    real: Mapping[str, Sequence[Document]],
+    labels: LabelSpace,
+    count: int,
+    progress: Progress,
+    adapt: Adapt | None = None,
+    agrees: Agrees | None = None,
+) -> Synthetic:
+    """Documents of the configured strategy and generator; those that any run asked for before come from the cache.
+
+    The same sources, settings and seed give the same documents, and a larger number begins with the smaller one.
+
+    Args:
+        config: ``strategy``, ``generator``, ``seed`` and ``data.mask_labels`` are used.
+        sources: Real training documents that label sets, examples and sources of paraphrases come from.
+        real: Real documents by set, which accepted ones are held against: ``train`` with all sources, ``validation``,
+            ``test``.
+        labels: Their label space.
+        count: Documents wanted.
+        progress: Shows them coming, and the time that they will take.
+        adapt: Fine-tunes the generator first, for ``generator.adapt``.
+        agrees: For ``mix=filtered``.
+
+    Returns:
+        ``count`` documents; fewer only with ``strategy.on_shortage=shrink``.
+
+    Raises:
+        RequestError: Too few answers passed, or the model or server cannot be had.
+        ConnectionError: A server failed on every request.
+    """
+    strategy, generator, seed = config.strategy, config.generator, derive_seed(config.seed, "synthesis")
+    if generator.adapt != "none":
+        strategy = replace(strategy, examples=0)  # it has learned what to write
+    ordered = sorted(sources, key=lambda document: document.id)
+    ask = ASKING[strategy.name](ordered, labels, strategy, seed)
+    store = ShardStore(_description(strategy, generator, ordered, labels, seed))
+    settings = strategy.screening
+    if settings is None:
+        raise TypeError("a strategy that generates has settings for screening")
+    screen = Screen(
+        settings,
+        labels,
+        real,
+        strategy.name,
+        config.seed,
+        standard_only=bool(strategy.standard_only),
+        masked=config.data.mask_labels,
+    )
+    pairs = partial(_pairs, ordered, labels, strategy)
+    source = _Lazy(generator, pairs, adapt, derive_seed(seed, "adaptation"), progress)
+    rows: list[dict[str, Any]] = []
+    documents: list[Document] = []
+    rejects: Counter[str] = Counter()
+    families: Counter[str] = Counter()
+    attempts = tokens = 0
+    seconds, errors = 0.0, set[str]()
+    size = generator.batch_size
+    most = max(1, -(-round((strategy.max_attempts or 1) * count) // size))  # shards
+    with progress.task("generating", count) as advance:
+        for number in range(most):
+            if len(documents) == count:
+                break
+            requests = [ask(number * size + position) for position in range(size)]
+
+            passing = len(documents) / attempts if documents else _PASSING
+            tell = partial(source.tell_time, requests, count - len(documents), passing)
+            ask_for = partial(source.ask, requests, derive_seed(seed, f"shard {number}"), advance)
+            shard = store.get(number, partial(completed, count=size, ask=ask_for, tell=tell))
+            seconds += shard.seconds
+            for request, answer in zip(requests, shard.answers, strict=True):
+                attempts, tokens = attempts + 1, tokens + answer.tokens
+                verdict = screen.judge(request, answer)
+                document, reason = verdict.document, verdict.reason
+                if document is not None and agrees is not None and not agrees(document):
+                    document, reason = None, "disagrees"
+                if document is None:
+                    rejects[str(reason)] += 1
+                    if answer.error is not None:
+                        errors.add(answer.error)
+                    continue
+                documents.append(document)
+                families[request.family] += 1
+                rows.append(_row(document, request, verdict.mentions, answer.tokens, len(answer.text)))
+                advance(1, f"{sum(rejects.values())} rejected")
+                if len(documents) == count:
+                    break
+            if all(answer.error is not None for answer in shard.answers):
+                raise ConnectionError(f"generator={generator.name}: no answer at all, {next(iter(errors), 'unknown')}")
+    if len(documents) < count and strategy.on_shortage != "shrink":
+        raise RequestError(_shortage(strategy, len(documents), count, attempts, rejects))
+    report = {
+        "key": store.key,
+        "requested": count,
+        "accepted": len(documents),
+        "attempts": attempts,
+        "rejected": dict(rejects.most_common()),
+        "families": dict(families.most_common()),
+        "tokens": tokens,
+        "generation_seconds": round(seconds, 3),
+        "adaptation_seconds": source.adaptation_seconds,
+        "label_mentions": sum(bool(row["label_mentions"]) for row in rows) / max(len(rows), 1),
+        "prompt_version": prompts.VERSION,
+        "screening_version": screening.VERSION,
+    }
+    return Synthetic(tuple(documents), rows, report, store.folder)
+
+
+def _description(
+    strategy: StrategyConfig, generator: GeneratorConfig, sources: Sequence[Document], labels: LabelSpace, seed: int
+) -> dict[str, Any]:
+    """All that changes what is asked or how it is answered; not what is then accepted."""
+    asked = {name: getattr(strategy, name) for name in ("name", "prompts", "label_text", "examples")}
+    sampling = ("form", "precision", "batch_size", "temperature", "top_p", "max_new_tokens", "no_repeat_ngram", "adapt")
+    named = {name: prompts.name_of(name, labels, strategy.label_text or "title") for name in labels.names}
+    adaptation = None if generator.adapt == "none" or generator.adaptation is None else asdict(generator.adaptation)
+    return {
+        "prompt_version": prompts.VERSION,
+        "strategy": asked,
+        "generator": generator_fingerprint(generator),
+        "sampling": {name: getattr(generator, name) for name in sampling},
+        "adaptation": adaptation,
+        "sources": fingerprint(sources),
+        "labels": named,
+        "seed": seed,
+    }
+
+
+class _Lazy:
+    """A generator that is loaded, and fine-tuned, when the first answer is missing."""
+
+    def __init__(
+        self,
+        config: GeneratorConfig,
+        pairs: Callable[[], list[tuple[Request, str]]],
+        adapt: Adapt | None,
+        seed: int,
+        progress: Progress,
+    ) -> None:
+        self.config, self.progress = config, progress
+        self._pairs, self._adapt, self._seed = pairs, adapt, seed
+        self._generator: Generator | None = None
+        self._told = False
+        self.adaptation_seconds = 0.0
+
+    def ask(self, requests: Sequence[Request], seed: int, advance: Advance, places: Sequence[int]) -> Shard:
+        """Answers to the requests at these places, and the seconds that they took."""
+        generator = self._load()
+        start = time.perf_counter()
+
+        def note(steps: int, note: str = "") -> None:
+            advance(0, note)
+
+        answers = generator.answer([requests[place] for place in places], seed, note)
+        return Shard(answers, time.perf_counter() - start)
+
+    def tell_time(self, requests: Sequence[Request], wanted: int, passing: float) -> None:
+        """Say once, before the first answer, how long the rest will take."""
+        if self._told:
+            return
+        self._told = True
+        each = self._load().seconds_each(requests)
+        if each is None:
+            return
+        minutes = each * wanted / passing / 60
+        self.progress.say(
+            f"generating {wanted} documents with {self.config.name}: at most about {max(round(minutes), 1)} min, if "
+            f"{passing:.0%} of the answers pass"
+        )
+
+    def _load(self) -> Generator:
+        if self._generator is None:
+            if self.config.kind == "openai":
+                self._generator = ServerGenerator(self.config)
+            else:
+                self._generator = TransformersGenerator(self.config, self._adapter(), self.progress)
+        return self._generator
+
+    def _adapter(self) -> Path | None:
+        if self.config.adapt == "none":
+            return None
+        if self._adapt is None:
+            raise TypeError("generator.adapt needs what fine-tunes it")
+        start = time.perf_counter()
+        folder = self._adapt(self.config, self._pairs(), self._seed, self.progress)
+        self.adaptation_seconds = round(time.perf_counter() - start, 3)
+        return folder
+
+
+def _pairs(sources: Sequence[Document], labels: LabelSpace, strategy: StrategyConfig) -> list[tuple[Request, str]]:
+    titled = any(source.title is not None for source in sources)
+    named = strategy.label_text or "title"
+    return [
+        prompts.adaptation_pair(number, source, labels, named, titled=titled) for number, source in enumerate(sources)
+    ]
+
+
+def _row(
+    document: Document, request: Request, mentions: tuple[str, ...], tokens: int, characters: int
+) -> dict[str, Any]:
+    """What the corpus file says of a document."""
+    return {
+        "id": document.id,
+        "text": document.text,
+        "title": document.title,
+        "labels": list(document.labels),
+        "strategy": document.origin,
+        "source_id": document.source_id,
+        "family": request.family,
+        "prompt_version": prompts.VERSION,
+        "examples": list(request.examples),
+        "attempt": request.number,
+        "label_mentions": list(mentions),
+        "tokens": tokens,
+        "cut_characters": max(characters - len(document.text), 0),
+    }
+
+
+def _shortage(strategy: StrategyConfig, accepted: int, count: int, attempts: int, rejects: Counter[str]) -> str:
+    why = ", ".join(f"{number} {reason}" for reason, number in rejects.most_common())
+    return (
+        f"strategy={strategy.name}: {accepted} of {count} documents after {attempts} attempts; rejected: {why}; raise "
+        f"strategy.max_attempts={strategy.max_attempts:g}, relax strategy.screening, or set strategy.on_shortage=shrink"
+    )

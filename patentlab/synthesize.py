@@ -1,0 +1,72 @@
+"""``python -m patentlab.synthesize n=100``: a synthetic corpus by itself.
+
+``generator=smollm2_135m strategy=label_conditioned data=… regime=1:100 seed=0 …``   settings, as for patentlab.run
+``n=100``        documents wanted
+``out=FOLDER``   where to write; ``outputs/synthetic/NAME`` by default
+
+Leaves ``corpus.jsonl``, ``corpus.parquet`` and ``README.md``, the dataset card.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from patentlab.command_line import compose, run_command
+from patentlab.config import GENERATED, ExperimentConfig, RequestError
+
+_OWN = ("n", "out")
+
+
+def main() -> None:
+    """Generate a corpus, write it, and tell where it is."""
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(__doc__)
+        return
+    settings = {name: value for name, _, value in (text.partition("=") for text in sys.argv[1:]) if name in _OWN}
+    rest = [text for text in sys.argv[1:] if text.partition("=")[0] not in _OWN]
+    # any share below 1 means that documents are added; how many is said by n
+    config = compose(*rest, "mix.real_share=0.5")
+    if config.strategy.name not in GENERATED:
+        raise RequestError(f"strategy={config.strategy.name}: generates nothing; allowed are {', '.join(GENERATED)}")
+    count = _count(settings.get("n"))
+    print(_synthesize(config, count, settings.get("out")).resolve())
+
+
+def _count(text: str | None) -> int:
+    if text is None or not text.isdigit() or int(text) < 1:
+        raise RequestError(f"n={text or ''}: must be a number of documents, 1 or more; write n=100")
+    return int(text)
+
+
+def _synthesize(config: ExperimentConfig, count: int, out: str | None) -> Path:
+    from patentlab.augmentation import generate, measure_fidelity
+    from patentlab.corpus import derive_seed
+    from patentlab.data.regimes import keep_part
+    from patentlab.data.sources import data_fingerprint, read_corpus
+    from patentlab.data.splits import split_corpus
+    from patentlab.synthesis.card import write_corpus
+    from patentlab.terminal import TerminalProgress, say
+    from patentlab.training.embedding import embed_texts
+
+    progress = TerminalProgress()
+    corpus = read_corpus(config.data)
+    split = split_corpus(corpus, config.data.split, derive_seed(config.seed, "split"))
+    real = keep_part(split.pool, corpus.labels, config.regime.divisor, derive_seed(config.seed, "regime"))
+    made = generate(config, real, real, split, corpus.labels, count, progress)
+    fidelity = measure_fidelity(
+        made.documents, split.pool, corpus.labels, config.seed, lambda texts: embed_texts(texts, progress)
+    )
+    name = f"{config.data.name}-{config.generator.name}-{config.strategy.name}-{made.report['key']}"
+    folder = Path(out) if out else Path("outputs") / "synthetic" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    write_corpus(folder, config, corpus.labels, made, fidelity, data_fingerprint(config.data), len(real))
+    rejected = ", ".join(f"{number} {reason}" for reason, number in made.report["rejected"].items()) or "none"
+    say(f"{len(made.documents)} documents of {made.report['attempts']} attempts; rejected: {rejected}")
+    if fidelity:
+        say(f"MMD² {fidelity['mmd2']:.4f} (p {fidelity['mmd2_p']:.3f}) on {fidelity['compared']:.0f} documents each")
+    return folder
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
