@@ -5,6 +5,7 @@ A failed composition must answer at once, so nothing heavy is imported here.
 
 from __future__ import annotations
 
+import _thread
 import os
 import re
 import sys
@@ -103,6 +104,7 @@ def run_command(main: Callable[[], int | None]) -> int:
     os.environ.setdefault(
         "TQDM_DISABLE", "1"
     )  # read when tqdm is imported: the bars of libraries would cut through ours
+    sys.unraisablehook = _keep_interrupts
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints its errors itself, over nine lines, and exits with 1
     try:
         return main() or DONE
@@ -119,3 +121,11 @@ def run_command(main: Callable[[], int | None]) -> int:
     except Exception:
         traceback.print_exc()
         return FAILED
+
+
+def _keep_interrupts(unraisable: sys.UnraisableHookArgs) -> None:
+    """Ctrl-C during a callback, as of a weak reference in a garbage collection, is ignored by Python: send it again."""
+    if isinstance(unraisable.exc_value, KeyboardInterrupt):
+        _thread.interrupt_main()
+    else:
+        sys.__unraisablehook__(unraisable)

@@ -202,12 +202,11 @@ def _execute(entry: Entry, config: ExperimentConfig, progress: Progress, journal
         journal.write(entry)
         sweep = SweepRun(journal.sweep, config.name or HydraConfig.get().job.name)
     start = time.perf_counter()
-    from patentlab.experiment import run_experiment
-    from patentlab.sweep.devices import claim_device
-    from patentlab.training.memory import release_memory
-
-    claim_device()
     try:
+        from patentlab.experiment import run_experiment
+        from patentlab.sweep.devices import claim_device
+
+        claim_device()
         _take_over(entry, run_experiment(config, Path(entry.folder), progress, sweep))
         entry.state = DONE
     except RequestError:
@@ -218,10 +217,12 @@ def _execute(entry: Entry, config: ExperimentConfig, progress: Progress, journal
             traceback.print_exc()
         _forget(failure)
     except BaseException:
-        entry.state = MISSING
+        entry.state, entry.executed = MISSING, False
         raise
     finally:
         entry.seconds = time.perf_counter() - start
+        from patentlab.training.memory import release_memory
+
         release_memory()
 
 

@@ -24,14 +24,18 @@ def main() -> None:
     config = compose(*(argument for argument in arguments if not argument.startswith("port=")))
     if config.tracking.uri is None:
         raise RequestError("tracking=none: there is nothing to show")
-    from patentlab.tracking.mlflow import close_dead_runs, connect, ui_command
+    from patentlab.tracking.mlflow import close_dead_runs, connect, experiment_pages, ui_command
 
     if config.tracking.uri.startswith("http"):
         raise RequestError(
             f"tracking.uri={config.tracking.uri}: is a server with pages of its own; open it in a browser"
         )
-    close_dead_runs(connect(config.tracking.uri))
-    print(f"MLflow: http://127.0.0.1:{port}", file=sys.stderr)
+    client = connect(config.tracking.uri)
+    close_dead_runs(client)
+    server = f"http://127.0.0.1:{port}"
+    print(f"MLflow: {server}", file=sys.stderr)
+    for name, page in experiment_pages(client):
+        print(f"runs of {name}: {server}/{page}", file=sys.stderr)
     os.execv(sys.executable, [sys.executable, *ui_command(config.tracking.uri, int(port))])
 
 

@@ -18,6 +18,7 @@ NEEDED = {
     "head=none": ["model=constant"],
     "adapter=none": ["model=constant"],
     "trainer=none": ["model=constant"],
+    "generator=openai": ["generator.path=some-model"],
     "data=jsonl": ["data.path=somewhere"],
     "data=csv": ["data.path=somewhere"],
     "data=hub": ["data.path=somewhere"],
@@ -75,7 +76,7 @@ def test_where_a_head_starts_follows_the_adapter():
 
 def test_nothing_is_added_with_a_mix_of_one():
     assert compose().choices["strategy"] == "none"
-    assert compose("mix=0.5").choices["strategy"] == "duplicate"
+    assert compose("mix=0.5").choices["strategy"] == "label_conditioned"
 
 
 def test_shares_are_rounded_to_six_places():
@@ -104,7 +105,7 @@ WRONG = {
     "trainer.learning_rate=-1": "trainer.learning_rate=-1: must be above 0",
     "trainer.monitor=auc": "trainer.monitor=auc: allowed are f1_micro, f1_macro",
     "mix=0": "mix.real_share=0: cannot be had beside real documents",
-    "mix=0.2 strategy=none": "strategy=none",
+    "mix=0 mix.budget=9 strategy=none": "leaves nothing to train on",
     "mix.budget=0": "mix.budget=0: must be 1 or more",
     "mix.on_shortage=cry": "allowed are error, repeat, shrink",
     "regime.keep=70": "regime.keep=70: not a regime",
@@ -125,7 +126,7 @@ WRONG = {
     "adapter.dropout=1.5": "adapter.dropout=1.5: must be at least 0 and below 1",
     "data.split.test=inf": "data.split.test=inf",
     "model=tfidf_linear model.tfidf.ngram_max=0": "model.tfidf: ngram_max and min_df must be 1 or more",
-    "mix=unheard_of": "mix=unheard_of: no such option; allowed are shuffled",
+    "mix=unheard_of": "mix=unheard_of: no such option; allowed are curriculum, ensemble",
     "head.dropout=1": "head.dropout=1: must be at least 0 and below 1",
     "adapter.rank=0": "adapter.rank=0: must be 1 or more",
     "adapter.targets=[]": "adapter.targets: model=smollm2_135m names no modules",

@@ -55,7 +55,9 @@ def test_one_run_leaves_everything_in_its_folder(run_command: Command):
 
 
 def test_the_sweep_line_of_the_readme_makes_four_runs_with_the_shares_asked_for(run_command: Command):
-    done = run_command("-m", "regime=1:10,1:100", "mix=0.2,0.3", "model=tfidf_linear", "tracking=none")
+    done = run_command(
+        "-m", "regime=1:10,1:100", "mix=0.2,0.3", "model=tfidf_linear", "tracking=none", "strategy=duplicate"
+    )
     assert done.returncode == 0, done.stderr
     path = Path(done.stdout.strip())
     assert path.name == "matrix.csv"
@@ -122,7 +124,11 @@ def test_two_arms_share_split_subset_and_differ_in_what_was_added(tmp_path: Path
         run_experiment(compose("model=constant", "tracking=none", *overrides), folder, Silent())
         return json.loads((folder / "result.json").read_text())  # type: ignore[no-any-return]
 
-    real, augmented, smaller = arm("regime=1:10"), arm("regime=1:10", "mix=0.5"), arm("regime=1:30")
+    real, augmented, smaller = (
+        arm("regime=1:10"),
+        arm("regime=1:10", "mix=0.5", "strategy=duplicate"),
+        arm("regime=1:30"),
+    )
     assert real["fingerprints"]["test"] == augmented["fingerprints"]["test"] == smaller["fingerprints"]["test"]
     assert real["fingerprints"]["train"] != augmented["fingerprints"]["train"]
     assert real["counts"]["real"] == augmented["counts"]["real"]

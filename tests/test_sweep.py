@@ -60,7 +60,7 @@ def line(corpus_file: Path, tiny_model: Callable[[str], Path]) -> list[str]:
     """A 2x2 sweep that fine-tunes a tiny network."""
     model = ["model=smollm2_135m", f"model.path={tiny_model('llama')}", "adapter=full", "trainer.max_length=64"]
     data = ["data=jsonl", f"data.path={corpus_file}", *SMALL]
-    return ["-m", "name=lines", *data, *model, "regime=1:1,1:2", "mix=1,0.5", "tracking=none"]
+    return ["-m", "name=lines", *data, *model, "regime=1:1,1:2", "mix=1,0.5", "strategy=duplicate", "tracking=none"]
 
 
 @pytest.mark.integration

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from patentlab.cache import digest
-from patentlab.config import ExperimentConfig, RequestError, from_settings
+from patentlab.config import UNMIXED, ExperimentConfig, RequestError, from_settings
 from patentlab.corpus import derive_seed
 from patentlab.mixing import plan_mixture
 from patentlab.sweep.journal import Entry
@@ -94,7 +94,7 @@ def _documents(config: ExperimentConfig, pools: dict[str, int | None]) -> int | 
         plan = plan_mixture(real, config.mix)
     except RequestError:
         return None
-    return plan.real + plan.added
+    return plan.real + (0 if config.strategy_used in UNMIXED else plan.added)
 
 
 def estimate(config: ExperimentConfig, documents: int, earlier: Sequence[tuple[Record, Path]]) -> float | None:

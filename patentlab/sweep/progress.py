@@ -138,11 +138,11 @@ class Watch(AbstractContextManager["Watch"]):
         with self._turn:
             entries = self.journal.entries()
             line = headline(entries, self.total)
+            self.display.show(line)
             for entry in entries:
                 if entry.executed and entry.state in (DONE, FAILED) and entry.number not in self._told:
                     self._told.add(entry.number)
                     self.display.tell(entry, line)
-            self.display.show(line)
 
     def _look_now_and_then(self) -> None:
         while not self._over.wait(_INTERVAL):

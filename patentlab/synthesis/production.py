@@ -220,7 +220,7 @@ class _Lazy:
             advance(0, note)
 
         answers = generator.answer([requests[place] for place in places], seed, note)
-        return Shard(answers, time.perf_counter() - start)
+        return Shard(answers, round(time.perf_counter() - start, 3))
 
     def tell_time(self, requests: Sequence[Request], wanted: int, passing: float) -> None:
         """Say once, before the first answer, how long the rest will take."""

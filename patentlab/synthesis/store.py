@@ -76,7 +76,7 @@ class ShardStore:
         description = self.folder / "description.json"
         if not description.is_file():
             write_atomically(description, json.dumps(self._description, indent=1, ensure_ascii=False))
-        lines = [{"seconds": round(shard.seconds, 3)}, *map(asdict, shard.answers)]
+        lines = [{"seconds": shard.seconds}, *map(asdict, shard.answers)]
         write_atomically(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 

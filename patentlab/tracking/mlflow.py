@@ -364,14 +364,29 @@ def _experiment(client: MlflowClient, config: TrackingConfig) -> str:
         return str(found.experiment_id)
     location = Path(config.artifacts).resolve().as_uri() + f"/{name}" if local and config.artifacts else None
     try:
-        # the kind opens MLflow's pages for training runs instead of those for chats
-        kind = {"mlflow.experimentKind": "custom_model_development"}
-        return client.create_experiment(name, artifact_location=location, tags=kind)
+        return client.create_experiment(name, artifact_location=location)
     except MlflowException:  # another process was faster
         found = client.get_experiment_by_name(name)
         if found is None:
             raise
         return str(found.experiment_id)
+
+
+def experiment_pages(client: MlflowClient) -> list[tuple[str, str]]:
+    """The pages with the runs of each experiment that has any, the latest experiment first.
+
+    Args:
+        client: Of a database or server.
+
+    Returns:
+        Names, and addresses below the server's. Without the last part MLflow opens its pages for chats.
+    """
+    experiments = client.search_experiments(order_by=["last_update_time DESC"])
+    return [
+        (experiment.name, f"#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning")
+        for experiment in experiments
+        if client.search_runs([experiment.experiment_id], max_results=1)
+    ]
 
 
 def ui_hint(uri: str) -> str:

@@ -38,7 +38,7 @@ def test_training_time_grows_with_documents_and_epochs(tmp_path: Path):
 def test_a_plan_knows_documents_and_takes_runs_of_the_same_data_first(tmp_path: Path):
     earlier(tmp_path / "x" / "sweep" / "a", *MODEL, train=10, training=1, total=2)
     small = (*MODEL, "data.size=400", "data.top_k=10", "data.split.validation=50", "data.split.test=50")
-    config, half = compose(*small), compose(*small, "regime=1:2", "mix=0.25")
+    config, half = compose(*small), compose(*small, "regime=1:2", "mix=0.25", "strategy=duplicate")
     entries = [Entry(n, [], "", settings=c.settings) for n, c in enumerate((config, half))]
     whole, mixed = plan_runs(entries, [tmp_path / "x"])
     assert whole.documents is not None
