@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pandas as pd
 from patentlab import fidelity
 from patentlab.config import UNMIXED, ExperimentConfig
 from patentlab.corpus import Document, LabelSpace, derive_seed, is_real
+from patentlab.data.masking import name_overlap
 from patentlab.data.splits import Split
 from patentlab.mixing import Plan, mix, plan_mixture
 from patentlab.protocols import Progress
@@ -177,20 +179,35 @@ def measure_fidelity(
 
 
 def label_table(documents: Sequence[Document], labels: LabelSpace) -> pd.DataFrame:
-    """How often each label occurs in the real and in the added part of a training set.
+    """How often each label occurs in the real and in the added part of a training set, and how far texts name it.
 
     Args:
         documents: Of the training set.
         labels: The label space.
 
     Returns:
-        A row a label: ``label, real, added``.
+        A row a label: ``label, real, added`` count documents; ``real_named, added_named`` are the mean shares of the
+        words of the label's name that stand in them.
     """
-    added = np.array([not is_real(document) for document in documents], dtype=bool)
-    targets = labels.encode(documents)
-    return pd.DataFrame(
-        {"label": labels.names, "real": targets[~added].sum(axis=0), "added": targets[added].sum(axis=0)}
-    )
+    rows = []
+    for label in labels.names:
+        row: dict[str, Any] = {"label": label}
+        for part, wanted in (("real", True), ("added", False)):
+            held = [document for document in documents if label in document.labels and is_real(document) == wanted]
+            row[part] = len(held)
+            row[f"{part}_named"] = _mean(name_overlap(document, label, labels) for document in held)
+        rows.append(row)
+    return pd.DataFrame(rows)[["label", "real", "added", "real_named", "added_named"]]
+
+
+def naming(documents: Sequence[Document], labels: LabelSpace) -> float | None:
+    """How far documents call their labels by name: the mean share of name words, over all their labels."""
+    return _mean(name_overlap(document, label, labels) for document in documents for label in document.labels)
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def cardinality(documents: Sequence[Document]) -> float | None:

@@ -17,13 +17,14 @@ from patentlab.augmentation import (
     label_table,
     make_training_set,
     measure_fidelity,
+    naming,
     step_matched,
 )
-from patentlab.config import ExperimentConfig
+from patentlab.config import ExperimentConfig, RequestError
 from patentlab.corpus import Examples, LabelSpace, derive_seed, fingerprint, is_real
 from patentlab.data.regimes import keep_part
 from patentlab.data.sources import read_corpus
-from patentlab.data.splits import split_corpus
+from patentlab.data.splits import Split, split_corpus
 from patentlab.evaluation.classification import (
     DEFAULT_THRESHOLD,
     choose_threshold,
@@ -77,9 +78,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             real = keep_part(split.pool, corpus.labels, config.regime.divisor, derive_seed(config.seed, "regime"))
         with clock("synthesis"):
             made = make_training_set(config, real, split, corpus.labels, progress)
-            record.fidelity = measure_fidelity(
-                made.added, split.pool, corpus.labels, config.seed, partial(_embed, progress=progress)
-            )
+            record.fidelity = _fidelity(made, split, corpus.labels, config.seed, progress)
         sets = {"train": made.documents, "validation": split.validation, "test": split.test}
         train, validation, test = (Examples.of(held, corpus.labels) for held in sets.values())
         record.fingerprints = fingerprints | {name: fingerprint(held) for name, held in sets.items()}
@@ -93,6 +92,8 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             "achieved_share": made.achieved_share,
             "real_cardinality": cardinality([document for document in made.documents if is_real(document)]),
             "synthetic_cardinality": cardinality(made.added),
+            "real_named": naming([document for document in made.documents if is_real(document)], corpus.labels),
+            "synthetic_named": naming(made.added, corpus.labels),
             "labels": len(corpus.labels),
             "labels_in_train": int(train.targets.any(axis=0).sum()),
             **corpus.dropped,
@@ -164,10 +165,17 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
     return record
 
 
-def _embed(texts: Sequence[str], progress: Progress) -> NDArray[np.float32]:
-    from patentlab.training.embedding import embed_texts  # loads torch
+def _fidelity(made: TrainingSet, split: Split, labels: LabelSpace, seed: int, progress: Progress) -> dict[str, float]:
+    def embed(texts: Sequence[str]) -> NDArray[np.float32]:
+        from patentlab.training.embedding import embed_texts  # loads torch
 
-    return embed_texts(texts, progress)
+        return embed_texts(texts, progress)
+
+    try:
+        return measure_fidelity(made.added, split.pool, labels, seed, embed)
+    except RequestError as missing:  # a run is worth having without, where the embedded encoder is not installed
+        progress.say(f"fidelity is not measured: {missing}")
+        return {}
 
 
 def _keep_synthetic(made: TrainingSet, labels: LabelSpace, folder: Path, record: Record) -> None:

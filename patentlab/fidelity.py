@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist, pdist
 
 Vectors = NDArray[np.floating]
@@ -102,8 +101,9 @@ def frechet_distance(first: Vectors, second: Vectors) -> float:
     a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
     covariances = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
     # of the symmetric form, whose root is real, with the same trace
-    root = sqrtm(covariances[0])
-    middle = np.linalg.eigvalsh(np.real(root @ covariances[1] @ root))
+    values, vectors = np.linalg.eigh(covariances[0])
+    root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+    middle = np.linalg.eigvalsh(root @ covariances[1] @ root)
     mean = a.mean(axis=0) - b.mean(axis=0)
     trace = np.trace(covariances[0]) + np.trace(covariances[1]) - 2 * np.sqrt(np.clip(middle, 0, None)).sum()
     return float(mean @ mean + trace)

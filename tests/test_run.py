@@ -32,7 +32,8 @@ def test_one_run_leaves_everything_in_its_folder(run_command: Command):
     path = Path(done.stdout.strip())
     assert done.stdout == f"{path}\n"
     assert {entry.name for entry in path.parent.iterdir()} == {
-        "config.yaml", "confusions.csv", "confusions.png", "history.csv", "model", "per_label.csv", "per_label_f1.png",
+        "config.yaml", "confusions.csv", "confusions.png", "history.csv", "labels_in_training.csv", "model",
+        "per_label.csv", "per_label_f1.png",
         "predictions.parquet", "result.json",
     }  # fmt: skip
     result = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""A leakage control: the names of labels taken out of the texts that a classifier reads."""
+"""Leakage controls: how far texts call their labels by name, and texts without the words that name labels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from patentlab.corpus import Corpus, LabelSpace
+from patentlab.corpus import Corpus, Document, LabelSpace
 
 MASK = "…"
 _SHORT = 4  # letters; shorter words of a name say nothing by themselves
@@ -29,8 +29,19 @@ def name_words(labels: LabelSpace) -> frozenset[str]:
     Returns:
         Lower-case words of four letters and more, without those that any title may have.
     """
-    names = (labels.titles.get(name, name) for name in labels.names)
-    return frozenset(word for name in names for word in words_of(name) if len(word) >= _SHORT and word not in _FILLERS)
+    return frozenset(word for name in labels.names for word in words_naming(name, labels))
+
+
+def words_naming(label: str, labels: LabelSpace) -> frozenset[str]:
+    """The same for one label."""
+    words = words_of(labels.titles.get(label, label))
+    return frozenset(word for word in words if len(word) >= _SHORT and word not in _FILLERS)
+
+
+def name_overlap(document: Document, label: str, labels: LabelSpace) -> float | None:
+    """The share of a label's name words that stand in a document; None where the name has no such word."""
+    named = words_naming(label, labels)
+    return len(named & set(words_of(document.text))) / len(named) if named else None
 
 
 def words_of(text: str) -> list[str]:

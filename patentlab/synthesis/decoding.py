@@ -118,7 +118,6 @@ def draw(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
 
 def _prefill(model: Any, prompts: Sequence[list[int]], pad: int) -> tuple[DynamicCache, torch.Tensor, torch.Tensor]:
     """Keys and values of all prompts, what they are masked by, and the logits of their first new tokens."""
-    prefixes, owner = _common_prefixes(prompts)
     device = model.device
     cache = DynamicCache(config=model.config)
     cache.layers = [
@@ -127,6 +126,9 @@ def _prefill(model: Any, prompts: Sequence[list[int]], pad: int) -> tuple[Dynami
     ]
     if getattr(cache, "layer_class_to_replicate", None) is DynamicLayer:
         cache.layer_class_to_replicate = _RoomyLayer
+    # the padding between a prefix and what follows would take up places in a window that slides
+    slides = any(getattr(layer, "is_sliding", False) for layer in cache.layers)
+    prefixes, owner = ([[]], [0] * len(prompts)) if slides else _common_prefixes(prompts)
     mask = torch.zeros(len(prompts), 0, dtype=torch.long, device=device)
     if any(prefixes):
         tokens, shared = _left_padded(prefixes, pad, device)
