@@ -6,6 +6,7 @@ A failed composition must answer at once, so nothing heavy is imported here.
 from __future__ import annotations
 
 import _thread
+import logging
 import os
 import re
 import sys
@@ -104,6 +105,8 @@ def run_command(main: Callable[[], int | None]) -> int:
     os.environ.setdefault(
         "TQDM_DISABLE", "1"
     )  # read when tqdm is imported: the bars of libraries would cut through ours
+    # it tells at every import of kernels that only 4-bit weights on a CPU would use
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     sys.unraisablehook = _keep_interrupts
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints its errors itself, over nine lines, and exits with 1
     try:

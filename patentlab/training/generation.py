@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -68,7 +69,9 @@ def _train(
         target_modules=list(settings.targets),
         task_type=TaskType.CAUSAL_LM,
     )
-    model = get_peft_model(model, lora)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft reads an attribute that transformers renamed
+        model = get_peft_model(model, lora)
     items = [_item(tokenizer, config.form, request, answer, settings.max_length) for request, answer in pairs]
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.0)

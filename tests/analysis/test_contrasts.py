@@ -1,0 +1,81 @@
+"""Twins are found by what was recorded of runs, on records of real runs."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from patentlab.analysis.contrasts import CONTRASTS, find_twins, summary
+from tests.synthesis.scripted_server import serving
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    import os
+    import subprocess
+    import sys
+
+    from patentlab.analysis.matrix import read_matrix
+    from tests.conftest import ROOT
+
+    folder = tmp_path_factory.mktemp("sweep")
+    with serving() as server:
+        line = [
+            "-m", "name=twins", "generator=openai", "generator.path=scripted", f"generator.base_url={server.url}",
+            "generator.batch_size=16", "model=tfidf_linear", "tracking=none", "data.size=200",
+            "data.split.validation=30", "data.split.test=40", "mix.budget=30", "regime=1:4", "mix=0.3,0.5",
+            "strategy=label_conditioned,duplicate,none,step_matched", "loss=bce,focal", "seed=0,1",
+            "exclude='loss == \"focal\" and strategy != \"none\"'",
+        ]  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "patentlab.run", *line], cwd=folder, capture_output=True, text=True, check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        # one growing corpus a regime and seed, however many runs
+        asked = [(body["seed"]) for body in server.bodies]
+        assert len(asked) == len(set(asked))
+    return read_matrix(Path(done.stdout.strip()).parent)
+
+
+def test_each_augmented_run_has_its_twin_in_every_contrast(sweep: pd.DataFrame):
+    for contrast in CONTRASTS:
+        pairs = find_twins(sweep, contrast)
+        assert len(pairs) == 4
+        assert pairs["why"].isna().all()
+        joined = pairs.merge(sweep.set_index("run").add_prefix("its."), left_on="twin", right_index=True)
+        for choice in ("regime", "mix", "seed", "model", "data", "ordering"):
+            assert (joined[f"choices.{choice}"] == joined[f"its.choices.{choice}"]).all()
+        assert (joined["its.choices.strategy"] == contrast.strategy).all()
+        gains = joined["metrics.test.f1_micro"] - joined["its.metrics.test.f1_micro"]
+        assert joined["gain.f1_micro"].tolist() == pytest.approx(gains.tolist())
+
+
+def test_a_run_without_a_twin_is_listed_and_never_guessed(sweep: pd.DataFrame):
+    fewer = sweep[~((sweep["choices.strategy"] == "duplicate") & (sweep["choices.seed"] == 1))]
+    pairs = find_twins(fewer, CONTRASTS[1])
+    assert pairs["twin"].isna().sum() == 2
+    assert set(pairs.loc[pairs["twin"].isna(), "why"]) == {"no run with strategy=duplicate loss=bce"}
+    twice = pd.concat([sweep, sweep[sweep["choices.strategy"] == "duplicate"]])
+    assert set(find_twins(twice, CONTRASTS[1])["why"]) == {"2 runs with strategy=duplicate loss=bce"}
+    other_budget = sweep.copy()
+    other_budget.loc[other_budget["choices.strategy"] == "duplicate", "settings.mix.budget"] = 31
+    assert find_twins(other_budget, CONTRASTS[1])["twin"].isna().all()
+    failed = sweep.copy()
+    failed.loc[failed["choices.strategy"] == "none", "status"] = "failed"
+    assert find_twins(failed, CONTRASTS[0])["twin"].isna().all()
+
+
+def test_the_summary_averages_pairs(sweep: pd.DataFrame):
+    table = summary(sweep)
+    assert set(table["contrast"]) == {contrast.name for contrast in CONTRASTS}
+    assert (table["pairs"] == 2).all()
+
+
+def test_records_tell_of_the_generator(sweep: pd.DataFrame):
+    augmented = sweep[sweep["choices.strategy"] == "label_conditioned"]
+    assert set(augmented["choices.generator"]) == {"openai"}
+    assert (augmented["synthesis.accepted"] == augmented["counts.synthetic"]).all()
+    assert augmented["fidelity.mmd2"].notna().all()
+    rest = sweep[sweep["choices.strategy"] != "label_conditioned"]
+    assert rest["choices.generator"].isna().all()
