@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -43,8 +44,9 @@ def main() -> None:
 
         return run
 
-    arms = {"generate, one by one": lambda seed: _plain(generator, requests, seed)}
-    arms |= {f"patentlab, batches of {size}": batched(size) for size in (1, 16, 32)}
+    arms: dict[str, Callable[[int], int]] = {"generate, one by one": partial(_plain, generator, requests)}
+    for size in (1, 16, 32):
+        arms[f"patentlab, batches of {size}"] = batched(size)
     taken: dict[str, list[tuple[float, int]]] = {name: [] for name in arms}
     for round_ in range(_ROUNDS):
         for name, run in arms.items():
@@ -66,7 +68,7 @@ def _plain(generator: TransformersGenerator, requests: list[Request], seed: int)
     for request in requests:
         prompt = torch.tensor([encode(tokenizer, request, settings.form)])
         with torch.inference_mode():
-            output = generator.model.generate(  # type: ignore[no-untyped-call]
+            output = generator.model.generate(
                 input_ids=prompt,
                 attention_mask=torch.ones_like(prompt),
                 do_sample=True,

@@ -1,0 +1,142 @@
+"""The command, with the embedded model, with a generator that is fine-tuned, and behind a real local server."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from patentlab.command_line import compose
+from patentlab.corpus import Document, LabelSpace
+from patentlab.protocols import Silent
+from patentlab.synthesis.generators import TransformersGenerator
+from patentlab.synthesis.prompts import adaptation_pair
+from patentlab.training.generation import adapt_generator
+from patentlab.weights import model_folder
+from tests.conftest import Command
+
+QUICK = ["data.size=120", "data.split.validation=20", "data.split.test=20", "regime=1:2", "generator.batch_size=6"]
+
+
+@pytest.mark.integration
+def test_the_embedded_model_writes_a_corpus_with_its_card(run_command: Command, tmp_path: Path):
+    done = run_command(*QUICK, "n=3", command="synthesize")
+    assert done.returncode == 0, done.stderr
+    folder = Path(done.stdout.strip())
+    assert done.stdout == f"{folder}\n"
+    assert "at most about" in done.stderr  # the time, before the first document
+    rows = [json.loads(line) for line in (folder / "corpus.jsonl").read_text().splitlines()]
+    table = pd.read_parquet(folder / "corpus.parquet")
+    assert len(rows) == len(table) == 3
+    assert table["id"].tolist() == [row["id"] for row in rows]
+    for row in rows:
+        assert row["labels"] and len(row["text"].split()) >= 30 and len(row["examples"]) == 2
+    card = (folder / "README.md").read_text()
+    head = yaml.safe_load(card.split("---")[1])
+    assert head["license"] == "apache-2.0"
+    for part in (
+        "Sources",
+        "Prompts, version",
+        "Counts",
+        "rejected" if "rejected: none" not in done.stderr else "",
+        "Fidelity",
+    ):
+        assert part in card
+    again = run_command(*QUICK, "n=3", "out=again", command="synthesize")
+    assert (Path(again.stdout.strip()) / "corpus.jsonl").read_text() == (folder / "corpus.jsonl").read_text()
+    assert "at most about" not in again.stderr  # nothing was generated
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "n=: must be a number of documents"),
+        (["n=0"], "n=0: must be a number of documents"),
+        (["n=3", "strategy=duplicate"], "strategy=duplicate: generates nothing"),
+        (["n=3", "generator=none_such"], "generator=none_such: no such option; allowed are gemma3_4b"),
+        (["n=3", "strategy.prompts=[novel]"], "strategy.prompts=novel: allowed are patent_abstract"),
+    ],
+)
+def test_a_wrong_request_is_told_in_one_line(run_command: Command, arguments: list[str], message: str):
+    done = run_command(*arguments, command="synthesize")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_generator_learns_to_answer_a_label_set_with_its_document(
+    tiny_model: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    monkeypatch.setenv("PATENTLAB_CACHE", str(tmp_path / "cache"))
+    folder = shutil.copytree(tiny_model("llama"), tmp_path / "model")
+    torch.manual_seed(0)
+    shape = AutoConfig.from_pretrained(folder, max_position_embeddings=256)
+    AutoModelForCausalLM.from_config(shape).save_pretrained(folder)  # type: ignore[no-untyped-call]
+    config = compose(
+        f"generator.path={folder}", "mix=0.5", "generator.adapt=lora", "generator.adaptation.epochs=150",
+        "generator.adaptation.learning_rate=2e-2", "generator.max_new_tokens=20", "generator.temperature=0",
+        "generator.no_repeat_ngram=null", "generator.context=256", "generator.adaptation.rank=32",
+    ).generator  # fmt: skip
+    space = LabelSpace(("ear", "seat"), {"ear": "a sound", "seat": "a seat"})
+    documents = [
+        Document("1", "the ear with a sound of the motor", ("ear",)),
+        Document("2", "a wheel is the seat", ("seat",)),
+    ]
+    pairs = [adaptation_pair(n, d, space, "title", titled=False) for n, d in enumerate(documents)]
+    adapter = adapt_generator(config, pairs, 0, Silent())
+    assert adapt_generator(config, pairs, 0, Silent()) == adapter  # once
+    assert adapt_generator(config, pairs, 1, Silent()) != adapter
+    requests = [request for request, _ in pairs]
+    plain, adapted = (TransformersGenerator(config, which, Silent()) for which in (None, adapter))
+    texts = [answer.text for answer in adapted.answer(requests, 0, lambda steps, note="": None)]
+    for text, document in zip(texts, documents, strict=True):
+        assert document.text in text
+    assert [a.text for a in plain.answer(requests, 0, lambda steps, note="": None)] != texts
+
+
+@pytest.mark.integration
+def test_the_embedded_model_behind_a_real_server(run_command: Command, tmp_path: Path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = model_folder("smollm2_135m", Silent())
+    script = str(Path(sys.executable).with_name("transformers"))
+    with (tmp_path / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            [script, "serve", str(folder), "--port", str(port), "--host", "127.0.0.1", "--device", "cpu"],
+            stdout=log, stderr=log, env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        )  # fmt: skip
+        try:
+            for _ in range(240):
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).close()
+                    break
+                except (urllib.error.URLError, OSError):
+                    assert server.poll() is None, (tmp_path / "server.log").read_text()[-2000:]
+                    time.sleep(0.5)
+            done = run_command(
+                *QUICK, "generator=openai", f"generator.path={folder}", "generator.concurrency=1", "n=1",
+                "generator.max_new_tokens=80", "strategy.screening.min_words=8", "generator.timeout=300",
+                f"generator.base_url=http://127.0.0.1:{port}/v1", "strategy.max_attempts=12",
+                "strategy.screening.max_repetition=1", "strategy.screening.max_compression=100",
+                command="synthesize",
+            )  # fmt: skip
+        finally:
+            server.terminate()
+            server.wait(30)
+    assert done.returncode == 0, done.stderr + (tmp_path / "server.log").read_text()[-2000:]
+    (row,) = [json.loads(line) for line in (Path(done.stdout.strip()) / "corpus.jsonl").read_text().splitlines()]
+    assert row["tokens"] > 8
