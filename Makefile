@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 PORT   ?= 5000
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run sweep ui test lint format wheel clean
@@ -34,8 +35,8 @@ sweep: setup  ## four runs: two regimes by two shares of real documents
 ui: setup  ## the MLflow pages of all runs, on loopback
 	$(BIN)/python -m patentlab.ui port=$(PORT) $(ARGS)
 
-test: setup  ## unit and integration tests
-	$(BIN)/python -m pytest $(ARGS)
+test: setup  ## unit and integration tests, in WORKERS=2 processes
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check .

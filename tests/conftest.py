@@ -15,9 +15,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 # set before anything reads them: no test touches the user's own cache or database
-_STATE = tempfile.TemporaryDirectory(prefix="patentlab-tests-")
-os.environ["PATENTLAB_CACHE"] = str(Path(_STATE.name) / "cache")
-os.environ["PATENTLAB_DATA"] = str(Path(_STATE.name) / "data")
+if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share what the process that started them has made
+    _STATE = tempfile.TemporaryDirectory(prefix="patentlab-tests-")
+    os.environ["PATENTLAB_CACHE"] = str(Path(_STATE.name) / "cache")
+    os.environ["PATENTLAB_DATA"] = str(Path(_STATE.name) / "data")
+else:
+    os.environ["OMP_NUM_THREADS"] = "1"  # two workers on two cores
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
