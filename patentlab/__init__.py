@@ -3,22 +3,24 @@
 Data flows one way; a room imports only rooms above it, and the shared words.
 
 ====================  ================================================================================================
-``run analyze ui``    the commands, carried out by ``start`` and ``job``; ``overrides``, ``command_line``, ``terminal``
-``experiment``        one experiment from top to bottom: the first file to read
+``run synthesize …``  the commands, ``analyze`` and ``ui`` too; ``start job overrides command_line terminal``
+``experiment``        one experiment from top to bottom: the first file to read; ``augmentation``: its training set
 ``config``            the schema of ``conf/``, checks across groups
 ``corpus``            document, corpus, label space, seeds: the words that every room shares
 ``protocols``         what rooms are handed from their right: progress, classifier, observer
 ``cache``             one folder of expensive things, keyed and locked
+``weights``           where a model's weights come from
+``fidelity``          MMD and its relatives
 --------------------  ------------------------------------------------------------------------------------------------
 ``data``              sources, duplicates, the fixed split, regimes 1:N
-``synthesis``         strategies: where added documents come from
+``synthesis``         prompts, generators, strategies, screening, shards: where added documents come from
 ``mixing``            a training set out of real and added documents
 ``models``            backbones, heads, adapters, baselines
 ``training``          batches, losses, the trainer, cached features, probes, classifiers
-``evaluation``        scores to decisions to metrics, calibration
+``evaluation``        scores to decisions to metrics, calibration, retrieval
 ``tracking``          result.json, the run key, the MLflow mirror
 ``sweep``             names, journal, resume, progress, plan, exclusions, one run a GPU
-``analysis``          records to tables
+``analysis``          records to tables, runs to pairs
 ``figures``           tables to pictures
 ====================  ================================================================================================
 """

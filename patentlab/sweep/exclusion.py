@@ -51,6 +51,8 @@ def _names(config: ExperimentConfig) -> dict[str, Any]:
     for name in dict.fromkeys([*settings, *choices]):
         value = choices.get(name, settings.get(name))
         inner = settings.get(name)
+        if value is None and isinstance(inner, Mapping):
+            value = inner["name"]  # of a group that takes no effect
         if isinstance(inner, Mapping) and isinstance(value, str | float):
             option = _Option(value) if isinstance(value, str) else _Number(value)
             vars(option).update(inner)
