@@ -36,7 +36,7 @@ ui: setup  ## the MLflow pages of all runs, on loopback
 	$(BIN)/python -m patentlab.ui port=$(PORT) $(ARGS)
 
 test: setup  ## unit and integration tests, in WORKERS=2 processes
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -99,7 +99,8 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             **corpus.dropped,
             **split.counts,
         }
-        _keep_synthetic(made, corpus.labels, folder, record)
+        if made.synthetic is not None:
+            record.synthesis = {**made.synthetic.report, "store": str(made.synthetic.store)}
         single, monitor = corpus.labels.single, config.trainer.monitor
         observer = Observer(partial(evaluate_at_best, monitor=monitor, single=single), progress, mirror.epoch)
 
@@ -148,6 +149,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             "accumulation": trainer.accumulation,
             "requested_batch_size": config.trainer.batch_size,
         }
+        _keep_added(made, corpus.labels, folder)
         history = pd.DataFrame(report.history)
         if "train_loss" in history:
             history.insert(2, "train_loss", history.pop("train_loss"))
@@ -178,11 +180,10 @@ def _fidelity(made: TrainingSet, split: Split, labels: LabelSpace, seed: int, pr
         return {}
 
 
-def _keep_synthetic(made: TrainingSet, labels: LabelSpace, folder: Path, record: Record) -> None:
-    """What was added, document by document, and how it came about."""
+def _keep_added(made: TrainingSet, labels: LabelSpace, folder: Path) -> None:
+    """What was added, by label and document by document."""
     label_table(made.documents, labels).to_csv(folder / "labels_in_training.csv", index=False)
     if made.synthetic is not None:
-        record.synthesis = {**made.synthetic.report, "store": str(made.synthetic.store)}
         pd.DataFrame(made.synthetic.rows).to_parquet(folder / "synthetic.parquet", index=False)
 
 

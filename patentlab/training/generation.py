@@ -15,6 +15,8 @@ from patentlab.synthesis.generators import encode, load_generator
 from patentlab.synthesis.prompts import RECORD_END, Request
 
 VERSION = 1  # raise when the same settings yield another adapter
+_AT_ONCE = 2  # documents in memory: the scores over a whole vocabulary take a hundred times what the rest does
+_IGNORED = -100  # no target
 
 
 def adapt_generator(
@@ -84,18 +86,24 @@ def _train(
         for epoch in range(settings.epochs):
             order = torch.randperm(len(items), generator=generator).tolist()
             for first in range(0, len(order), settings.batch_size):
-                batch = _collate(
-                    [items[place] for place in order[first : first + settings.batch_size]], tokenizer.pad_token_id
-                )
-                loss = model(**{name: tensor.to(device) for name, tensor in batch.items()}).loss
-                if not math.isfinite(loss.item()):
+                batch = [items[place] for place in order[first : first + settings.batch_size]]
+                learned = sum(_learned(item) for item in batch)
+                loss = 0.0
+                for start in range(0, len(batch), _AT_ONCE):
+                    part = batch[start : start + _AT_ONCE]
+                    tensors = _collate(part, tokenizer.pad_token_id)
+                    # the mean over the tokens of the whole batch
+                    share = sum(_learned(item) for item in part) / learned
+                    partial = model(**{name: tensor.to(device) for name, tensor in tensors.items()}).loss * share
+                    partial.backward()
+                    loss += partial.item()
+                if not math.isfinite(loss):
                     raise FloatingPointError("the loss of the generator is not a finite number; lower the rate")
-                loss.backward()
                 torch.nn.utils.clip_grad_norm_(parameters, 1.0)
                 optimiser.step()
                 schedule.step()
                 optimiser.zero_grad()
-                advance(1, f"epoch {epoch + 1}, loss {loss.item():.3f}")
+                advance(1, f"epoch {epoch + 1}, loss {loss:.3f}")
     model.save_pretrained(str(folder))
 
 
@@ -107,7 +115,12 @@ def _item(tokenizer, form: str, request: Request, answer: str, max_length: int):
         rest += RECORD_END
     learned = [*tokenizer(rest, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
     tokens = (prompt + learned)[:max_length]
-    return tokens, ([-100] * len(prompt) + learned)[:max_length]
+    return tokens, ([_IGNORED] * len(prompt) + learned)[:max_length]
+
+
+def _learned(item: tuple[list[int], list[int]]) -> int:
+    """Tokens that are targets: all but the first, which nothing predicts."""
+    return sum(target != _IGNORED for target in item[1][1:])
 
 
 def _collate(items, pad: int):  # type: ignore[no-untyped-def]
@@ -117,5 +130,5 @@ def _collate(items, pad: int):  # type: ignore[no-untyped-def]
     return {
         "input_ids": torch.tensor([tokens + [pad] * (width - len(tokens)) for tokens, _ in items]),
         "attention_mask": torch.tensor([[1] * len(tokens) + [0] * (width - len(tokens)) for tokens, _ in items]),
-        "labels": torch.tensor([targets + [-100] * (width - len(targets)) for _, targets in items]),
+        "labels": torch.tensor([targets + [_IGNORED] * (width - len(targets)) for _, targets in items]),
     }

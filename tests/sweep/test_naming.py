@@ -35,5 +35,5 @@ def test_no_path_has_signs_that_a_shell_minds(regime: str, share: float, seed: i
 
 
 def test_a_run_folder_says_what_the_run_is():
-    choices = compose("regime=1:10", "mix=0.2", "seed=3", "model=minilm").choices
+    choices = compose("regime=1:10", "mix=0.2", "seed=3", "model=minilm", "strategy=duplicate").choices
     assert run_folder(choices, "abc") == "minilm-full_1-10_mix-0.2_duplicate_seed-3-abc"

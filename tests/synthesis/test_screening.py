@@ -96,7 +96,10 @@ def test_real_patents_pass_but_for_those_that_are_copies(patentsview: Path):
     assert unseen.count(None) >= 170
     assert {judge(document, 999) for document in split.test[:30]} == {"copies_test"}
     assert {judge(document, 999) for document in split.validation[:30]} == {"copies_validation"}
-    assert {judge(document, 999) for document in sets["train"][:30]} <= {"copies_train", "too_short", "loop"}
+    # some are as near to a validation document as the screening allows no synthetic one to be
+    found = {judge(document, 999) for document in sets["train"][:30]}
+    assert "copies_train" in found
+    assert found <= {"copies_train", "copies_validation", "copies_test", "too_short", "loop"}
 
 
 def test_an_example_that_is_copied_word_for_word_is_caught():
