@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 
@@ -129,6 +130,7 @@ def run_command(main: Callable[[], int | None]) -> int:
 def _keep_interrupts(unraisable: sys.UnraisableHookArgs) -> None:
     """Ctrl-C during a callback, as of a weak reference in a garbage collection, is ignored by Python: send it again."""
     if isinstance(unraisable.exc_value, KeyboardInterrupt):
-        _thread.interrupt_main()
+        # a moment later: here it would be raised inside this function, and ignored again
+        threading.Timer(0.05, _thread.interrupt_main).start()
     else:
         sys.__unraisablehook__(unraisable)

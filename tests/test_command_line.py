@@ -1,11 +1,14 @@
 import subprocess
 import sys
+import time
+import weakref
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patentlab.command_line import compose
+from patentlab.command_line import INTERRUPTED, compose
+from patentlab.command_line import run_command as carry_out
 from patentlab.config import RequestError
 from patentlab.overrides import read_arguments
 from tests.conftest import Command
@@ -136,3 +139,25 @@ def test_several_mistakes_get_a_line_each(run_command: Command):
     done = run_command("seed=-1", "trainer.epochs=0")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 2
+
+
+def test_an_interrupt_during_a_callback_of_a_weak_reference_is_not_lost():
+    class Thing:
+        pass
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    def main() -> int:
+        thing = Thing()
+        reference = weakref.ref(thing, interrupted)
+        del thing  # Python prints "Exception ignored" and goes on
+        for _ in range(1000):
+            time.sleep(0.001)
+        return 0 if reference() is None else 1
+
+    before = sys.unraisablehook
+    try:
+        assert carry_out(main) == INTERRUPTED
+    finally:
+        sys.unraisablehook = before

@@ -6,7 +6,7 @@ import pytest
 from mlflow import MlflowClient
 
 from patentlab.config import TrackingConfig
-from patentlab.tracking.mlflow import Mirror, connect, final_metrics, flatten, run_name
+from patentlab.tracking.mlflow import Mirror, connect, experiment_pages, final_metrics, flatten, run_name
 from patentlab.tracking.record import Record
 
 CHOICES = {
@@ -129,3 +129,11 @@ def test_several_processes_may_open_a_new_database_at_once(tmp_path: Path):
     processes = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) for _ in range(3)]
     assert [process.wait(timeout=120) for process in processes] == [0, 0, 0]
     assert connect(uri).search_experiments()[0].name == "Default"
+
+
+def test_the_page_with_the_runs_of_each_experiment_that_has_any(tmp_path: Path):
+    client = connect(f"sqlite:///{tmp_path}/mlflow.db")
+    client.create_experiment("empty")
+    full = client.create_experiment("full")
+    client.create_run(full)
+    assert experiment_pages(client) == [("full", f"#/experiments/{full}/runs?workflowType=machine_learning")]
