@@ -168,6 +168,9 @@ def measure_fidelity(
         "words_mean": float(lengths.mean()),
         "words_sd": float(lengths.std()),
     }
+    if all(document.origin in RESAMPLING for document in added):
+        # they stand in the pool themselves: no independent sample, and the classifier knows them
+        del measured["mmd2_p"], measured["label_consistency"]
     for prefix, held in (("", texts[:size]), ("real_", real_texts)):
         measured |= {
             f"{prefix}distinct_1": fidelity.distinct_n(held, 1),

@@ -217,6 +217,7 @@ class GeneratorConfig:
     concurrency: int | None = MISSING
     timeout: float | None = MISSING
     retries: int | None = MISSING
+    extra: dict[str, Any] | None = MISSING
 
 
 @dataclass
@@ -602,6 +603,8 @@ def _arm_problems(config: ExperimentConfig) -> Iterator[str]:
         yield from _generation_problems(config)
     if mix.ordering == "filtered" and (mix.agreement is None or not 0 < mix.agreement <= 1):
         yield f"mix.agreement={mix.agreement}: must be above 0 and at most 1"
+    if mix.real_share == 0 and mix.ordering != "shuffled":
+        yield f"mix={mix.ordering}: needs real documents; mix.real_share=0 leaves none"
     if mix.ordering == "curriculum" and config.model.kind in FITTED:
         yield f"mix=curriculum: model={config.model.name} is fitted to all documents at once and knows no order"
 

@@ -41,7 +41,7 @@ def _count(text: str | None) -> int:
 
 def _synthesize(config: ExperimentConfig, count: int, out: str | None) -> Path:
     from patentlab.augmentation import generate, measure_fidelity
-    from patentlab.corpus import derive_seed
+    from patentlab.corpus import derive_seed, fingerprint
     from patentlab.data.regimes import keep_part
     from patentlab.data.sources import data_fingerprint, read_corpus
     from patentlab.data.splits import split_corpus
@@ -54,10 +54,15 @@ def _synthesize(config: ExperimentConfig, count: int, out: str | None) -> Path:
     split = split_corpus(corpus, config.data.split, derive_seed(config.seed, "split"))
     real = keep_part(split.pool, corpus.labels, config.regime.divisor, derive_seed(config.seed, "regime"))
     made = generate(config, real, real, split, corpus.labels, count, progress)
-    fidelity = measure_fidelity(
-        made.documents, split.pool, corpus.labels, config.seed, lambda texts: embed_texts(texts, progress)
-    )
-    name = f"{config.data.name}-{config.generator.name}-{config.strategy.name}-{made.report['key']}"
+    try:
+        fidelity = measure_fidelity(
+            made.documents, split.pool, corpus.labels, config.seed, lambda texts: embed_texts(texts, progress)
+        )
+    except RequestError as missing:  # the corpus is made, and worth having without
+        say(f"fidelity is not measured: {missing}")
+        fidelity = {}
+    digits = fingerprint(made.documents)[:12]
+    name = f"{config.data.name}-{config.generator.name}-{config.strategy.name}-{count}-{digits}"
     folder = Path(out) if out else Path("outputs") / "synthetic" / name
     folder.mkdir(parents=True, exist_ok=True)
     write_corpus(folder, config, corpus.labels, made, fidelity, data_fingerprint(config.data), len(real))

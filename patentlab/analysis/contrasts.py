@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from patentlab.config import GENERATED
+from patentlab.config import GENERATED, UNMIXED
 
 _ANY_SETTING_OF = ("settings.strategy.", "settings.generator.", "settings.loss.")  # follow from the choices
+_ORDER = ("choices.ordering", "settings.mix.ordering", "settings.mix.agreement")  # of nothing, for real documents alone
 _RUN_ONLY = ("settings.tracking.", "settings.data.path", "settings.model.path", "settings.trainer.save_model")
 
 
@@ -60,12 +61,19 @@ def find_twins(matrix: pd.DataFrame, contrast: Contrast) -> pd.DataFrame:
     for _, run in augmented.iterrows():
         loss = run["choices.loss"] if contrast.loss is None else contrast.loss
         found = finished[(finished["choices.strategy"] == contrast.strategy) & (finished["choices.loss"] == loss)]
+        without_order = contrast.strategy in UNMIXED
         for column in columns:
+            if without_order and column in _ORDER:
+                continue
             same = found[column].isna() if pd.isna(run[column]) else found[column] == run[column]
             found = found[same]
+        found = found.drop_duplicates("key")
         row: dict[str, Any] = {"run": run["run"], "twin": None, "why": None}
         row |= {name: run[name] for name in names if name.startswith("choices.")}
-        if len(found) == 1:
+        missing = _unmatched(run, found.iloc[0], contrast) if len(found) == 1 else None
+        if missing is not None:
+            row["why"] = missing
+        elif len(found) == 1:
             twin = found.iloc[0]
             row["twin"] = twin["run"]
             for name in metrics:
@@ -78,6 +86,16 @@ def find_twins(matrix: pd.DataFrame, contrast: Contrast) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _unmatched(run: pd.Series, twin: pd.Series, contrast: Contrast) -> str | None:
+    """Why a twin does not control what it is there for: it has another volume than the run."""
+    added, wanted = run["counts.synthetic"], run.get("synthesis.requested", run["counts.synthetic"])
+    if contrast.strategy == "duplicate" and added != twin["counts.synthetic"]:
+        return f"{added:.0f} added documents against {twin['counts.synthetic']:.0f}"
+    if contrast.strategy == "step_matched" and added != wanted:
+        return f"{added:.0f} added documents, and as many steps as with {wanted:.0f}"
+    return None
+
+
 def _compared(matrix: pd.DataFrame) -> list[str]:
     """Columns in which twins are equal."""
     free = {"choices.strategy", "choices.loss", "choices.generator", "choices.adaptation"}
@@ -86,7 +104,8 @@ def _compared(matrix: pd.DataFrame) -> list[str]:
     settings = [
         name for name in names if name.startswith("settings.") and not name.startswith((*_ANY_SETTING_OF, *_RUN_ONLY))
     ]
-    return [*choices, *settings, *(name for name in ("fingerprints.data", "fingerprints.test") if name in names)]
+    fingerprints = [f"fingerprints.{name}" for name in ("data", "model", "test")]
+    return [*choices, *settings, *(name for name in fingerprints if name in names)]
 
 
 def summary(matrix: pd.DataFrame, by: tuple[str, ...] = ("choices.regime", "choices.mix")) -> pd.DataFrame:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 from patentlab.corpus import Corpus, Document, LabelSpace
 
 MASK = "…"
+_WORD = re.compile(r"[^\W\d_]+")
 _SHORT = 4  # letters; shorter words of a name say nothing by themselves
 _FILLERS = frozenset(
     [
@@ -27,7 +28,7 @@ def name_words(labels: LabelSpace) -> frozenset[str]:
         labels: The label space.
 
     Returns:
-        Lower-case words of four letters and more, without those that any title may have.
+        Lower-case words of four letters and more, in the singular, without those that any title may have.
     """
     return frozenset(word for name in labels.names for word in words_naming(name, labels))
 
@@ -35,18 +36,18 @@ def name_words(labels: LabelSpace) -> frozenset[str]:
 def words_naming(label: str, labels: LabelSpace) -> frozenset[str]:
     """The same for one label."""
     words = words_of(labels.titles.get(label, label))
-    return frozenset(word for word in words if len(word) >= _SHORT and word not in _FILLERS)
+    return frozenset(singular(word) for word in words if len(word) >= _SHORT and word not in _FILLERS)
 
 
 def name_overlap(document: Document, label: str, labels: LabelSpace) -> float | None:
     """The share of a label's name words that stand in a document; None where the name has no such word."""
     named = words_naming(label, labels)
-    return len(named & set(words_of(document.text))) / len(named) if named else None
+    return len(named & set(map(singular, words_of(document.text)))) / len(named) if named else None
 
 
 def words_of(text: str) -> list[str]:
     """Words of a text, in lower case."""
-    return re.findall(r"[^\W\d_]+", text.casefold())
+    return _WORD.findall(text.casefold())
 
 
 def mask_names(corpus: Corpus) -> Corpus:
@@ -58,14 +59,14 @@ def mask_names(corpus: Corpus) -> Corpus:
     Returns:
         The corpus with masked texts and titles.
     """
-    pattern = _pattern(name_words(corpus.labels))
+    masked = _masker(name_words(corpus.labels))
     return replace(
         corpus,
         documents=tuple(
             replace(
                 document,
-                text=pattern.sub(MASK, document.text),
-                title=None if document.title is None else pattern.sub(MASK, document.title),
+                text=masked(document.text),
+                title=None if document.title is None else masked(document.title),
             )
             for document in corpus.documents
         ),
@@ -74,11 +75,19 @@ def mask_names(corpus: Corpus) -> Corpus:
 
 def mask_text(text: str, labels: LabelSpace) -> str:
     """The same for one text."""
-    return _pattern(name_words(labels)).sub(MASK, text)
+    return _masker(name_words(labels))(text)
 
 
-def _pattern(words: Iterable[str]) -> re.Pattern[str]:
-    stems = sorted({re.sub(r"(?<=[^s])s$", "", word) for word in words}, key=lambda stem: (-len(stem), stem))
-    if not stems:
-        return re.compile(r"(?!)")
-    return re.compile(rf"\b(?:{'|'.join(map(re.escape, stems))})s?\b", re.IGNORECASE)
+def _masker(named: frozenset[str]) -> Callable[[str], str]:
+    def mask(found: re.Match[str]) -> str:
+        return MASK if singular(found.group().casefold()) in named else found.group()
+
+    return lambda text: _WORD.sub(mask, text)
+
+
+def singular(word: str) -> str:
+    """A lower-case word without the ending of an English plural, as far as its spelling tells."""
+    for ending, end in (("ies", "y"), ("sses", "ss"), ("xes", "x"), ("ches", "ch"), ("shes", "sh")):
+        if word.endswith(ending) and len(word) > len(ending) + 1:
+            return word.removesuffix(ending) + end
+    return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) else word

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from patentlab.protocols import Targets
 
 CUTOFF = 10
+_MOST = 3000  # documents; every one is compared with every other
 
 
 def label_jaccard(targets: Targets) -> NDArray[np.float64]:
@@ -41,6 +42,7 @@ def ndcg_at(vectors: NDArray[np.floating], targets: Targets, cutoff: int = CUTOF
     """
     from sklearn.metrics import ndcg_score
 
+    vectors, targets = vectors[:_MOST], targets[:_MOST]
     relevance = label_jaccard(targets)
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     similarity = (unit @ unit.T).astype(np.float64)

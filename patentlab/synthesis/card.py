@@ -12,7 +12,8 @@ import yaml
 
 from patentlab.config import ExperimentConfig
 from patentlab.corpus import LabelSpace
-from patentlab.synthesis.production import Synthetic, generator_fingerprint
+from patentlab.synthesis.generators import generator_fingerprint
+from patentlab.synthesis.production import Synthetic
 from patentlab.synthesis.prompts import FAMILIES, VERSION
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -58,6 +59,26 @@ class Generator(Protocol):
     def seconds_each(self, requests: Sequence[Request]) -> float | None:
         """Seconds that an answer would take at most in a batch of these, None where that cannot be known before."""
         ...
+
+
+def generator_fingerprint(config: GeneratorConfig) -> str:
+    """What a generator is: its weights, or a server and the name that it knows it by.
+
+    Args:
+        config: The generator group.
+
+    Returns:
+        As of :func:`patentlab.weights.fingerprint`, or ``openai:NAME@HOST/PATH``, which cannot tell when the server
+        changes what it serves; ``generator.revision`` can.
+
+    Raises:
+        RequestError: An embedded model is not installed.
+    """
+    if config.kind == "openai":
+        server = urlsplit(config.base_url or "")
+        port = f":{server.port}" if server.port else ""
+        return f"openai:{config.path}@{server.hostname}{port}{server.path}#{config.revision or ''}"
+    return weights.fingerprint(config.path, config.revision)
 
 
 class TransformersGenerator:
@@ -112,6 +133,8 @@ class TransformersGenerator:
         with _seeded(0):
             self._generate(batch, _PROBED, lambda: times.append(time.perf_counter()))
         first, *steps = np.diff(times)
+        if not steps:  # all were complete at once
+            return None
         return float(first + np.median(steps) * self.config.max_new_tokens) / len(batch)
 
     def _encode(self, request: Request) -> list[int]:

@@ -10,16 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from patentlab import weights
 from patentlab.config import ExperimentConfig, GeneratorConfig, RequestError, StrategyConfig
 from patentlab.corpus import Document, LabelSpace, derive_seed, fingerprint
 from patentlab.protocols import Advance, Progress
 from patentlab.synthesis import prompts, screening
-from patentlab.synthesis.generators import Generator, TransformersGenerator
+from patentlab.synthesis.generators import Generator, TransformersGenerator, generator_fingerprint
 from patentlab.synthesis.prompts import Request
 from patentlab.synthesis.screening import Screen
 from patentlab.synthesis.servers import ServerGenerator
-from patentlab.synthesis.store import Shard, ShardStore, completed
+from patentlab.synthesis.store import Shard, ShardStore
 from patentlab.synthesis.strategies import ASKING
 
 Adapt = Callable[[GeneratorConfig, Sequence[tuple[Request, str]], int, Progress], Path]
@@ -46,23 +45,6 @@ class Synthetic:
     rows: list[dict[str, Any]]
     report: dict[str, Any]
     store: Path
-
-
-def generator_fingerprint(config: GeneratorConfig) -> str:
-    """What a generator is: its weights, or the name that a server knows it by.
-
-    Args:
-        config: The generator group.
-
-    Returns:
-        As of :func:`patentlab.weights.fingerprint`, or ``openai:NAME``.
-
-    Raises:
-        RequestError: An embedded model is not installed.
-    """
-    if config.kind == "openai":
-        return f"openai:{config.path}"
-    return weights.fingerprint(config.path, config.revision)
 
 
 def synthesise(
@@ -95,7 +77,7 @@ def synthesise(
 
     Raises:
         RequestError: Too few answers passed, or the model or server cannot be had.
-        ConnectionError: A server failed on every request.
+        ConnectionError: A server failed on most requests.
     """
     strategy, generator, seed = config.strategy, config.generator, derive_seed(config.seed, "synthesis")
     if generator.adapt != "none":
@@ -122,7 +104,7 @@ def synthesise(
     rejects: Counter[str] = Counter()
     families: Counter[str] = Counter()
     attempts = tokens = 0
-    seconds, errors = 0.0, set[str]()
+    seconds = 0.0
     size = generator.batch_size
     most = max(1, -(-round((strategy.max_attempts or 1) * count) // size))  # shards
     with progress.task("generating", count) as advance:
@@ -133,8 +115,8 @@ def synthesise(
 
             passing = len(documents) / attempts if documents else _PASSING
             tell = partial(source.tell_time, requests, count - len(documents), passing)
-            ask_for = partial(source.ask, requests, derive_seed(seed, f"shard {number}"), advance)
-            shard = store.get(number, partial(completed, count=size, ask=ask_for, tell=tell))
+            shard_seed = derive_seed(seed, f"shard {number}")
+            shard = store.get(number, partial(source.ask, requests, shard_seed, advance, tell))
             seconds += shard.seconds
             for request, answer in zip(requests, shard.answers, strict=True):
                 attempts, tokens = attempts + 1, tokens + answer.tokens
@@ -144,17 +126,14 @@ def synthesise(
                     document, reason = None, "disagrees"
                 if document is None:
                     rejects[str(reason)] += 1
-                    if answer.error is not None:
-                        errors.add(answer.error)
                     continue
+                screen.remember(document)
                 documents.append(document)
                 families[request.family] += 1
                 rows.append(_row(document, request, verdict.mentions, answer.tokens, len(answer.text)))
                 advance(1, f"{sum(rejects.values())} rejected")
                 if len(documents) == count:
                     break
-            if all(answer.error is not None for answer in shard.answers):
-                raise ConnectionError(f"generator={generator.name}: no answer at all, {next(iter(errors), 'unknown')}")
     if len(documents) < count and strategy.on_shortage != "shrink":
         raise RequestError(_shortage(strategy, len(documents), count, attempts, rejects))
     report = {
@@ -181,7 +160,12 @@ def _description(
     asked = {name: getattr(strategy, name) for name in ("name", "prompts", "label_text", "examples")}
     sampling = ("form", "precision", "batch_size", "temperature", "top_p", "max_new_tokens", "no_repeat_ngram", "adapt")
     named = {name: prompts.name_of(name, labels, strategy.label_text or "title") for name in labels.names}
-    adaptation = None if generator.adapt == "none" or generator.adaptation is None else asdict(generator.adaptation)
+    adaptation = None
+    if generator.adapt != "none" and generator.adaptation is not None:
+        adaptation = {**asdict(generator.adaptation), "version": prompts.ADAPTATION_VERSION}
+    more: dict[str, Any] = {} if generator.extra is None else {"extra": dict(generator.extra)}
+    if not any(source.title for source in sources):
+        more["titled"] = False
     return {
         "prompt_version": prompts.VERSION,
         "strategy": asked,
@@ -191,6 +175,7 @@ def _description(
         "sources": fingerprint(sources),
         "labels": named,
         "seed": seed,
+        **more,
     }
 
 
@@ -211,15 +196,22 @@ class _Lazy:
         self._told = False
         self.adaptation_seconds = 0.0
 
-    def ask(self, requests: Sequence[Request], seed: int, advance: Advance, places: Sequence[int]) -> Shard:
-        """Answers to the requests at these places, and the seconds that they took."""
+    def ask(self, requests: Sequence[Request], seed: int, advance: Advance, tell: Callable[[], None]) -> Shard:
+        """Answers, and the seconds that they took."""
         generator = self._load()
+        tell()
         start = time.perf_counter()
 
         def note(steps: int, note: str = "") -> None:
             advance(0, note)
 
-        answers = generator.answer([requests[place] for place in places], seed, note)
+        answers = generator.answer(requests, seed, note)
+        errors = [answer.error for answer in answers if answer.error is not None]
+        if 2 * len(errors) > len(answers):  # not a few requests: the server
+            raise ConnectionError(
+                f"generator={self.config.name}: {len(errors)} of {len(answers)} requests failed, {errors[0]}; the "
+                "answers before them are kept, and the same command goes on from there"
+            )
         return Shard(answers, round(time.perf_counter() - start, 3))
 
     def tell_time(self, requests: Sequence[Request], wanted: int, passing: float) -> None:

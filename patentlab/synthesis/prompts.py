@@ -9,6 +9,7 @@ from patentlab.config import STANDARD_FAMILY
 from patentlab.corpus import Document, LabelSpace
 
 VERSION = 1  # raise when any prompt changes: earlier answers then count as answers to other questions
+ADAPTATION_VERSION = 1  # raise when a generator is fine-tuned otherwise
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ REASONS = (
 
 
 class Screen:
-    """Judges answers one by one; what it accepts, later answers are compared with.
+    """Judges answers one by one, against real documents and against those that it is told to remember.
 
     Args:
         config: Bounds.
@@ -106,7 +106,7 @@ class Screen:
                 self._like[name].add(shingles(document.text))
 
     def judge(self, request: Request, answer: Answer) -> Verdict:
-        """Judge an answer, and remember it if it passes.
+        """Judge an answer.
 
         Args:
             request: What was asked.
@@ -132,7 +132,6 @@ class Screen:
             reason = "label_mentions" if len(mentions) > self.config.max_label_mentions else None
         if reason is not None:
             return Verdict(reason=reason, mentions=mentions)
-        self._like["synthetic"].add(shingles(text))
         return Verdict(
             Document(
                 f"{self.strategy}-{self.seed}-{request.number:06d}",
@@ -144,6 +143,10 @@ class Screen:
             ),
             mentions=mentions,
         )
+
+    def remember(self, document: Document) -> None:
+        """Take up a document of the corpus: later ones must differ from it."""
+        self._like["synthetic"].add(shingles(document.text))
 
     def _form(self, text: str) -> str | None:
         """What is wrong with a text by itself."""
@@ -187,6 +190,10 @@ def parse(text: str, *, titled: bool = True, complete: bool = True) -> tuple[str
     Returns:
         Title (empty where none is asked for) and body, or the reason for rejecting it.
     """
+    if "<think>" in text:
+        _, thought, text = text.rpartition("</think>")
+        if not thought:
+            return "unfinished"
     text = text.strip().removeprefix("```").removesuffix("```").strip()
     if not text or not _EMPTY.sub("", text).strip(" :*\n"):
         return "empty"

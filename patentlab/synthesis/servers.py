@@ -79,6 +79,7 @@ class ServerGenerator:
             "top_p": config.top_p,
             "max_tokens": config.max_new_tokens,
             "seed": seed,
+            "extra_body": config.extra,
         }
         try:
             if config.form == "chat":
@@ -94,11 +95,14 @@ class ServerGenerator:
                 choice = completion.choices[0]
                 text, usage = request.start + choice.text, completion.usage
         except OpenAIError as error:
-            return Answer("", error=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
+            # some servers repeat the key that they refuse
+            said = " ".join(str(error).split()).replace(self._client.api_key, "***")
+            return Answer("", error=f"{type(error).__name__}: {said[:200]}")
         except (IndexError, AttributeError, TypeError, ValueError) as error:  # not what the API promises
             return Answer("", error=f"unreadable answer of the server: {error}")
         tokens = usage.completion_tokens if usage is not None else 0
-        return Answer(text, tokens, complete=choice.finish_reason != "length")
+        whole = text.encode(errors="replace").decode()  # JSON may hold halves of characters
+        return Answer(whole, tokens, complete=choice.finish_reason != "length")
 
 
 def _is_local(url: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,25 +40,25 @@ class ShardStore:
         self.folder: Path = cache_folder() / "synthetic" / self.key
         self._description = description
 
-    def get(self, number: int, make: Callable[[Shard | None], Shard]) -> Shard:
+    def get(self, number: int, make: Callable[[], Shard]) -> Shard:
         """A shard that is there, or is made now.
 
         Args:
             number: From 0.
-            make: Generates the shard; of one with errors it gets what there is, and answers those requests again.
+            make: Generates the shard; what it raises leaves nothing behind.
 
         Returns:
-            The shard; it holds errors only where asking again did not help.
+            The shard. Requests that failed for good are part of it: asked again, they would come between documents
+            that earlier runs were trained on.
         """
-        found = self.read(number)
-        if found is not None and all(answer.error is None for answer in found.answers):
-            return found
         path = self._path(number)
-        with locked(path):
-            found = self.read(number)
-            if found is None or any(answer.error is not None for answer in found.answers):
-                found = make(found)
-                self._write(path, found)
+        found = self.read(number)
+        if found is None:
+            with locked(path):
+                found = self.read(number)
+                if found is None:
+                    found = make()
+                    self._write(path, found)
         return found
 
     def read(self, number: int) -> Shard | None:
@@ -66,7 +66,7 @@ class ShardStore:
         path = self._path(number)
         if not path.is_file():
             return None
-        head, *lines = path.read_text(encoding="utf-8").splitlines()
+        head, *lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
         return Shard([Answer(**json.loads(line)) for line in lines], json.loads(head)["seconds"])
 
     def _path(self, number: int) -> Path:
@@ -75,31 +75,7 @@ class ShardStore:
     def _write(self, path: Path, shard: Shard) -> None:
         description = self.folder / "description.json"
         if not description.is_file():
-            write_atomically(description, json.dumps(self._description, indent=1, ensure_ascii=False))
-        lines = [{"seconds": shard.seconds}, *map(asdict, shard.answers)]
-        write_atomically(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-
-
-def completed(
-    before: Shard | None, count: int, ask: Callable[[list[int]], Shard], tell: Callable[[], None] = lambda: None
-) -> Shard:
-    """A shard of which the answers are asked for that are missing or were errors.
-
-    Args:
-        before: What there is of it.
-        count: Answers of a whole shard.
-        ask: Answers the requests at these positions.
-        tell: Called before.
-
-    Returns:
-        The shard.
-    """
-    tell()
-    if before is None:
-        return ask(list(range(count)))
-    failed = [position for position, answer in enumerate(before.answers) if answer.error is not None]
-    again = ask(failed)
-    answers = list(before.answers)
-    for position, answer in zip(failed, again.answers, strict=True):
-        answers[position] = answer
-    return replace(before, answers=answers, seconds=before.seconds + again.seconds)
+            write_atomically(description, json.dumps(self._description, indent=1))
+        # in ASCII: an answer may hold any separator of lines, and halves of characters
+        lines: list[dict[str, Any]] = [{"seconds": shard.seconds}, *map(asdict, shard.answers)]
+        write_atomically(path, "".join(json.dumps(line) + "\n" for line in lines))

@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 from patentlab import weights
-from patentlab.config import ExperimentConfig
+from patentlab.config import UNMIXED, ExperimentConfig
 from patentlab.data.sources import data_fingerprint
-from patentlab.synthesis.production import generator_fingerprint
+from patentlab.synthesis.generators import generator_fingerprint
 
 # Raise a stage's number when its meaning changes: every earlier run then counts as another run.
 STAGE_VERSIONS = {"data": 1, "split": 2, "regime": 1, "synthesis": 1, "mixing": 1, "training": 3, "evaluation": 1}
@@ -62,8 +62,12 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str]) -> str:
             del settings[group][name]
     if config.strategy_used == "none":
         del settings["strategy"]
+    elif not config.generates:
+        settings["strategy"] = {"name": config.strategy_used}
     if not config.generates:
         del settings["generator"]
+    if config.strategy_used in UNMIXED:
+        del settings["mix"]["ordering"], settings["mix"]["agreement"]
     if config.model.kind != "transformer":
         for group in ("head", "adapter", "loss"):
             del settings[group]

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from patentlab import weights
 from patentlab.cache import cache_folder, digest, make_once
-from patentlab.config import GeneratorConfig
+from patentlab.config import GeneratorConfig, RequestError
 from patentlab.protocols import Progress
 from patentlab.synthesis.generators import encode, load_generator
-from patentlab.synthesis.prompts import RECORD_END, Request
+from patentlab.synthesis.prompts import ADAPTATION_VERSION, RECORD_END, Request
 
-VERSION = 1  # raise when the same settings yield another adapter
 _AT_ONCE = 2  # documents in memory: the scores over a whole vocabulary take a hundred times what the rest does
 _IGNORED = -100  # no target
 
@@ -41,7 +40,7 @@ def adapt_generator(
         raise TypeError("generator.adapt needs generator.adaptation")
     content = [(request.text, [message.content for message in request.messages], answer) for request, answer in pairs]
     identity = weights.fingerprint(config.path, config.revision)
-    key = digest(VERSION, identity, config.form, config.precision, asdict(config.adaptation), content, seed)
+    key = digest(ADAPTATION_VERSION, identity, config.form, config.precision, asdict(config.adaptation), content, seed)
     target = cache_folder() / "adapters" / key
     return make_once(target, lambda folder: _train(config, pairs, seed, progress, folder))
 
@@ -75,6 +74,11 @@ def _train(
         warnings.simplefilter("ignore", FutureWarning)  # peft reads an attribute that transformers renamed
         model = get_peft_model(model, lora)
     items = [_item(tokenizer, config.form, request, answer, settings.max_length) for request, answer in pairs]
+    items = [item for item in items if _learned(item)]  # of a prompt that fills the length nothing is left to learn
+    if not items:
+        raise RequestError(
+            f"generator.adaptation.max_length={settings.max_length}: no longer than the prompts; raise it"
+        )
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.0)
     per_epoch = math.ceil(len(items) / settings.batch_size)

@@ -114,8 +114,13 @@ def train(
         )
         trainer.order_seed = derive_seed(seed, "batches")
         if added is not None and added.any() and not added.all():
+            # the last step of an epoch takes what is left of it
             per_step = (config.batch_size or 1) * (config.accumulation or 1)
-            trainer.curriculum = curriculum_order(added, steps * per_step, trainer.order_seed)
+            whole, rest = divmod(steps, -(-len(added) // per_step))
+            total = whole * len(added) + rest * per_step
+            trainer.curriculum = curriculum_order(added, total, trainer.order_seed)
+            # an epoch before the first real document is no candidate, and no reason to stop
+            monitor.not_before = round(total * float(added.mean())) // len(added) + 1
         trainer.remove_callback(PrinterCallback)
         with observer.progress.task("training", steps) as advance:
             monitor.advance = advance
@@ -301,6 +306,7 @@ class _BestEpoch(TrainerCallback):
         self.scores: Scores | None = None  # of the last validation
         self.best_scores: Scores | None = None
         self.advance: Advance | None = None
+        self.not_before = 0  # epochs before are validated, and neither kept nor counted
         self._best = float("-inf")
         self._since = 0  # validations since the best one
         self._weights: Mapping[str, Tensor] = {}
@@ -344,6 +350,8 @@ class _BestEpoch(TrainerCallback):
             if name.startswith("eval_") and name not in _OPTIMISER_NOISE
         }
         score = self.note(values, state.global_step)
+        if self._epochs < self.not_before and state.global_step < state.max_steps:
+            return
         self._since += 1
         if score > self._best:
             self._best, self.best_epoch, self._since = score, self._epochs, 0

@@ -56,11 +56,19 @@ def test_a_run_without_a_twin_is_listed_and_never_guessed(sweep: pd.DataFrame):
     pairs = find_twins(fewer, CONTRASTS[1])
     assert pairs["twin"].isna().sum() == 1
     assert set(pairs.loc[pairs["twin"].isna(), "why"]) == {"no run with strategy=duplicate loss=bce"}
-    twice = pd.concat([sweep, sweep[sweep["choices.strategy"] == "duplicate"]])
+    again = sweep[sweep["choices.strategy"] == "duplicate"]
+    assert find_twins(pd.concat([sweep, again]), CONTRASTS[1])["why"].isna().all()  # the same run, twice
+    twice = pd.concat([sweep, again.assign(key="other")])
     assert set(find_twins(twice, CONTRASTS[1])["why"]) == {"2 runs with strategy=duplicate loss=bce"}
     other_budget = sweep.copy()
     other_budget.loc[other_budget["choices.strategy"] == "duplicate", "settings.mix.budget"] = 31
     assert find_twins(other_budget, CONTRASTS[1])["twin"].isna().all()
+    shrunk = sweep.copy()
+    shrunk.loc[shrunk["choices.strategy"] == "label_conditioned", "counts.synthetic"] -= 1
+    assert find_twins(shrunk, CONTRASTS[1])["why"].str.contains("added documents against").all()
+    assert find_twins(shrunk, CONTRASTS[2])["why"].str.contains("as many steps as with").all()
+    weights = sweep.assign(**{"fingerprints.model": [str(n) for n in range(len(sweep))]})
+    assert find_twins(weights, CONTRASTS[0])["twin"].isna().all()
     failed = sweep.copy()
     failed.loc[failed["choices.strategy"] == "none", "status"] = "failed"
     assert find_twins(failed, CONTRASTS[0])["twin"].isna().all()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from patentlab.command_line import compose
 from patentlab.corpus import Document, LabelSpace, derive_seed
-from patentlab.data.masking import mask_names, name_overlap
+from patentlab.data.masking import mask_names, mask_text, name_overlap, singular
 from patentlab.data.sources import read_corpus
 from patentlab.data.splits import split_corpus
 from patentlab.synthesis.generators import Answer, loops
@@ -27,6 +27,8 @@ SPACE = LabelSpace(("A61F", "G06T"), {"A61F": "Prostheses; stents", "G06T": "Ima
         ("Title: A wheel\nAbstract: It turns.\n\nNote: this is fiction.", ("A wheel", "It turns.")),
         ("Title: A wheel\nAbstract: It turns.\nTitle: A seat\nAbstract: Soft.", ("A wheel", "It turns.")),
         ("```\nTitle: A wheel\nAbstract: It turns.\n```", ("A wheel", "It turns.")),
+        ("<think>Title: Draft\nAbstract: No.</think>\nTitle: A wheel\nAbstract: It turns.", ("A wheel", "It turns.")),
+        ("<think>Title: Draft\nAbstract: It was cut o", "unfinished"),
         ("As an AI language model, I cannot write patents.", "refusal"),
         ("Title: A wheel", "not_parsed"),
         ("Title:\nAbstract:", "empty"),
@@ -67,6 +69,22 @@ def test_masked_texts_name_no_label():
     assert masked.documents[0].text.startswith(masked.documents[0].title or "")
 
 
+@pytest.mark.parametrize(
+    ("plural", "word"),
+    [("batteries", "battery"), ("processes", "process"), ("wheels", "wheel"), ("lenses", "lense"), ("glass", "glass"),
+     ("boxes", "box"), ("apparatus", "apparatus"), ("ties", "tie"), ("switches", "switch")],
+)  # fmt: skip
+def test_plurals_count_as_their_words(plural: str, word: str):
+    assert singular(plural) == word
+    assert singular(word) == word
+
+
+def test_plurals_of_names_are_masked_too():
+    space = LabelSpace(("H01M",), {"H01M": "PROCESSES, e.g. BATTERIES"})
+    assert mask_text("A process for a battery, batteries, processes.", space) == "A … for a …, …, …."
+    assert name_overlap(Document("1", "a battery", ("H01M",)), "H01M", space) == 0.5
+
+
 def test_runs_that_repeat_are_loops():
     assert loops([1, 2, 3] * 30)
     assert not loops(list(range(90)))
@@ -90,7 +108,6 @@ def test_real_patents_pass_but_for_those_that_are_copies(patentsview: Path):
         return screen.judge(request, Answer(show(document, "Abstract"))).reason
 
     unseen = [judge(document, number) for number, document in enumerate(split.pool[:200])]
-    # patents of one family are near copies of each other, and rightly found
     others = [reason for reason in unseen if reason and not reason.startswith("copies")]
     assert len(others) <= 6, others
     assert unseen.count(None) >= 170

@@ -78,3 +78,14 @@ def test_settings_of_gradient_training_do_not_touch_baselines():
 def test_recommended_settings_count_only_as_far_as_they_are_used():
     assert key("model.recommended.full.epochs=99") == key()
     assert key("model.recommended.lora.epochs=99") != key()
+
+
+def test_controls_have_one_key_whatever_is_said_of_what_they_do_not_use():
+    for control in ("duplicate", "step_matched", "none"):
+        own = key("mix=0.5", f"strategy={control}")
+        assert own == key("mix=0.5", f"strategy={control}", "strategy.examples=1", "generator=phi3_5_mini")
+    assert key("mix=0.5", "strategy=none") == key("mix=curriculum", "mix.real_share=0.5", "strategy=none")
+    assert key("mix=0.5", "strategy=duplicate") != key("mix=curriculum", "mix.real_share=0.5", "strategy=duplicate")
+    generated = key("mix=0.5")
+    for more in ("strategy.examples=1", "generator.temperature=1", "generator=phi3_5_mini", "mix.on_shortage=shrink"):
+        assert key("mix=0.5", more) != generated

@@ -24,3 +24,47 @@ def test_another_seed_is_another_order():
     mask = np.array([True] * 20 + [False] * 20)
     assert curriculum_order(mask, 80, 0).tolist() != curriculum_order(mask, 80, 1).tolist()
     assert sorted(curriculum_order(mask, 40, 0)) == pytest.approx(range(40))
+
+
+@pytest.mark.parametrize(("count", "batch", "epochs"), [(40, 32, 10), (20, 16, 5), (44, 16, 3), (30, 8, 4)])
+def test_training_sees_each_kind_for_its_share_and_real_documents_last(count: int, batch: int, epochs: int):
+    import torch
+    from torch import nn
+
+    from patentlab.command_line import compose
+    from patentlab.config import load_option
+    from patentlab.protocols import Observer
+    from patentlab.training.batching import collate_features
+    from patentlab.training.losses import Loss
+    from patentlab.training.trainer import train
+
+    seen: list[int] = []
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(1, 2)
+
+        def forward(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+            if self.training:
+                seen.extend(features[:, 0].int().tolist())
+            return {"logits": self.head(features)}
+
+    added = np.arange(count) >= count // 5  # a share of real documents of 0.2
+    items = [
+        {"features": np.array([n], dtype=np.float32), "labels": np.zeros(2, dtype=np.float32)} for n in range(count)
+    ]
+    config = compose(
+        "model=minilm", "adapter=frozen", f"trainer.epochs={epochs}", f"trainer.batch_size={batch}"
+    ).trainer
+    config.patience, config.precision = 1, "fp32"
+    report = train(
+        Net(), items, items, collate_features, config, Loss(load_option("loss", "bce")),
+        Observer(lambda targets, scores: {"f1_micro": 0.0}), 0, added=added,
+    )  # fmt: skip
+    kinds = added[seen]
+    first = round(count * epochs * float(added.mean()))
+    assert kinds[:first].all() and not kinds[first:].any()
+    # scores never get better, and patience is one validation: training still reaches the real documents
+    assert len(seen) > first
+    assert report.best_epoch is not None and report.best_epoch * count > first
