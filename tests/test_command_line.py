@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 import time
@@ -157,7 +158,9 @@ def test_an_interrupt_during_a_callback_of_a_weak_reference_is_not_lost():
         return 0 if reference() is None else 1
 
     before = sys.unraisablehook
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells in the background ignore it
     try:
         assert carry_out(main) == INTERRUPTED
     finally:
         sys.unraisablehook = before
+        signal.signal(signal.SIGINT, handler)

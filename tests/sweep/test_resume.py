@@ -43,7 +43,8 @@ def test_a_record_that_cannot_be_read_is_none(tmp_path: Path, content: str):
     assert read_record(tmp_path / "nowhere") is None
 
 
-def test_a_lock_is_held_once(tmp_path: Path):
+def test_a_lock_is_held_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATENTLAB_CACHE", str(tmp_path / "cache"))  # other tests hold locks in the common one
     lock = lock_of(tmp_path / "run")
     assert not is_held(lock)
     with held(lock, wait=False) as first, held(lock, wait=False) as second:
