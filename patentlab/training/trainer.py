@@ -120,7 +120,7 @@ def train(
             total = whole * len(added) + rest * per_step
             trainer.curriculum = curriculum_order(added, total, trainer.order_seed)
             # an epoch before the first real document is no candidate, and no reason to stop
-            monitor.not_before = round(total * float(added.mean())) // len(added) + 1
+            monitor.not_before = _before_real(added, total) // len(added) + 1
         trainer.remove_callback(PrinterCallback)
         with observer.progress.task("training", steps) as advance:
             monitor.advance = advance
@@ -172,12 +172,17 @@ def curriculum_order(added: NDArray[np.bool_], total: int, seed: int) -> NDArray
         Positions of documents, shape ``(total,)``: passes over the added ones, then passes over the real ones.
     """
     generator = np.random.default_rng(seed)
-    first = round(total * float(added.mean()))
+    first = _before_real(added, total)
     order = []
     for positions, length in ((np.flatnonzero(added), first), (np.flatnonzero(~added), total - first)):
         passes = [generator.permutation(positions) for _ in range(-(-length // len(positions)))]
         order.append(np.concatenate([*passes, positions[:0]])[:length])
     return np.concatenate(order)
+
+
+def _before_real(added: NDArray[np.bool_], total: int) -> int:
+    # counts, not their mean: 28 * (29 / 56) is above 14.5, and would round up where 28 * 29 / 56 rounds down
+    return round(total * int(added.sum()) / len(added))
 
 
 def _arguments(config: TrainerConfig, steps: int, folder: str, seed: int) -> TrainingArguments:

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from patentlab.training.trainer import curriculum_order
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 200), st.integers(0, 5))
+@example(29, 27, 28, 0)  # exactly half a document
 def test_added_documents_come_first_each_kind_for_its_share(added: int, real: int, total: int, seed: int):
     mask = np.array([True] * added + [False] * real)
     order = curriculum_order(mask, total, seed)
