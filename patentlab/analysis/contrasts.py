@@ -37,6 +37,20 @@ CONTRASTS = (
 )
 
 
+def distinct(matrix: pd.DataFrame) -> pd.DataFrame:
+    """The finished runs, each once.
+
+    Args:
+        matrix: As of :func:`patentlab.analysis.matrix.read_matrix`, or several of them, one below the other.
+
+    Returns:
+        The first of those with the same key and choices: a choice without an effect, as the loss of a linear
+        classifier, is in no key.
+    """
+    choices = [str(name) for name in matrix if str(name).startswith("choices.")]
+    return matrix[matrix["status"] == "finished"].drop_duplicates(["key", *choices]).reset_index(drop=True)
+
+
 def find_twins(matrix: pd.DataFrame, contrast: Contrast) -> pd.DataFrame:
     """Each augmented run and its twin.
 
@@ -52,53 +66,67 @@ def find_twins(matrix: pd.DataFrame, contrast: Contrast) -> pd.DataFrame:
         the choices of the run, and ``metrics.test.…`` of the run, of the twin (``twin.…``) and their differences
         (``gain.…``).
     """
-    finished = matrix[matrix["status"] == "finished"]
-    augmented = finished[finished["choices.strategy"].isin(GENERATED)]
-    columns = _compared(finished)
+    finished = distinct(matrix)
+    left_out = _ORDER if contrast.strategy in UNMIXED else ()
+    equal = [name for name in _compared(finished, contrast) if name not in left_out]
+    groups = finished.groupby(equal, dropna=False, sort=False).ngroup() if equal else pd.Series(0, finished.index)
+    finished = pd.concat([finished, groups.rename("equal")], axis=1)
+    runs = finished[finished["choices.strategy"].isin(GENERATED)]
+    twins = finished[finished["choices.strategy"] == contrast.strategy]
+    if contrast.loss is not None:
+        twins = twins[twins["choices.loss"] == contrast.loss]
+    found = (
+        twins.drop_duplicates(["equal", "key"])
+        .groupby("equal")
+        .agg(position=("run", lambda names: names.index[0]), size=("run", "size"))
+    )
+    sizes = runs["equal"].map(found["size"]).fillna(0).astype(int).to_numpy()
+    places = runs["equal"].map(found["position"]).where(sizes == 1)
+    twin = finished.reindex(places).reset_index(drop=True)  # rows of nothing where there is none
+    run = runs.reset_index(drop=True)
+
     names = [str(name) for name in finished]
-    metrics = [name for name in names if name.startswith("metrics.test.")]
-    rows = []
-    for _, run in augmented.iterrows():
-        loss = run["choices.loss"] if contrast.loss is None else contrast.loss
-        found = finished[(finished["choices.strategy"] == contrast.strategy) & (finished["choices.loss"] == loss)]
-        without_order = contrast.strategy in UNMIXED
-        for column in columns:
-            if without_order and column in _ORDER:
-                continue
-            same = found[column].isna() if pd.isna(run[column]) else found[column] == run[column]
-            found = found[same]
-        found = found.drop_duplicates("key")
-        row: dict[str, Any] = {"run": run["run"], "twin": None, "why": None}
-        row |= {name: run[name] for name in names if name.startswith("choices.")}
-        missing = _unmatched(run, found.iloc[0], contrast) if len(found) == 1 else None
-        if missing is not None:
-            row["why"] = missing
-        elif len(found) == 1:
-            twin = found.iloc[0]
-            row["twin"] = twin["run"]
-            for name in metrics:
-                short = name.removeprefix("metrics.test.")
-                row |= {name: run[name], f"twin.{short}": twin[name], f"gain.{short}": run[name] - twin[name]}
-        else:
-            what = f"strategy={contrast.strategy} loss={loss}"
-            row["why"] = f"no run with {what}" if found.empty else f"{len(found)} runs with {what}"
-        rows.append(row)
-    return pd.DataFrame(rows)
+    pairs = run[["run", *(name for name in names if name.startswith("choices."))]].copy()
+    loss = run["choices.loss"] if contrast.loss is None else pd.Series(contrast.loss, index=run.index)
+    what = f"strategy={contrast.strategy} loss=" + loss.astype(str)
+    why = pd.Series(None, index=run.index, dtype=object)
+    why[sizes == 0] = "no run with " + what[sizes == 0]
+    why[sizes > 1] = pd.Series(sizes, index=run.index)[sizes > 1].astype(str) + " runs with " + what[sizes > 1]
+    one = pd.Series(sizes == 1, index=run.index)
+    why[one] = _unmatched(run[one], twin[one], contrast)
+    pairs.insert(1, "twin", twin["run"].where(why.isna(), None).astype(object))
+    pairs.insert(2, "why", why)
+    matched = pairs["twin"].notna()
+    values: dict[str, Any] = {}
+    for name in (name for name in names if name.startswith("metrics.test.")):
+        short = name.removeprefix("metrics.test.")
+        own, its = run[name].where(matched).astype(float), twin[name].where(matched).astype(float)
+        values |= {name: own, f"twin.{short}": its, f"gain.{short}": own - its}
+    return pd.concat([pairs, pd.DataFrame(values, index=pairs.index)], axis=1)
 
 
-def _unmatched(run: pd.Series, twin: pd.Series, contrast: Contrast) -> str | None:
+def _unmatched(run: pd.DataFrame, twin: pd.DataFrame, contrast: Contrast) -> pd.Series:
     """Why a twin does not control what it is there for: it has another volume than the run."""
-    added, wanted = run["counts.synthetic"], run.get("synthesis.requested", run["counts.synthetic"])
-    if contrast.strategy == "duplicate" and added != twin["counts.synthetic"]:
-        return f"{added:.0f} added documents against {twin['counts.synthetic']:.0f}"
-    if contrast.strategy == "step_matched" and added != wanted:
-        return f"{added:.0f} added documents, and as many steps as with {wanted:.0f}"
-    return None
+    why = pd.Series(None, index=run.index, dtype=object)
+    added, its = run["counts.synthetic"], twin["counts.synthetic"]
+    if contrast.strategy == "duplicate":
+        other = added != its
+        why[other] = [f"{a:.0f} added documents against {b:.0f}" for a, b in zip(added[other], its[other], strict=True)]
+    if contrast.strategy == "step_matched":
+        wanted = run["synthesis.requested"].fillna(added) if "synthesis.requested" in run else added
+        other = added != wanted
+        why[other] = [
+            f"{a:.0f} added documents, and as many steps as with {b:.0f}"
+            for a, b in zip(added[other], wanted[other], strict=True)
+        ]
+    return why
 
 
-def _compared(matrix: pd.DataFrame) -> list[str]:
+def _compared(matrix: pd.DataFrame, contrast: Contrast) -> list[str]:
     """Columns in which twins are equal."""
-    free = {"choices.strategy", "choices.loss", "choices.generator", "choices.adaptation"}
+    free = {"choices.strategy", "choices.generator", "choices.adaptation"}
+    if contrast.loss is not None:
+        free.add("choices.loss")
     names = [str(name) for name in matrix]
     choices = [name for name in names if name.startswith("choices.") and name not in free]
     settings = [

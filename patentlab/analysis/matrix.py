@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from patentlab.sweep.journal import current_runs
 from patentlab.tracking.mlflow import PARENT, RUNS_FILE, connect, flatten
 from patentlab.tracking.record import FILE_NAME
 
+_GROUPS = re.compile(r"^(?=[^\s#-])", re.MULTILINE)  # where a line starts at the margin, a top-level entry does
 _LEFT_OUT = "model.recommended."  # settings that take effect as those of the trainer
 FORMATS = ("csv", "parquet")
 
@@ -101,9 +104,16 @@ def _row(name: str, folder: Path) -> dict[str, Any]:
     row = {"run": name, **flatten(record)}
     settings = folder / "config.yaml"
     if settings.is_file() and record["key"]:
-        content = yaml.load(settings.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-        row |= {f"settings.{k}": v for k, v in flatten(content).items() if not k.startswith(_LEFT_OUT)}
+        for group in _GROUPS.split(settings.read_text(encoding="utf-8")):
+            row |= _settings(group)
     return {key: ",".join(map(str, value)) if isinstance(value, list) else value for key, value in row.items()}
+
+
+@lru_cache(maxsize=10_000)
+def _settings(group: str) -> dict[str, Any]:
+    """One group of a configuration. The runs of a sweep share most, and reading YAML takes most of the time."""
+    content = yaml.load(group, Loader=yaml.CSafeLoader) or {}
+    return {f"settings.{k}": v for k, v in flatten(content).items() if not k.startswith(_LEFT_OUT)}
 
 
 def _tidy(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:

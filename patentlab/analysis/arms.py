@@ -1,0 +1,174 @@
+"""Runs in the words of tables: what was compared (arms), under which conditions (cells), with which score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from patentlab.analysis.aggregation import t_interval
+from patentlab.analysis.contrasts import CONTRASTS, Contrast, distinct, find_twins
+from patentlab.analysis.significance import benjamini_hochberg, holm
+from patentlab.analysis.undecidable import UndecidableError
+from patentlab.config import GENERATED
+
+CELL = ["data", "model", "head", "adapter", "ordering", "regime", "mix", "budget"]
+_ARM_SETTINGS = ("settings.strategy.", "settings.generator.")
+_NOT_COMPARED = (*_ARM_SETTINGS, "settings.loss.", "settings.tracking.", "settings.data.path", "settings.model.path",
+                 "settings.trainer.save_model", "settings.seed", "settings.regime.", "settings.mix.")  # fmt: skip
+_CONTROLS = {
+    "none": "real only",
+    "duplicate": "duplicates to match",
+    "step_matched": "real only, as many steps",
+    "oversample": "random oversampling",
+}
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Finished runs, or their gains, with short column names.
+
+    Attributes:
+        table: A row per run: ``run, key, seed, arm``, the columns of ``cell``, ``strategy, loss, generator,
+            adaptation``, ``cluster`` (the generator, adapted or not), test metrics under their own names, and
+            ``fidelity.…, retrieval.…, counts.…, parameters.…`` as they are.
+        cell: The columns in which runs under the same conditions are equal: :data:`CELL`, and every other setting that
+            differs between runs of the same choices, under its dotted name.
+        unmatched: Of gains: augmented runs without a twin, ``run, arm, contrast, why``.
+    """
+
+    table: pd.DataFrame
+    cell: list[str]
+    unmatched: pd.DataFrame | None = None
+
+
+def arms(matrix: pd.DataFrame) -> Runs:
+    """The distinct finished runs of a matrix.
+
+    Args:
+        matrix: As of :func:`patentlab.analysis.matrix.read_matrix`.
+    """
+    runs = distinct(matrix)
+    names = [str(name) for name in runs]
+    choices = [name for name in names if name.startswith("choices.")]
+    renamed = {name: name.removeprefix("choices.") for name in choices}
+    renamed |= {name: name.removeprefix("metrics.test.") for name in names if name.startswith("metrics.test.")}
+    kept = [name for name in names if name.startswith(("fidelity.", "retrieval.", "counts.", "parameters."))]
+    extra = _varying(runs, choices, [n for n in names if n.startswith("settings.") and not n.startswith(_NOT_COMPARED)])
+    table = runs[["run", "key", *renamed, *kept]].rename(columns=renamed)
+    budget = runs.get("settings.mix.budget", np.nan)
+    table = table.assign(
+        budget=budget, arm=_names(runs), **{name.removeprefix("settings."): runs[name] for name in extra}
+    )
+    adapted = table["adaptation"].fillna("none").ne("none")
+    table["cluster"] = table["generator"].where(~adapted, table["generator"].astype(str) + ", adapted")
+    return Runs(table, [*CELL, *(name.removeprefix("settings.") for name in extra)])
+
+
+def scores(runs: Runs, metric: str = "f1_micro") -> pd.DataFrame:
+    """Mean score of each arm in each cell, with Student's t interval over seeds.
+
+    Args:
+        runs: As of :func:`arms`.
+        metric: Its column.
+
+    Returns:
+        A row per cell and arm: ``mean, low, high, n, sentence`` (why there is no interval).
+    """
+    keys = [*runs.cell, "arm"]
+    return pd.DataFrame(
+        [
+            dict(zip(keys, key, strict=True)) | _mean(group[metric])
+            for key, group in runs.table.groupby(keys, dropna=False, sort=False)
+        ]
+    )
+
+
+def gains(matrix: pd.DataFrame, runs: Runs, contrasts: Iterable[Contrast] = CONTRASTS) -> Runs:
+    """Each augmented run, its twins, and what it gained.
+
+    Args:
+        matrix: As of :func:`patentlab.analysis.matrix.read_matrix`.
+        runs: As of :func:`arms`, of the same matrix.
+        contrasts: What to hold runs against.
+
+    Returns:
+        A row per contrast and augmented run that has a twin, with ``contrast, twin`` and ``gain.f1_micro`` and so on.
+    """
+    matched, unmatched = [], []
+    for contrast in contrasts:
+        pairs = find_twins(matrix, contrast)
+        columns = ["run", "twin", "why", *(name for name in pairs if str(name).startswith("gain."))]
+        joined = runs.table.merge(pairs[columns], on="run").assign(contrast=contrast.name)
+        matched.append(joined[joined["twin"].notna()].drop(columns="why"))
+        unmatched.append(joined.loc[joined["twin"].isna(), ["run", "arm", "contrast", "why"]])
+    return Runs(pd.concat(matched, ignore_index=True), runs.cell, pd.concat(unmatched, ignore_index=True))
+
+
+def mean_gains(pairs: Runs, metric: str = "f1_micro") -> pd.DataFrame:
+    """Mean gain of each arm in each cell over seeds, with Student's t interval and its p-value.
+
+    Args:
+        pairs: As of :func:`gains`.
+        metric: The gain in which.
+
+    Returns:
+        A row per contrast, cell and arm: ``mean, low, high, n, p, sentence, p_holm, p_bh``. The adjusted p-values are
+        over all rows of the table.
+    """
+    keys = ["contrast", *pairs.cell, "arm"]
+    rows = []
+    for key, group in pairs.table.groupby(keys, dropna=False, sort=False):
+        values = group[f"gain.{metric}"]
+        row = dict(zip(keys, key, strict=True)) | _mean(values)
+        row["p"] = np.nan if row["sentence"] else float(stats.ttest_1samp(values, 0.0).pvalue)
+        rows.append(row)
+    table = pd.DataFrame(rows, columns=[*keys, "mean", "low", "high", "n", "p", "sentence"])
+    p = table["p"].to_numpy(dtype=float)
+    table["p_holm"], table["p_bh"] = holm(p), benjamini_hochberg(p)
+    return table
+
+
+def _mean(values: pd.Series) -> dict[str, float | int | str]:
+    try:
+        interval = t_interval(values.to_numpy(dtype=float))
+    except UndecidableError as reason:
+        known = values.dropna()
+        mean = float(known.mean()) if len(known) == len(values) else np.nan
+        return {"mean": mean, "low": np.nan, "high": np.nan, "n": len(known), "sentence": str(reason)}
+    return {"mean": interval.estimate, "low": interval.low, "high": interval.high, "n": len(values), "sentence": ""}
+
+
+def _varying(runs: pd.DataFrame, within: list[str], columns: list[str]) -> list[str]:
+    """Columns with several values among runs that are equal otherwise; most have a single one, and are quickly out."""
+    several = [name for name in columns if len(runs[name].unique()) > 1]
+    if not several:
+        return []
+    counts = runs.groupby(within, dropna=False, sort=False)[several].nunique(dropna=False).max()
+    return [name for name in several if counts[name] > 1]
+
+
+def _names(runs: pd.DataFrame) -> pd.Series:
+    """An arm's name: a control's, or generator and strategy with those of their settings that vary."""
+    names = runs["choices.strategy"].map(_CONTROLS).fillna(runs["choices.strategy"])
+    generated = runs["choices.strategy"].isin(GENERATED)
+    if generated.any():
+        part = runs[generated]
+        name = part["choices.generator"].astype(str) + ", " + part["choices.strategy"].str.replace("_", "-")
+        adapted = part["choices.adaptation"].fillna("none").ne("none")
+        name = name.where(~adapted, name + ", adapted")
+        settings = [column for column in map(str, runs) if column.startswith(_ARM_SETTINGS)]
+        choices = [column for column in map(str, runs) if column.startswith("choices.")]
+        for column in _varying(part, choices, settings):
+            short = column.rpartition(".")[2].replace("_", " ")
+            name += f", {short} " + part[column].map(_short).astype(str)
+        names = names.where(~generated, name.reindex(runs.index))
+    plain = runs["choices.loss"].isin(["bce", "cross_entropy"]) | runs["choices.loss"].isna()
+    return names.where(plain, names + ", " + runs["choices.loss"].astype(str).str.replace("_", " ") + " loss")
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

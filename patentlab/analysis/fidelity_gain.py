@@ -1,0 +1,213 @@
+"""Does fidelity tell which synthetic documents help? Correlations over synthetic corpora, and between regimes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from patentlab.analysis.arms import Runs
+from patentlab.analysis.correlation import (
+    bca_interval,
+    cluster_interval,
+    compare_independent,
+    compare_paired,
+    pearson,
+    permutation_p,
+    spearman,
+)
+from patentlab.analysis.power import smallest_correlation_difference
+from patentlab.analysis.significance import benjamini_hochberg, holm
+from patentlab.analysis.undecidable import UndecidableError
+
+
+def points(pairs: Runs, fidelity: str = "mmd2", metric: str = "f1_micro") -> pd.DataFrame:
+    """A point per synthetic corpus and cell: its fidelity, and what it gained, as means over seeds.
+
+    Points of different cells, and so of different budgets, are never pooled.
+
+    Args:
+        pairs: As of :func:`patentlab.analysis.arms.gains`.
+        fidelity: Which measure.
+        metric: The gain in which.
+
+    Returns:
+        ``contrast``, the columns of the cell, ``arm``, ``cluster`` (the generator), ``x`` (fidelity), ``y`` (gain),
+        ``seeds``.
+    """
+    keys = ["contrast", *pairs.cell, "arm", "cluster"]
+    grouped = pairs.table.groupby(keys, dropna=False, sort=False)
+    table = grouped.agg(x=(f"fidelity.{fidelity}", "mean"), y=(f"gain.{metric}", "mean"), seeds=("seed", "nunique"))
+    return table.reset_index()
+
+
+def correlations(table: pd.DataFrame, cell: list[str], seed: int = 0) -> pd.DataFrame:
+    """Fidelity against gain within each cell.
+
+    Args:
+        table: As of :func:`points`.
+        cell: The columns of a cell.
+        seed: Of the resamples.
+
+    Returns:
+        A row per contrast and cell: ``n`` points of ``clusters`` generators; ``r, r_low, r_high`` (Pearson, Fisher's
+        interval), ``p, p_permutation``; ``spearman, spearman_p``; ``bca_low, bca_high``; ``cluster_low, cluster_high``
+        (generators resampled whole); ``smallest_difference`` (Δr that Fisher's test between this and another cell of
+        as many points finds with power 0.8); p-values adjusted over the table (``p_holm, p_bh``); ``sentence``: what
+        could not be told, and why.
+    """
+    rows = []
+    for key, group in table.groupby(["contrast", *cell], dropna=False, sort=False):
+        row: dict[str, Any] = dict(zip(["contrast", *cell], key, strict=True))
+        row |= {"n": len(group), "clusters": group["cluster"].nunique()}
+        rows.append(row | _correlation(group, seed))
+    found = pd.DataFrame(rows)
+    if len(found):
+        p = found["p"].to_numpy(dtype=float)
+        found["p_holm"], found["p_bh"] = holm(p), benjamini_hochberg(p)
+    return found
+
+
+def regime_differences(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
+    """Whether fidelity and gain correlate differently in two regimes, all else of the cell being equal.
+
+    Args:
+        table: As of :func:`points`.
+        cell: The columns of a cell.
+
+    Returns:
+        A row per contrast, cell and pair of regimes: ``regime_1, regime_2, n_1, n_2, r_1, r_2, difference``; Fisher's
+        test for separate samples with Zou's interval (``z, p, low, high``); for the generators that both regimes have,
+        as dependent samples (``paired_n, paired_test, paired_z, paired_p, paired_low, paired_high``); adjusted p-values
+        of Fisher's test over the table (``p_holm, p_bh``); ``sentence, paired_sentence``.
+    """
+    others = [name for name in cell if name != "regime"]
+    rows = []
+    for key, group in table.groupby(["contrast", *others], dropna=False, sort=False):
+        parts = {str(regime): part.set_index("arm") for regime, part in group.groupby("regime", sort=False)}
+        ordered = sorted(parts, key=kept_part, reverse=True)
+        for first, second in combinations(ordered, 2):
+            row: dict[str, Any] = dict(zip(["contrast", *others], key, strict=True))
+            row |= {"regime_1": first, "regime_2": second}
+            rows.append(row | _difference(parts[first], parts[second]))
+    found = pd.DataFrame(rows)
+    if len(found):
+        p = found["p"].to_numpy(dtype=float)
+        found["p_holm"], found["p_bh"] = holm(p), benjamini_hochberg(p)
+    return found
+
+
+def influence(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
+    """Pearson's r of each cell without one of its generators, for each.
+
+    Args:
+        table: As of :func:`points`.
+        cell: The columns of a cell.
+
+    Returns:
+        A row per contrast, cell and generator: ``without, n, r, change, sentence``.
+    """
+    rows = []
+    for key, group in table.groupby(["contrast", *cell], dropna=False, sort=False):
+        for cluster in group["cluster"].unique():
+            rest = group[group["cluster"] != cluster]
+            row: dict[str, Any] = dict(zip(["contrast", *cell], key, strict=True))
+            row |= {"without": cluster, "n": len(rest), "r": np.nan, "change": np.nan, "sentence": ""}
+            try:
+                row["r"] = pearson(rest["x"], rest["y"]).r
+                row["change"] = row["r"] - pearson(group["x"], group["y"]).r
+            except UndecidableError as reason:
+                row["sentence"] = str(reason)
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def fitted_lines(table: pd.DataFrame, cell: list[str], confidence: float = 0.95, steps: int = 40) -> pd.DataFrame:
+    """Least-squares lines of gain on fidelity, with pointwise intervals of the mean.
+
+    Args:
+        table: As of :func:`points`.
+        cell: The columns of a cell.
+        confidence: Of the intervals.
+        steps: Points on a line.
+
+    Returns:
+        ``contrast``, the columns of the cell, ``x, fitted, low, high``; nothing for cells without a correlation.
+    """
+    lines = []
+    for key, group in table.groupby(["contrast", *cell], dropna=False, sort=False):
+        try:
+            pearson(group["x"], group["y"])
+        except UndecidableError:
+            continue
+        x, y = group["x"].to_numpy(), group["y"].to_numpy()
+        line = stats.linregress(x, y)
+        grid = np.linspace(x.min(), x.max(), steps)
+        fitted = line.intercept + line.slope * grid
+        n, spread = len(x), ((x - x.mean()) ** 2).sum()
+        noise = np.sqrt(((y - line.intercept - line.slope * x) ** 2).sum() / (n - 2))
+        half = stats.t.ppf((1 + confidence) / 2, n - 2) * noise * np.sqrt(1 / n + (grid - x.mean()) ** 2 / spread)
+        part = pd.DataFrame({"x": grid, "fitted": fitted, "low": fitted - half, "high": fitted + half})
+        named = pd.DataFrame([key] * steps, columns=["contrast", *cell])
+        lines.append(pd.concat([named, part], axis=1))
+    return pd.concat(lines, ignore_index=True) if lines else pd.DataFrame(columns=["x", "fitted", "low", "high"])
+
+
+def kept_part(regime: str) -> float:
+    """N of a regime ``1:N``: how many times smaller it is than the whole pool.
+
+    Raises:
+        ValueError: It is written otherwise.
+    """
+    return float(regime.partition(":")[2])
+
+
+def _correlation(group: pd.DataFrame, seed: int) -> dict[str, Any]:
+    names = ["r", "r_low", "r_high", "p", "p_permutation", "spearman", "spearman_p"]
+    names += ["bca_low", "bca_high", "cluster_low", "cluster_high", "smallest_difference"]
+    row: dict[str, Any] = dict.fromkeys(names, np.nan) | {"sentence": ""}
+    x, y = group["x"].to_numpy(dtype=float), group["y"].to_numpy(dtype=float)
+    try:
+        found = pearson(x, y)
+    except UndecidableError as reason:
+        return row | {"sentence": str(reason)}
+    ranks = spearman(x, y)
+    row |= {"r": found.r, "r_low": found.low, "r_high": found.high, "p": found.p}
+    row |= {"p_permutation": permutation_p(x, y, seed=seed), "spearman": ranks.r, "spearman_p": ranks.p}
+    row["smallest_difference"] = smallest_correlation_difference(len(x), len(x))
+
+    missing = []
+    try:
+        row["bca_low"], row["bca_high"] = bca_interval(x, y, seed=seed)
+    except UndecidableError as reason:
+        missing.append(f"BCa interval: {reason}")
+    try:
+        row["cluster_low"], row["cluster_high"] = cluster_interval(x, y, group["cluster"], seed=seed)
+    except UndecidableError as reason:
+        missing.append(f"cluster interval: {reason}")
+    return row | {"sentence": "; ".join(missing)}
+
+
+def _difference(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, Any]:
+    row: dict[str, Any] = {"n_1": len(first), "n_2": len(second)}
+    row |= dict.fromkeys(["r_1", "r_2", "difference", "z", "p", "low", "high"], np.nan) | {"sentence": ""}
+    try:
+        one, two = pearson(first["x"], first["y"]), pearson(second["x"], second["y"])
+        row |= {"r_1": one.r, "r_2": two.r}
+        row |= asdict(compare_independent(one.r, one.n, two.r, two.n))
+        del row["test"]
+    except UndecidableError as reason:
+        row["sentence"] = str(reason)
+    shared = first.join(second, how="inner", rsuffix="_2")
+    row |= {"paired_n": len(shared), "paired_test": None, "paired_sentence": ""}
+    row |= {f"paired_{name}": np.nan for name in ("z", "p", "low", "high")}
+    try:
+        paired = compare_paired(shared["x"], shared["y"], shared["x_2"], shared["y_2"])
+        row |= {f"paired_{name}": value for name, value in asdict(paired).items() if name != "difference"}
+    except UndecidableError as reason:
+        row["paired_sentence"] = str(reason)
+    return row
