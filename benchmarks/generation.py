@@ -1,6 +1,7 @@
 """Throughput of generation: batches of patentlab's decoding beside plain ``generate``, one prompt at a time.
 
-``python -m benchmarks.generation [ANSWERS]``: label-conditioned prompts of the demonstration corpus, SmolLM2-135M.
+``python -m benchmarks.generation [ANSWERS [ROUNDS]]``: label-conditioned prompts of the demonstration corpus, by the
+embedded SmolLM2-135M.
 Both sample with the same settings; plain ``generate`` gets the same end of a record to stop at.
 """
 
@@ -23,12 +24,10 @@ from patentlab.synthesis.generators import TransformersGenerator, encode
 from patentlab.synthesis.prompts import RECORD_END, Request
 from patentlab.synthesis.strategies import label_conditioned
 
-_ROUNDS = 3
-
 
 def main() -> None:
     """Time all in turns, and print answers and tokens a second, and the ratios."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 32
+    count, rounds = (int(given) for given in (*sys.argv[1:], *("32", "3")[len(sys.argv) - 1 :]))
     config = compose("regime=1:10", "mix=0.2")
     corpus = read_corpus(config.data)
     split = split_corpus(corpus, config.data.split, derive_seed(0, "split"))
@@ -45,16 +44,16 @@ def main() -> None:
         return run
 
     arms: dict[str, Callable[[int], int]] = {"generate, one by one": partial(_plain, generator, requests)}
-    for size in (1, 16, 32):
+    for size in (16, 32):
         arms[f"patentlab, batches of {size}"] = batched(size)
     taken: dict[str, list[tuple[float, int]]] = {name: [] for name in arms}
-    for round_ in range(_ROUNDS):
+    for round_ in range(rounds):
         for name, run in arms.items():
             start = time.perf_counter()
             tokens = run(round_)
             taken[name].append((time.perf_counter() - start, tokens))
     rates = {name: sum(t for _, t in found) / sum(s for s, _ in found) for name, found in taken.items()}
-    seconds = {name: sum(s for s, _ in found) / count / _ROUNDS for name, found in taken.items()}
+    seconds = {name: sum(s for s, _ in found) / count / rounds for name, found in taken.items()}
     base = next(iter(arms))
     print("| | seconds an answer | tokens a second | ratio of tokens a second |\n| --- | --- | --- | --- |")
     for name in arms:
