@@ -20,6 +20,7 @@ WHOLE = {
     "ui",
     "command_line",
     "overrides",
+    "report",
     "terminal",
 }
 HEAVY = {"torch", "transformers", "peft", "accelerate"}

@@ -76,6 +76,27 @@ def read_matrix_from_mlflow(uri: str, sweep: str, experiment: str | None = None)
         return _tidy(rows)
 
 
+def read_kept_matrix(path: Path) -> pd.DataFrame:
+    """Read a matrix that was written before.
+
+    Args:
+        path: Of :func:`write_matrix`.
+
+    Returns:
+        As :func:`read_matrix`.
+
+    Raises:
+        RequestError: It is none.
+    """
+    try:
+        matrix = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except (ValueError, OSError) as error:
+        raise RequestError(f"sweep={path}: cannot be read: {' '.join(str(error).split())[:200]}") from error
+    if missing := [name for name in ("run", "status", "key") if name not in matrix]:
+        raise RequestError(f"sweep={path}: is no run matrix: it has no column {', '.join(missing)}")
+    return matrix
+
+
 def write_matrix(matrix: pd.DataFrame, folder: Path, formats: Iterable[str] = FORMATS) -> list[Path]:
     """Write the matrix beside the runs.
 

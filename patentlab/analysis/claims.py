@@ -1,0 +1,180 @@
+"""Claims as statements that a run matrix can support, refute, or leave undecided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from patentlab.analysis.optimum import contains
+from patentlab.analysis.power import LEVEL
+from patentlab.analysis.quantities import Estimate, Evidence, Quantity
+from patentlab.analysis.significance import holm
+from patentlab.config import RequestError, closest
+
+DIRECTIONS = ("above", "below", "within")
+_ADJUSTMENTS = ("holm", "none")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement about a quantity.
+
+    Attributes:
+        name: Short, of the file its own.
+        says: The statement, in words.
+        quantity: What it is about.
+        direction: ``above`` or ``below`` the margin, or ``within`` bounds (of an optimum).
+        margin: What it is above or below of.
+        bounds: Of ``within``.
+        source: Who makes it.
+    """
+
+    name: str
+    says: str
+    quantity: Quantity
+    direction: str
+    margin: float = 0.0
+    bounds: tuple[float, float] | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """The claims of a file: one family of tests.
+
+    Attributes:
+        claims: In their order.
+        level: Probability at which a claim that is true in neither direction is decided all the same.
+        adjust: ``holm``: the level holds for all claims of the file together; ``none``: for each.
+    """
+
+    claims: tuple[Claim, ...]
+    level: float = LEVEL
+    adjust: str = "holm"
+
+
+def read_claims(path: Path) -> Claims:
+    """Read a claims file.
+
+    Args:
+        path: A YAML file: ``claims``, a list of ``name, says, quantity, direction, margin, bounds, source``; ``level``
+            and ``adjust``.
+
+    Raises:
+        RequestError: It is not there, or says something that a claims file cannot.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RequestError(f"claims={path}: no such file") from None
+    except yaml.YAMLError as error:
+        raise RequestError(f"claims={path}: no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("claims"), list):
+        raise RequestError(f"claims={path}: needs a list of claims")
+    _known(path, "", content, ("claims", "level", "adjust"))
+    level, adjust = content.get("level", LEVEL), content.get("adjust", "holm")
+    if adjust not in _ADJUSTMENTS:
+        raise RequestError(f"{path}: adjust={adjust}: allowed are {', '.join(_ADJUSTMENTS)}")
+    if not isinstance(level, float) or not 0 < level < 1:
+        raise RequestError(f"{path}: level={level}: must be between 0 and 1")
+    claims = tuple(_claim(path, entry) for entry in content["claims"])
+    names = [claim.name for claim in claims]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise RequestError(f"{path}: claims named twice: {', '.join(twice)}")
+    return Claims(claims, level, adjust)
+
+
+def check_claims(evidence: Evidence, family: Claims) -> pd.DataFrame:
+    """What a matrix says to each claim.
+
+    A claim is supported where its quantity lies beyond the margin in its direction and the test against the margin
+    rejects; refuted where it lies beyond in the other direction and the test rejects; else undecided.
+
+    Args:
+        evidence: The matrix.
+        family: The claims.
+
+    Returns:
+        A row per claim: ``claim, says, verdict, value, low, high, margin, p, p_adjusted, n, smallest`` (the distance
+        from the margin that would have been found with power 0.8), ``sentence, source``.
+    """
+    estimates = [evidence.estimate(claim.quantity, claim.margin, 1 - family.level) for claim in family.claims]
+    p = np.array([estimate.p for estimate in estimates])
+    adjusted = holm(p) if family.adjust == "holm" else p
+    rows = []
+    for claim, estimate, p_adjusted in zip(family.claims, estimates, adjusted, strict=True):
+        row: dict[str, Any] = {"claim": claim.name, "says": claim.says}
+        row |= {"verdict": _verdict(claim, estimate, p_adjusted, family.level)}
+        row |= {"value": estimate.value, "low": estimate.low, "high": estimate.high, "margin": claim.margin}
+        row |= {"p": estimate.p, "p_adjusted": p_adjusted, "n": estimate.n, "smallest": estimate.smallest}
+        rows.append(row | {"sentence": estimate.sentence, "source": claim.source})
+    return pd.DataFrame(rows)
+
+
+def read_quantity(place: str, entry: Any) -> Quantity:
+    """A quantity out of a YAML file.
+
+    Args:
+        place: For messages.
+        entry: A mapping with the fields of :class:`Quantity`.
+
+    Raises:
+        RequestError: It is none.
+    """
+    if not isinstance(entry, dict) or "kind" not in entry:
+        raise RequestError(f"{place}: quantity: needs a kind")
+    _known(place, "quantity.", entry, tuple(one.name for one in fields(Quantity)))
+    values = dict(entry)
+    if "regimes" in values:
+        values["regimes"] = tuple(values["regimes"])
+        if len(values["regimes"]) != 2:
+            raise RequestError(f"{place}: quantity.regimes: needs two")
+    if not isinstance(values.get("where", {}), dict):
+        raise RequestError(f"{place}: quantity.where: needs columns and their values")
+    return Quantity(**values)
+
+
+def _claim(path: Path, entry: Any) -> Claim:
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        raise RequestError(f"{path}: every claim needs a name")
+    place = f"{path}: {entry['name']}"
+    _known(place, "", entry, tuple(one.name for one in fields(Claim)))
+    if missing := [name for name in ("says", "quantity", "direction") if name not in entry]:
+        raise RequestError(f"{place}: has no {', '.join(missing)}")
+    quantity = read_quantity(place, entry["quantity"])
+    claim = Claim(**{**entry, "quantity": quantity})
+    if claim.direction not in DIRECTIONS:
+        raise RequestError(f"{place}: direction={claim.direction}: allowed are {', '.join(DIRECTIONS)}")
+    if (claim.direction == "within") != (quantity.kind == "optimum"):
+        raise RequestError(f"{place}: direction=within goes with an optimum, and with nothing else")
+    if claim.direction == "within":
+        bounds = entry.get("bounds")
+        if not isinstance(bounds, list) or len(bounds) != 2 or not bounds[0] <= bounds[1]:
+            raise RequestError(f"{place}: bounds: needs a lower and an upper share")
+    elif isinstance(claim.margin, bool) or not isinstance(claim.margin, int | float):
+        raise RequestError(f"{place}: margin={claim.margin}: must be a number")
+    if quantity.kind == "correlation_difference" and claim.margin != 0:
+        raise RequestError(f"{place}: margin: a difference of correlations can be held against 0 alone")
+    if quantity.kind == "correlation" and not -1 < claim.margin < 1:
+        raise RequestError(f"{place}: margin={claim.margin}: a correlation lies between -1 and 1")
+    return claim
+
+
+def _verdict(claim: Claim, estimate: Estimate, p: float, level: float) -> str:
+    if claim.direction == "within":
+        if estimate.optimum is None or claim.bounds is None:
+            return "undecided"
+        return contains(estimate.optimum, *claim.bounds)
+    if not p < level:  # also where it is no number
+        return "undecided"
+    return "supported" if (estimate.value > claim.margin) == (claim.direction == "above") else "refuted"
+
+
+def _known(place: Path | str, prefix: str, entry: dict[str, Any], allowed: tuple[str, ...]) -> None:
+    if wrong := [str(name) for name in entry if name not in allowed]:
+        raise RequestError(f"{place}: {prefix}{closest(wrong[0], allowed)}: allowed are {', '.join(allowed)}")

@@ -1,0 +1,211 @@
+"""Numbers that claims and comparisons speak of, each estimated from a run matrix with an interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from patentlab.analysis import power
+from patentlab.analysis.aggregation import t_interval
+from patentlab.analysis.arms import Runs, arms, gains
+from patentlab.analysis.contrasts import CONTRASTS
+from patentlab.analysis.correlation import compare_independent, compare_paired, pearson
+from patentlab.analysis.fidelity_gain import kept_part, points
+from patentlab.analysis.optimum import Optimum, optimum
+from patentlab.analysis.undecidable import UndecidableError
+from patentlab.config import GENERATED, RequestError, closest
+
+KINDS = ("score", "gain", "correlation", "correlation_difference", "optimum")
+_EXTREMES = {"scarcest": max, "largest": min}  # of N in 1:N
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What is asked of a run matrix.
+
+    Attributes:
+        kind: ``score`` (mean of a metric over seeds), ``gain`` (mean difference to a twin over seeds), ``correlation``
+            (of fidelity and gain over synthetic corpora), ``correlation_difference`` (between two regimes), ``optimum``
+            (the share of real documents with the best score).
+        metric: The score, or the gain in which.
+        contrast: Of gains: ``gain, controlled_gain, step_matched_gain, gain_over_reweighting``.
+        fidelity: Of correlations.
+        where: Which runs: a value or a list of values by column (``regime, mix, model, adapter, head, strategy, loss,
+            generator, cluster, arm, budget, …``). A regime can be ``scarcest`` or ``largest``: of those in the matrix.
+        regimes: Of ``correlation_difference``: first and second.
+    """
+
+    kind: str
+    metric: str = "f1_micro"
+    contrast: str = "gain"
+    fidelity: str = "mmd2"
+    where: dict[str, Any] = field(default_factory=dict)
+    regimes: tuple[str, str] = ("scarcest", "largest")
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise RequestError(f"kind={closest(self.kind, KINDS)}: allowed are {', '.join(KINDS)}")
+        names = [one.name for one in CONTRASTS]
+        if self.contrast not in names:
+            raise RequestError(f"contrast={closest(self.contrast, names)}: allowed are {', '.join(names)}")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A quantity as a matrix gives it.
+
+    Attributes:
+        value: NaN where it cannot be told.
+        low: Lower end of the interval.
+        high: Upper end.
+        n: Seeds, or points (of the regime that has fewer).
+        p: Two-sided, of the hypothesis that the quantity is the margin that was asked about; NaN of an optimum.
+        smallest: The smallest distance from the margin that so many seeds or points show with power 0.8; of
+            correlations around zero, where it is largest.
+        sentence: Why it cannot be told, or what the interval rests on.
+        optimum: Of that kind.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    p: float
+    smallest: float
+    sentence: str
+    optimum: Optimum | None = None
+
+
+class Evidence:
+    """A run matrix, and what is derived from it once.
+
+    Args:
+        matrix: As of :func:`patentlab.analysis.matrix.read_matrix`.
+    """
+
+    def __init__(self, matrix: pd.DataFrame) -> None:
+        self.matrix = matrix
+
+    @cached_property
+    def runs(self) -> Runs:
+        """The finished runs."""
+        return arms(self.matrix)
+
+    @cached_property
+    def pairs(self) -> Runs:
+        """Augmented runs with their twins, of all contrasts."""
+        return gains(self.matrix, self.runs)
+
+    def estimate(self, quantity: Quantity, margin: float = 0.0, confidence: float = 0.95) -> Estimate:
+        """Estimate a quantity.
+
+        Args:
+            quantity: What is asked.
+            margin: What it is tested against; of a difference of correlations only zero can be.
+            confidence: Of the interval.
+
+        Returns:
+            NaN and a sentence where the matrix cannot tell.
+
+        Raises:
+            RequestError: ``where`` names a column that runs do not have.
+        """
+        try:
+            match quantity.kind:
+                case "score":
+                    chosen = self._select(self.runs.table, quantity)
+                    return _mean(chosen, quantity.metric, margin, confidence)
+                case "gain":
+                    chosen = self._select(self._contrast(quantity), quantity)
+                    return _mean(chosen, f"gain.{quantity.metric}", margin, confidence)
+                case "correlation":
+                    return self._correlation(quantity, margin, confidence)
+                case "correlation_difference":
+                    return self._correlation_difference(quantity, confidence)
+                case _:
+                    return self._optimum(quantity, confidence)
+        except UndecidableError as reason:
+            return Estimate(np.nan, np.nan, np.nan, 0, np.nan, np.nan, str(reason))
+
+    def _contrast(self, quantity: Quantity) -> pd.DataFrame:
+        table = self.pairs.table
+        return table[table["contrast"] == quantity.contrast]
+
+    def _select(self, table: pd.DataFrame, quantity: Quantity, **more: Any) -> pd.DataFrame:
+        for column, value in {**quantity.where, **more}.items():
+            if column not in table:
+                raise RequestError(f"where.{closest(column, map(str, table))}: runs have no such column")
+            values = [self._regime(one) if column == "regime" else one
+                      for one in (value if isinstance(value, list | tuple) else [value])]  # fmt: skip
+            table = table[table[column].isin(values)]
+        if table.empty:
+            raise UndecidableError("no such runs")
+        return table
+
+    def _regime(self, name: str) -> str:
+        if name not in _EXTREMES:
+            return name
+        regimes = self.runs.table["regime"].dropna().unique()
+        if len(regimes) < 2:
+            raise UndecidableError("needs at least 2 regimes, has " + str(len(regimes)))
+        return str(_EXTREMES[name](regimes, key=lambda regime: kept_part(str(regime))))
+
+    def _points(self, quantity: Quantity, **more: Any) -> pd.DataFrame:
+        chosen = self._select(self._contrast(quantity), quantity, **more)
+        if len(chosen["budget"].unique()) > 1:
+            raise UndecidableError("points of different budgets are not pooled")
+        found = points(Runs(chosen, self.pairs.cell), quantity.fidelity, quantity.metric)
+        if len(found["regime"].unique()) > 1:
+            raise UndecidableError("points of different regimes are not pooled")
+        cells = found.groupby("arm").size()
+        # an arm that some cells lack would be a mean over other conditions than the rest
+        return found[found["arm"].isin(cells[cells == cells.max()].index)].groupby("arm")[["x", "y"]].mean()
+
+    def _correlation(self, quantity: Quantity, margin: float, confidence: float) -> Estimate:
+        table = self._points(quantity)
+        found = pearson(table["x"], table["y"], confidence)
+        error = 1 / np.sqrt(found.n - 3)
+        p = float(2 * stats.norm.sf(abs(np.arctanh(found.r) - np.arctanh(margin)) / error))
+        smallest = float(np.tanh((stats.norm.isf(power.LEVEL / 2) + stats.norm.ppf(power.POWER)) * error))
+        return Estimate(found.r, found.low, found.high, found.n, p, smallest, f"{found.n} synthetic corpora")
+
+    def _correlation_difference(self, quantity: Quantity, confidence: float) -> Estimate:
+        parts = [self._points(quantity, regime=regime) for regime in quantity.regimes]
+        one, two = (pearson(part["x"], part["y"], confidence) for part in parts)
+        if set(parts[0].index) == set(parts[1].index):
+            second = parts[1].loc[parts[0].index]
+            found = compare_paired(parts[0]["x"], parts[0]["y"], second["x"], second["y"], confidence)
+        else:
+            found = compare_independent(one.r, one.n, two.r, two.n, confidence)
+        smallest = power.smallest_correlation_difference(one.n, two.n)
+        sentence = f"{found.test}'s test, {one.n} and {two.n} synthetic corpora"
+        n = min(one.n, two.n)
+        return Estimate(found.difference, found.low, found.high, n, found.p, smallest, sentence)
+
+    def _optimum(self, quantity: Quantity, confidence: float) -> Estimate:
+        chosen = self._select(self.runs.table, quantity)
+        chosen = chosen[chosen["strategy"].isin(GENERATED) | (chosen["mix"] == 1)]
+        table = chosen.rename(columns={"mix": "share", quantity.metric: "score"})
+        table = table.groupby(["share", "seed"])["score"].mean().reset_index()
+        found = optimum(table, confidence=confidence)
+        n = int(table["seed"].nunique())
+        return Estimate(found.share, found.low, found.high, n, np.nan, np.nan, found.sentence, found)
+
+
+def _mean(table: pd.DataFrame, column: str, margin: float, confidence: float) -> Estimate:
+    if column not in table:
+        raise RequestError(f"metric={column.removeprefix('gain.')}: runs have no such metric")
+    if len(table["budget"].unique()) > 1:
+        raise UndecidableError("runs of different budgets are not pooled")
+    # the seeds are what is independent: arms and cells of one seed share its documents
+    seeds = table.groupby("seed")[column].mean().to_numpy(dtype=float)
+    interval = t_interval(seeds, confidence)
+    p = float(stats.ttest_1samp(seeds, margin).pvalue)
+    n = len(seeds)
+    smallest = power.smallest_mean_difference(float(seeds.std(ddof=1)), n)
+    return Estimate(interval.estimate, interval.low, interval.high, n, p, smallest, f"{n} seeds")
