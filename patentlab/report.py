@@ -15,15 +15,19 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
 from matplotlib.figure import Figure
 
+from patentlab.analysis.arms import Runs
 from patentlab.analysis.claims import Claims, check_claims
 from patentlab.analysis.power import LEVEL
+from patentlab.analysis.predictions import paired_comparisons, per_label, reliability, seed_aggregates
 from patentlab.analysis.quantities import Evidence
 from patentlab.analysis.tables import by_regime, tables
 from patentlab.cache import write_atomically
 from patentlab.config import RequestError, closest
 from patentlab.figures.arms import arm_bars, leakage, parameters, retrieval
+from patentlab.figures.calibration import reliability as draw_reliability
 from patentlab.figures.fidelity import fidelity_against_gain
 from patentlab.figures.mixing import learning_curves, orderings, score_against_share
+from patentlab.figures.per_label import arms_per_label
 from patentlab.figures.style import save
 
 Tables = Mapping[str, pd.DataFrame]
@@ -136,6 +140,26 @@ def pictures(found: Tables, cell: Sequence[str], metric: str = "f1_micro", fidel
             yield _picture("parameters", conditions, parameters(part.assign(head=heads), score))
 
 
+def prediction_pictures(runs: Runs, folders: Mapping[str, Path]) -> Iterator[Picture]:
+    """Draw what the predictions of runs say, where their folders are at hand: single labels, and calibration.
+
+    Args:
+        runs: As of :func:`patentlab.analysis.arms.arms`.
+        folders: Of the runs.
+
+    Yields:
+        Two figures a cell.
+    """
+    table = runs.table[runs.table["run"].isin(folders) & (runs.table["model"] != "constant")]
+    for conditions, part in _split(table, runs.cell):
+        labels = per_label(part, folders)
+        if labels["label"].notna().any():
+            yield _picture("per_label", conditions, arms_per_label(_sorted(labels), "F1 by label"))
+        bins, errors = reliability(part, folders)
+        if len(bins):
+            yield _picture("calibration", conditions, draw_reliability(_sorted(bins), _sorted(errors)))
+
+
 def make_report(
     title: str,
     matrix: pd.DataFrame,
@@ -169,9 +193,11 @@ def make_report(
     if metric not in runs:
         raise RequestError(f"metric={closest(metric, map(str, runs))}: runs have no such metric")
     found = tables(evidence, metric, fidelity)
+    found["comparisons"] = paired_comparisons(evidence.pairs, folders)
+    found["aggregates"] = seed_aggregates(evidence.runs, metric)
     if family is not None:
         found["claims"] = check_claims(evidence, family)
-    drawn = list(pictures(found, evidence.runs.cell, metric, fidelity))
+    drawn = [*pictures(found, evidence.runs.cell, metric, fidelity), *prediction_pictures(evidence.runs, folders)]
     write_report(title, found, drawn, sentences(found, len(runs)), folder)
     return found
 

@@ -48,7 +48,8 @@ def test_every_file_names_exactly_the_settings_of_its_schema(choice: str):
 
 
 def test_every_folder_of_conf_is_a_group():
-    assert {path.name for path in config_folder().iterdir() if path.is_dir()} == set(GROUPS) | {"hydra", "experiment", "claims", "published"}
+    groups = {path.name for path in config_folder().iterdir() if path.is_dir()}
+    assert groups == set(GROUPS) | {"hydra", "experiment", "claims", "published"}
 
 
 def test_a_models_defaults_reach_other_groups_and_yield_to_the_command_line():

@@ -9,10 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from patentlab.analysis.aggregation import t_interval
 from patentlab.analysis.contrasts import CONTRASTS, Contrast, distinct, find_twins
 from patentlab.analysis.significance import benjamini_hochberg, holm
-from patentlab.analysis.undecidable import UndecidableError
 from patentlab.config import GENERATED
 
 CELL = ["data", "model", "head", "adapter", "ordering", "regime", "mix", "budget"]
@@ -78,13 +76,7 @@ def scores(runs: Runs, metric: str = "f1_micro") -> pd.DataFrame:
     Returns:
         A row per cell and arm: ``mean, low, high, n, sentence`` (why there is no interval).
     """
-    keys = [*runs.cell, "arm"]
-    return pd.DataFrame(
-        [
-            dict(zip(keys, key, strict=True)) | _mean(group[metric])
-            for key, group in runs.table.groupby(keys, dropna=False, sort=False)
-        ]
-    )
+    return _means(runs.table, [*runs.cell, "arm"], metric).drop(columns="p")
 
 
 def gains(matrix: pd.DataFrame, runs: Runs, contrasts: Iterable[Contrast] = CONTRASTS) -> Runs:
@@ -119,27 +111,31 @@ def mean_gains(pairs: Runs, metric: str = "f1_micro") -> pd.DataFrame:
         A row per contrast, cell and arm: ``mean, low, high, n, p, sentence, p_holm, p_bh``. The adjusted p-values are
         over all rows of the table.
     """
-    keys = ["contrast", *pairs.cell, "arm"]
-    rows = []
-    for key, group in pairs.table.groupby(keys, dropna=False, sort=False):
-        values = group[f"gain.{metric}"]
-        row = dict(zip(keys, key, strict=True)) | _mean(values)
-        row["p"] = np.nan if row["sentence"] else float(stats.ttest_1samp(values, 0.0).pvalue)
-        rows.append(row)
-    table = pd.DataFrame(rows, columns=[*keys, "mean", "low", "high", "n", "p", "sentence"])
+    table = _means(pairs.table, ["contrast", *pairs.cell, "arm"], f"gain.{metric}")
     p = table["p"].to_numpy(dtype=float)
-    table["p_holm"], table["p_bh"] = holm(p), benjamini_hochberg(p)
-    return table
+    return table.assign(p_holm=holm(p), p_bh=benjamini_hochberg(p))
 
 
-def _mean(values: pd.Series) -> dict[str, float | int | str]:
-    try:
-        interval = t_interval(values.to_numpy(dtype=float))
-    except UndecidableError as reason:
-        known = values.dropna()
-        mean = float(known.mean()) if len(known) == len(values) else np.nan
-        return {"mean": mean, "low": np.nan, "high": np.nan, "n": len(known), "sentence": str(reason)}
-    return {"mean": interval.estimate, "low": interval.low, "high": interval.high, "n": len(values), "sentence": ""}
+def _means(table: pd.DataFrame, keys: list[str], column: str, confidence: float = 0.95) -> pd.DataFrame:
+    """Means of groups with Student's t interval, as :func:`patentlab.analysis.aggregation.t_interval` for each."""
+    values = table[column].astype(float).replace([np.inf, -np.inf], np.nan)
+    grouped = table.assign(value=values)[[*keys, "value"]].groupby(keys, dropna=False, sort=False)["value"]
+    found = grouped.agg(mean="mean", sd="std", n="count", size="size", low="min", high="max").reset_index()
+    n, missing = found["n"], found["size"] - found["n"]
+    constant = (found["high"] - found["low"]) <= 8 * np.finfo(float).eps * found[["low", "high"]].abs().max(axis=1)
+    sentence = pd.Series("", index=found.index)
+    sentence[constant] = "the values do not vary"
+    sentence[n < 2] = "needs at least 2 values, has " + n[n < 2].astype(str)
+    sentence[missing > 0] = (
+        missing[missing > 0].astype(str) + " of " + found["size"].astype(str) + " values are missing"
+    )
+    told = sentence == ""
+    error = (found["sd"] / np.sqrt(n)).where(told)
+    half = error * stats.t.ppf((1 + confidence) / 2, (n - 1).clip(lower=1))
+    found["mean"] = found["mean"].where(missing == 0)
+    found["low"], found["high"] = found["mean"] - half, found["mean"] + half
+    found["p"] = 2 * stats.t.sf((found["mean"] / error).abs(), (n - 1).clip(lower=1))
+    return found.assign(sentence=sentence)[[*keys, "mean", "low", "high", "n", "p", "sentence"]]
 
 
 def _varying(runs: pd.DataFrame, within: list[str], columns: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from itertools import permutations
@@ -56,6 +57,16 @@ class CorrelationDifference:
     test: str
 
 
+def coefficient(x: ArrayLike, y: ArrayLike) -> float:
+    """Pearson's r alone.
+
+    Raises:
+        UndecidableError: As for :func:`pearson`, but for an r of −1 or 1.
+    """
+    first, second = _pairs(x, y)
+    return float(_r(first, second))
+
+
 def pearson(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> Correlation:
     """Pearson's r with Fisher's interval and the p-value of its t test.
 
@@ -102,7 +113,9 @@ def spearman(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> Correlatio
 
 
 def permutation_p(x: ArrayLike, y: ArrayLike, resamples: int = 9_999, seed: int = 0) -> float:
-    """Two-sided p of Pearson's r over permutations of the pairing: exact where all of them are few.
+    """Two-sided p of Pearson's r over permutations of the pairing: over all of them where they are few.
+
+    Of drawn ones the pairing itself counts as one (Phipson and Smyth 2010), so that p is never zero.
 
     Args:
         x: Shape ``(n,)``.
@@ -114,14 +127,24 @@ def permutation_p(x: ArrayLike, y: ArrayLike, resamples: int = 9_999, seed: int 
         UndecidableError: As for :func:`pearson`.
     """
     first, second = _pairs(x, y)
-    method = stats.PermutationMethod(n_resamples=resamples, rng=np.random.default_rng(seed))
-    return float(stats.pearsonr(first, second, method=method).pvalue)
+    over_x, over_y = first - first.mean(), second - second.mean()
+    if math.factorial(len(first)) <= resamples:
+        orders = np.array(list(permutations(range(len(first)))))
+    else:
+        orders = np.random.default_rng(seed).permuted(np.tile(np.arange(len(first)), (resamples, 1)), axis=1)
+    # the sums of squares are the same in all orders
+    products, own = np.abs(over_y[orders] @ over_x), abs(float(over_y @ over_x))
+    as_large = int((products >= own * (1 - 1e-12)).sum())
+    exact = math.factorial(len(first)) <= resamples
+    return as_large / len(orders) if exact else (as_large + 1) / (len(orders) + 1)
 
 
 def bca_interval(
     x: ArrayLike, y: ArrayLike, resamples: int = 2_000, confidence: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
     """Bias-corrected and accelerated bootstrap interval of Pearson's r over pairs (Efron 1987).
+
+    Of 14 normal pairs 95% intervals cover 92 to 93% (docs/statistics.md): it is not the safer one.
 
     Args:
         x: Shape ``(n,)``.
@@ -150,7 +173,8 @@ def cluster_interval(
 ) -> tuple[float, float]:
     """Percentile interval of Pearson's r where pairs come in clusters, which are resampled whole.
 
-    (Davison and Hinkley 1997, section 3.8.) As for all cluster bootstraps, it is too narrow where clusters are few.
+    (Davison and Hinkley 1997, section 3.8.) It is too narrow where clusters are few: of 14 clusters 95% intervals cover
+    91 to 92%, of 6 some 90%; Fisher's cover 65 to 87% of the same pairs (docs/statistics.md).
 
     Args:
         x: Shape ``(n,)``.
@@ -184,7 +208,8 @@ def cluster_interval(
 def fisher_interval(r: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Fisher's interval of a correlation: tanh(artanh r ± z / √(n − 3)) (Fisher 1921).
 
-    For pairs from a bivariate normal distribution it covers as promised, from about ten pairs on.
+    For independent normal pairs it covers as promised, from six on. It does not for pairs that come in clusters, as
+    corpora of one generator do, nor where both values have heavy tails together: docs/statistics.md has figures.
 
     Raises:
         UndecidableError: n is below 4, or r is −1 or 1.

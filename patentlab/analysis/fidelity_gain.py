@@ -14,6 +14,7 @@ from patentlab.analysis.arms import Runs
 from patentlab.analysis.correlation import (
     bca_interval,
     cluster_interval,
+    coefficient,
     compare_independent,
     compare_paired,
     pearson,
@@ -113,13 +114,15 @@ def influence(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
     """
     rows = []
     for key, group in table.groupby(["contrast", *cell], dropna=False, sort=False):
-        for cluster in group["cluster"].unique():
-            rest = group[group["cluster"] != cluster]
+        clusters = group["cluster"].to_numpy()
+        x, y = group["x"].to_numpy(dtype=float), group["y"].to_numpy(dtype=float)
+        for cluster in pd.unique(clusters):
+            rest = clusters != cluster
             row: dict[str, Any] = dict(zip(["contrast", *cell], key, strict=True))
-            row |= {"without": cluster, "n": len(rest), "r": np.nan, "change": np.nan, "sentence": ""}
+            row |= {"without": cluster, "n": int(rest.sum()), "r": np.nan, "change": np.nan, "sentence": ""}
             try:
-                row["r"] = pearson(rest["x"], rest["y"]).r
-                row["change"] = row["r"] - pearson(group["x"], group["y"]).r
+                row["r"] = coefficient(x[rest], y[rest])
+                row["change"] = row["r"] - coefficient(x, y)
             except UndecidableError as reason:
                 row["sentence"] = str(reason)
             rows.append(row)
@@ -202,7 +205,7 @@ def _difference(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, Any]:
         del row["test"]
     except UndecidableError as reason:
         row["sentence"] = str(reason)
-    shared = first.join(second, how="inner", rsuffix="_2")
+    shared = first.join(second.add_suffix("_2"), how="inner")
     row |= {"paired_n": len(shared), "paired_test": None, "paired_sentence": ""}
     row |= {f"paired_{name}": np.nan for name in ("z", "p", "low", "high")}
     try:

@@ -121,13 +121,13 @@ def paired_comparisons(pairs: Runs, folders: Mapping[str, Path], resamples: int 
         seed: Of the resamples.
 
     Returns:
-        A row per contrast, cell and arm: ``seeds`` compared, distinct test ``documents``, ``rare_labels``: those
-        that the test set of some seed has fewer than five documents of, where intervals of macro-F1 hold less than they
-        promise; the mean difference
-        ``f1_micro`` with ``f1_micro_low, f1_micro_high, f1_micro_p``, likewise ``f1_macro``; that of subset
-        ``accuracy``, documents that speak for either (``only_run, only_twin``), ``p_exact, p_mid``; ``sentence``: what
-        was left out or could not be told, and why; p-values adjusted over the rows, of each measure on its own
-        (``f1_micro_p_holm, f1_micro_p_bh, f1_macro_p_holm, f1_macro_p_bh, p_exact_holm, p_exact_bh``).
+        A row per contrast, cell and arm: ``seeds`` compared, distinct test ``documents``, ``rare_labels`` (how many
+        labels a test set, the worst of them, has fewer than five documents of: for those the interval of macro-F1 is
+        too narrow); the mean difference ``f1_micro`` with ``f1_micro_low, f1_micro_high, f1_micro_p``, likewise
+        ``f1_macro``; that of subset ``accuracy``, documents that speak for either (``only_run, only_twin``), ``p_exact,
+        p_mid``; ``sentence``: what was left out or could not be told, and why; p-values adjusted over the rows, of each
+        measure on its own (``f1_micro_p_holm, f1_micro_p_bh, f1_macro_p_holm, f1_macro_p_bh, p_exact_holm,
+        p_exact_bh``).
     """
     keys = ["contrast", *pairs.cell, "arm"]
     groups = list(pairs.table.groupby(keys, dropna=False, sort=False))

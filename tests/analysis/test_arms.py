@@ -1,0 +1,77 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from patentlab.analysis.aggregation import t_interval
+from patentlab.analysis.arms import arms, gains, mean_gains, scores
+from patentlab.analysis.significance import holm
+from tests.analysis.known_matrix import known_matrix
+
+
+def test_arms_have_names_and_cells():
+    runs = arms(known_matrix(generators=2, seeds=2))
+    assert set(runs.table["arm"]) == {
+        "real only", "real only, focal loss", "real only, as many steps", "duplicates to match",
+        "g0, label-conditioned", "g1, label-conditioned",
+    }  # fmt: skip
+    assert runs.cell == ["data", "model", "head", "adapter", "ordering", "regime", "mix", "budget"]
+    assert len(runs.table) == 2 * 2 * 6
+
+
+def test_settings_that_vary_tell_arms_and_cells_apart():
+    matrix = known_matrix(generators=2, seeds=2)
+    generated = matrix["choices.strategy"] == "label_conditioned"
+    hot = matrix[generated].copy()
+    hot["settings.generator.temperature"], hot["settings.trainer.epochs"] = 1.2, 5
+    hot["key"] = hot["run"] = hot["run"] + "-hot"
+    matrix.loc[generated, "settings.generator.temperature"] = 0.8
+    matrix["settings.trainer.epochs"] = 5
+    runs = arms(pd.concat([matrix, hot], ignore_index=True))
+    assert "g0, label-conditioned, temperature 1.2" in set(runs.table["arm"])
+    assert "trainer.epochs" not in runs.cell
+    again = matrix.copy()
+    again["settings.trainer.epochs"] = 10
+    again["key"] += "-10"
+    assert "trainer.epochs" in arms(pd.concat([matrix, again], ignore_index=True)).cell
+
+
+def test_means_and_intervals_are_students():
+    runs = arms(known_matrix(generators=3, seeds=4))
+    table = scores(runs)
+    for row in table.to_dict("records"):
+        group = runs.table[(runs.table["arm"] == row["arm"]) & (runs.table["regime"] == row["regime"])]
+        interval = t_interval(group["f1_micro"])
+        assert (row["mean"], row["low"], row["high"], row["n"]) == pytest.approx(
+            (interval.estimate, interval.low, interval.high, 4)
+        )
+
+
+def test_gains_are_against_the_twin_of_the_same_seed_and_adjusted_over_the_table():
+    matrix = known_matrix(generators=3, seeds=4)
+    pairs = gains(matrix, arms(matrix))
+    table = mean_gains(pairs)
+    assert len(table) == 4 * 2 * 3
+    indexed = matrix.set_index("run")["metrics.test.f1_micro"]
+    row = table.iloc[0]
+    own = pairs.table[(pairs.table["contrast"] == row["contrast"]) & (pairs.table["arm"] == row["arm"])
+                      & (pairs.table["regime"] == row["regime"])]  # fmt: skip
+    differences = indexed[own["run"]].to_numpy() - indexed[own["twin"]].to_numpy()
+    assert row["mean"] == pytest.approx(differences.mean())
+    assert row["p"] == pytest.approx(stats.ttest_1samp(differences, 0).pvalue)
+    assert table["p_holm"].tolist() == pytest.approx(holm(table["p"].to_numpy()).tolist())
+
+
+def test_what_has_no_interval_says_why():
+    matrix = known_matrix(generators=2, seeds=3)
+    one = arms(matrix[matrix["choices.seed"] == 0])
+    assert set(scores(one)["sentence"]) == {"needs at least 2 values, has 1"}
+    assert scores(one)["low"].isna().all() and scores(one)["mean"].notna().all()
+    lost = matrix.copy()
+    lost.loc[lost["choices.generator"] == "g0", "metrics.test.f1_micro"] = np.nan
+    table = scores(arms(lost))
+    rows = table[table["arm"] == "g0, label-conditioned"]
+    assert set(rows["sentence"]) == {"3 of 3 values are missing"}
+    assert rows[["mean", "low", "high"]].isna().to_numpy().all()
+    same = matrix.assign(**{"metrics.test.f1_micro": 0.1 + 0.2})
+    assert set(scores(arms(same))["sentence"]) == {"the values do not vary"}

@@ -1,0 +1,164 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from scipy import stats
+
+from patentlab.analysis.claims import check_claims, read_claims
+from patentlab.analysis.quantities import Evidence, Quantity
+from patentlab.config import RequestError, config_folder
+from tests.analysis.known_matrix import known_matrix
+
+SCARCE = {"regime": "scarcest"}
+
+
+def family(folder: Path, *claims: dict[str, Any], **more: Any) -> Path:
+    path = folder / "claims.yaml"
+    path.write_text(yaml.safe_dump({"claims": list(claims), **more}))
+    return path
+
+
+def claim(name: str, quantity: dict[str, Any], direction: str = "above", **more: Any) -> dict[str, Any]:
+    return {"name": name, "says": name, "quantity": quantity, "direction": direction, **more}
+
+
+GAIN = claim("gain", {"kind": "gain", "where": SCARCE})
+CLAIMS = (
+    GAIN,
+    claim("harm", {"kind": "gain", "where": SCARCE}, "below"),
+    claim("large gain", {"kind": "gain", "where": SCARCE}, margin=0.1),
+    claim("rising", {"kind": "correlation", "where": SCARCE}),
+    claim("falling", {"kind": "correlation", "where": SCARCE}, "below"),
+    claim("differ", {"kind": "correlation_difference", "regimes": ["1:100", "1:10"]}),
+    claim("best share", {"kind": "optimum", "where": SCARCE}, "within", bounds=[0.2, 0.3]),
+)
+
+
+def test_what_is_there_is_found_and_what_is_not_is_refuted(tmp_path: Path):
+    matrix = known_matrix(shares=(0.1, 0.2, 0.3, 0.4, 0.5), best_share=0.25, generators=10, noise=0.001)
+    table = check_claims(Evidence(matrix), read_claims(family(tmp_path, *CLAIMS))).set_index("claim")
+    assert table["verdict"].to_dict() == {
+        "gain": "supported", "harm": "refuted", "large gain": "refuted", "rising": "supported", "falling": "refuted",
+        "differ": "supported", "best share": "supported",
+    }  # fmt: skip
+    assert (table["low"] <= table["value"]).all() and (table["value"] <= table["high"]).all()
+
+
+def test_too_little_evidence_is_undecided_and_the_smallest_difference_says_how_little(tmp_path: Path):
+    matrix = known_matrix(gain=0.001, between=0.0, noise=0.02, seeds=3, rho=(0.0, 0.0))
+    table = check_claims(Evidence(matrix), read_claims(family(tmp_path, *CLAIMS))).set_index("claim")
+    assert set(table["verdict"].drop("large gain")) == {"undecided"}
+    rows = table.to_dict("index")
+    assert rows["best share"]["sentence"] == "needs at least 4 different shares, has 1"
+    assert rows["gain"]["smallest"] > 0.005
+    assert rows["differ"]["smallest"] == pytest.approx(1.07, abs=0.005)  # of 14 points each
+
+
+def decided(tmp_path: Path, simulations: int, **truth: Any) -> pd.Series:
+    """How often claims are decided where nothing is there to be found."""
+    claims = read_claims(family(tmp_path, CLAIMS[0], CLAIMS[3], CLAIMS[5]))
+    found = []
+    for seed in range(simulations):
+        evidence = Evidence(known_matrix(seed=seed, generators=8, seeds=6, **truth))
+        found.append(check_claims(evidence, claims)["verdict"].ne("undecided"))
+    table = pd.concat(found, axis=1)
+    return pd.Series({"any": table.any().mean(), "most": table.mean(axis=1).max()})
+
+
+def test_where_nothing_is_there_the_family_keeps_its_level(tmp_path: Path):
+    # with Holm's adjustment any of the three is decided in at most 5 of 100 matrices
+    found = decided(tmp_path, 40, gain=0.0, between=0.0, rho=(0.0, 0.0))
+    assert found["any"] <= stats.binom.ppf(0.999, 40, 0.05) / 40
+
+
+@pytest.mark.slow
+def test_where_nothing_is_there_the_family_keeps_its_level_closely(tmp_path: Path):
+    found = decided(tmp_path, 1000, gain=0.0, between=0.0, rho=(0.0, 0.0))
+    print(f"\nany of three claims decided, all at zero: {found['any']:.3f} (promised: at most 0.05)")
+    assert found["any"] <= stats.binom.ppf(0.999, 1000, 0.05) / 1000
+
+
+def test_estimates_are_those_of_the_runs_they_name():
+    matrix = known_matrix(seeds=4, generators=3, models=("minilm", "bert"))
+    evidence = Evidence(matrix)
+    found = evidence.estimate(Quantity("score", where={"arm": "real only", "model": "bert", "regime": "largest"}))
+    own = matrix[(matrix["choices.strategy"] == "none") & (matrix["choices.loss"] == "bce")
+                 & (matrix["choices.model"] == "bert") & (matrix["choices.regime"] == "1:10")]  # fmt: skip
+    interval = stats.ttest_1samp(own["metrics.test.f1_micro"], 0).confidence_interval()
+    assert (found.value, found.low, found.high, found.n) == pytest.approx(
+        (own["metrics.test.f1_micro"].mean(), interval.low, interval.high, 4)
+    )
+    both = evidence.estimate(Quantity("gain", contrast="controlled_gain", where={"model": ["minilm", "bert"]}))
+    gains = evidence.pairs.table
+    of_seeds = gains[gains["contrast"] == "controlled_gain"].groupby("seed")["gain.f1_micro"].mean()
+    assert both.value == pytest.approx(of_seeds.mean()) and both.n == 4
+
+
+def test_points_of_different_budgets_and_regimes_are_not_pooled():
+    matrix = known_matrix(seeds=2)
+    other = matrix.copy()
+    other[["key", "run"]] += "-500"
+    other["settings.mix.budget"] = 500
+    evidence = Evidence(pd.concat([matrix, other], ignore_index=True))
+    sentences = {
+        kind: evidence.estimate(Quantity(kind, where=SCARCE)).sentence for kind in ("score", "gain", "correlation")
+    }
+    assert sentences == {
+        "score": "runs of different budgets are not pooled", "gain": "runs of different budgets are not pooled",
+        "correlation": "points of different budgets are not pooled",
+    }  # fmt: skip
+    assert Evidence(matrix).estimate(Quantity("correlation")).sentence == "points of different regimes are not pooled"
+    assert np.isnan(Evidence(matrix).estimate(Quantity("gain", where={"model": "none such"})).value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (claim("a", {"kind": "gian"}), "kind=gian (did you mean gain?): allowed are"),
+        (claim("a", {"kind": "gain", "contrast": "controlled"}), "contrast=controlled"),
+        (claim("a", {"kind": "gain", "were": {}}), "a: quantity.were (did you mean where?)"),
+        (claim("a", {"kind": "gain"}, "upwards"), "a: direction=upwards: allowed are above, below, within"),
+        (claim("a", {"kind": "gain"}, margin="much"), "a: margin=much: must be a number"),
+        (claim("a", {"kind": "gain"}, "within", bounds=[0.2, 0.3]), "direction=within goes with an optimum"),
+        (claim("a", {"kind": "optimum"}, "within", bounds=[0.3, 0.2]), "needs a lower and an upper share"),
+        (claim("a", {"kind": "correlation_difference"}, margin=0.5), "can be held against 0 alone"),
+        (claim("a", {"kind": "correlation"}, margin=1.5), "a correlation lies between -1 and 1"),
+        ({"name": "a", "says": "a"}, "a: has no quantity, direction"),
+        ({"says": "a"}, "every claim needs a name"),
+    ],
+)
+def test_a_mistake_in_a_claims_file_is_one_line(entry: dict[str, Any], message: str, tmp_path: Path):
+    with pytest.raises(RequestError) as error:
+        read_claims(family(tmp_path, entry))
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("entries", "more", "message"),
+    [
+        ((GAIN, GAIN), {}, "claims named twice: gain"),
+        ((GAIN,), {"adjust": "bonferroni"}, "adjust=bonferroni: allowed are holm, none"),
+        ((GAIN,), {"level": 5.0}, "level=5.0: must be between 0 and 1"),
+        ((GAIN,), {"levle": 0.05}, r"levle \(did you mean level\?\)"),
+    ],
+)
+def test_a_mistake_about_the_family_is_one_line(entries, more: dict[str, Any], message: str, tmp_path: Path):
+    with pytest.raises(RequestError, match=message):
+        read_claims(family(tmp_path, *entries, **more))
+
+
+def test_what_is_not_there_is_said(tmp_path: Path):
+    with pytest.raises(RequestError, match="no such file"):
+        read_claims(tmp_path / "none.yaml")
+    with pytest.raises(RequestError, match="runs have no such column"):
+        Evidence(known_matrix(seeds=2)).estimate(Quantity("gain", where={"modle": "minilm"}))
+
+
+@pytest.mark.parametrize("path", sorted((config_folder() / "claims").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_claims_that_come_along_can_be_checked(path: Path):
+    found = check_claims(Evidence(known_matrix(seeds=3)), read_claims(path))
+    assert len(found) == len(read_claims(path).claims)
+    assert set(found["verdict"]) <= {"supported", "refuted", "undecided"}

@@ -1,0 +1,92 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from patentlab.analysis.arms import arms, gains
+from patentlab.analysis.correlation import compare_independent, compare_paired
+from patentlab.analysis.fidelity_gain import correlations, fitted_lines, influence, points, regime_differences
+from tests.analysis.known_matrix import known_matrix
+
+
+def of(matrix: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    pairs = gains(matrix, arms(matrix))
+    return points(pairs), pairs.cell
+
+
+def test_a_point_is_a_corpus_in_a_cell_and_its_mean_over_seeds():
+    matrix = known_matrix(generators=5, seeds=3, shares=(0.2, 0.3))
+    table, _ = of(matrix)
+    assert len(table) == 4 * 2 * 2 * 5  # contrasts, regimes, shares, generators
+    assert set(table["seeds"]) == {3}
+    row = table.iloc[0]
+    own = matrix[(matrix["choices.generator"] == row["cluster"]) & (matrix["choices.regime"] == row["regime"])]
+    assert row["x"] == pytest.approx(own["fidelity.mmd2"].iloc[0])
+
+
+def test_correlations_and_their_difference_are_found():
+    table, cell = of(known_matrix(noise=0.0005))
+    found = correlations(table, cell).set_index(["contrast", "regime"]).to_dict("index")
+    scarce = table[(table["contrast"] == "gain") & (table["regime"] == "1:100")]
+    assert found["gain", "1:100"]["r"] == pytest.approx(stats.pearsonr(scarce["x"], scarce["y"]).statistic)
+    assert found["gain", "1:100"]["r"] > 0.7 and found["gain", "1:10"]["r"] < -0.4
+    row = found["gain", "1:100"]
+    assert row["r_low"] < row["r"] < row["r_high"] and row["bca_low"] < row["r"] < row["bca_high"]
+    assert row["cluster_low"] < row["r"] < row["cluster_high"]
+    assert (row["n"], row["clusters"], row["sentence"]) == (14, 14, "")
+    difference = regime_differences(table, cell).set_index("contrast").to_dict("index")["gain"]
+    assert (difference["regime_1"], difference["regime_2"]) == ("1:100", "1:10")
+    r_1, r_2 = (found["gain", regime]["r"] for regime in ("1:100", "1:10"))
+    apart = compare_independent(r_1, 14, r_2, 14)
+    assert (difference["z"], difference["low"], difference["high"]) == pytest.approx((apart.z, apart.low, apart.high))
+    plenty = table[(table["contrast"] == "gain") & (table["regime"] == "1:10")]
+    paired = compare_paired(scarce["x"], scarce["y"], plenty["x"], plenty["y"])
+    assert difference["paired_z"] == pytest.approx(paired.z) and difference["paired_test"] == paired.test
+
+
+def test_one_generator_gives_no_cluster_interval_and_says_so():
+    table, cell = of(known_matrix())
+    found = correlations(table.assign(cluster="one"), cell)
+    assert found["cluster_low"].isna().all()
+    assert set(found["sentence"]) == {"cluster interval: needs at least 4 clusters, has 1"}
+    assert found["bca_low"].notna().all()
+
+
+def test_influence_is_the_correlation_without_each_generator():
+    table, cell = of(known_matrix(generators=6))
+    found = influence(table, cell)
+    assert len(found) == 4 * 2 * 6
+    row = found.iloc[0]
+    rest = table[(table["contrast"] == row["contrast"]) & (table["regime"] == row["regime"])
+                 & (table["cluster"] != row["without"])]  # fmt: skip
+    assert row["r"] == pytest.approx(np.corrcoef(rest["x"], rest["y"])[0, 1])
+
+
+def test_bands_are_those_of_the_mean_of_a_regression():
+    from statsmodels.api import OLS, add_constant
+
+    table, cell = of(known_matrix())
+    band = fitted_lines(table, cell)
+    band = band[(band["contrast"] == "gain") & (band["regime"] == "1:100")]
+    own = table[(table["contrast"] == "gain") & (table["regime"] == "1:100")]
+    fit = OLS(own["y"].to_numpy(), add_constant(own["x"].to_numpy())).fit()
+    reference = fit.get_prediction(add_constant(band["x"].to_numpy())).summary_frame(alpha=0.05)
+    assert band["fitted"].to_numpy() == pytest.approx(reference["mean"].to_numpy())
+    assert band["low"].to_numpy() == pytest.approx(reference["mean_ci_lower"].to_numpy())
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda matrix: matrix[matrix["choices.generator"].isin(["g0", "g1", "g2", None])],
+         "needs at least 4 pairs, has 3"),
+        (lambda matrix: matrix.assign(**{"fidelity.mmd2": 0.05}), "the values do not vary"),
+        (lambda matrix: matrix.assign(**{"fidelity.mmd2": np.nan}), "some values are no numbers"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_told_is_a_sentence(change, sentence: str):
+    table, cell = of(change(known_matrix(seeds=2)))
+    found = correlations(table, cell)
+    assert set(found["sentence"]) == {sentence} and found["r"].isna().all()
+    assert set(regime_differences(table, cell)["sentence"]) == {sentence}
+    assert fitted_lines(table, cell).empty
