@@ -192,6 +192,9 @@ def make_report(
         raise RequestError("sweep: no run finished")
     if metric not in runs:
         raise RequestError(f"metric={closest(metric, map(str, runs))}: runs have no such metric")
+    measures = [str(name).removeprefix("fidelity.") for name in runs if str(name).startswith("fidelity.")]
+    if measures and fidelity not in measures:
+        raise RequestError(f"fidelity={closest(fidelity, measures)}: allowed are {', '.join(measures)}")
     found = tables(evidence, metric, fidelity)
     found["comparisons"] = paired_comparisons(evidence.pairs, folders)
     found["aggregates"] = seed_aggregates(evidence.runs, metric)

@@ -108,6 +108,8 @@ def find_twins(matrix: pd.DataFrame, contrast: Contrast) -> pd.DataFrame:
 def _unmatched(run: pd.DataFrame, twin: pd.DataFrame, contrast: Contrast) -> pd.Series:
     """Why a twin does not control what it is there for: it has another volume than the run."""
     why = pd.Series(None, index=run.index, dtype=object)
+    if run.empty:
+        return why
     added, its = run["counts.synthetic"], twin["counts.synthetic"]
     if contrast.strategy == "duplicate":
         other = added != its

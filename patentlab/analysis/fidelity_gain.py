@@ -41,6 +41,8 @@ def points(pairs: Runs, fidelity: str = "mmd2", metric: str = "f1_micro") -> pd.
         ``seeds``.
     """
     keys = ["contrast", *pairs.cell, "arm", "cluster"]
+    if f"fidelity.{fidelity}" not in pairs.table:
+        return pd.DataFrame(columns=[*keys, "x", "y", "seeds"])
     grouped = pairs.table.groupby(keys, dropna=False, sort=False)
     table = grouped.agg(x=(f"fidelity.{fidelity}", "mean"), y=(f"gain.{metric}", "mean"), seeds=("seed", "nunique"))
     return table.reset_index()
