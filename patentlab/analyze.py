@@ -79,7 +79,8 @@ def report(settings: Settings) -> None:
 
     family = read_claims(_claims_file(settings["claims"])) if settings["claims"] else None
     out = Path(settings["out"] or place / "report")
-    title = f"{place.name}: {len(matrix)} runs"
+    names = [Path(one).stem for one in str(settings["sweep"]).split(",")]
+    title = f"{', '.join(names)}: {len(matrix)} runs"
     found = make_report(title, matrix, folders, family, str(settings["metric"]), str(settings["fidelity"]), out)
     for sentence in sentences(found, len(distinct(matrix))):
         print(sentence, file=sys.stderr)

@@ -114,6 +114,8 @@ def pictures(found: Tables, cell: Sequence[str], metric: str = "f1_micro", fidel
     for conditions, part in _split(table[table["model"] != "constant"], cell, "regime"):
         yield _picture("arms", conditions, arm_bars(_sorted(part), score, floor))
     for conditions, part in _split(found["fidelity_points"], ["contrast", *cell], "regime"):
+        if part["regime"].value_counts().max() < 2:
+            continue  # a point is no relation
         fits = _same(found["fidelity_correlations"], conditions)
         bands = _same(found["fidelity_lines"], conditions)
         gain = f"{score}: {_NAMES.get(str(part['contrast'].iloc[0]), 'gain')}"
@@ -314,13 +316,16 @@ def _same(table: pd.DataFrame, conditions: Mapping[str, Any]) -> pd.DataFrame:
 
 def _sorted(table: pd.DataFrame) -> pd.DataFrame:
     """Regimes from the scarcest on; controls before what they control."""
+    keys = pd.DataFrame(index=table.index)
     if "regime" in table:
-        ranks = {regime: rank for rank, regime in enumerate(by_regime(table["regime"]))}
-        table = table.assign(rank=table["regime"].map(ranks)).sort_values("rank", kind="stable").drop(columns="rank")
+        keys["regime"] = table["regime"].map({regime: rank for rank, regime in enumerate(by_regime(table["regime"]))})
     if "arm" in table:
-        controls = table["arm"].map(lambda arm: next((n for n, c in enumerate(_CONTROLS) if arm.startswith(c)), 9))
-        table = table.assign(rank=controls).sort_values("rank", kind="stable").drop(columns="rank")
-    return table
+        of_arm = {arm: next((rank for rank, name in enumerate(_CONTROLS) if str(arm).startswith(name)), len(_CONTROLS))
+                  for arm in table["arm"].unique()}  # fmt: skip
+        keys["rank"], keys["arm"] = table["arm"].map(of_arm), table["arm"]
+    return (
+        table.loc[keys.sort_values([str(name) for name in keys], kind="stable").index] if len(keys.columns) else table
+    )
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:

@@ -100,7 +100,7 @@ def check_claims(evidence: Evidence, family: Claims) -> pd.DataFrame:
         family: The claims.
 
     Returns:
-        A row per claim: ``claim, says, verdict, value, low, high, margin, p, p_adjusted, n, smallest`` (the distance
+        A row per claim: ``claim, verdict, says, value, low, high, margin, p, p_adjusted, n, smallest`` (the distance
         from the margin that would have been found with power 0.8), ``sentence, source``.
     """
     estimates = [evidence.estimate(claim.quantity, claim.margin, 1 - family.level) for claim in family.claims]
@@ -108,8 +108,8 @@ def check_claims(evidence: Evidence, family: Claims) -> pd.DataFrame:
     adjusted = holm(p) if family.adjust == "holm" else p
     rows = []
     for claim, estimate, p_adjusted in zip(family.claims, estimates, adjusted, strict=True):
-        row: dict[str, Any] = {"claim": claim.name, "says": claim.says}
-        row |= {"verdict": _verdict(claim, estimate, p_adjusted, family.level)}
+        verdict = _verdict(claim, estimate, p_adjusted, family.level)
+        row: dict[str, Any] = {"claim": claim.name, "verdict": verdict, "says": claim.says}
         row |= {"value": estimate.value, "low": estimate.low, "high": estimate.high, "margin": claim.margin}
         row |= {"p": estimate.p, "p_adjusted": p_adjusted, "n": estimate.n, "smallest": estimate.smallest}
         rows.append(row | {"sentence": estimate.sentence, "source": claim.source})

@@ -1,0 +1,49 @@
+"""Numbers in the documentation are those of the matrices that are kept beside it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from patentlab.analysis.arms import arms, scores
+from patentlab.analysis.matrix import read_kept_matrix
+from tests.conftest import ROOT
+
+DOCS = ROOT / "docs"
+ARMS = {
+    "": "real only", "real only": "real only", "duplicates to match": "duplicates to match",
+    "synthetic": "smollm2_135m, label-conditioned", "real only, focal loss": "real only, focal loss",
+    "real only, as many steps": "real only, as many steps",
+}  # fmt: skip
+MODELS = {"constant answer": "constant", "TF-IDF": "tfidf_linear", "MiniLM frozen": "minilm"}
+
+
+def test_the_table_of_synthetic_documents_is_that_of_its_matrix():
+    runs = arms(read_kept_matrix(DOCS / "matrices" / "synthesis.parquet"))
+    values = {
+        (row["model"], row["arm"], row["regime"], row["mix"], metric): row["mean"]
+        for metric in ("f1_micro", "f1_macro")
+        for row in scores(runs, metric).to_dict("records")
+    }
+    printed = re.findall(
+        r"^\| ([^|]+) ((?:\| \d\.\d{3} / \d\.\d{3} ){4})\|$", (DOCS / "synthesis.md").read_text(), re.M
+    )
+    assert len(printed) == 9
+    for name, cells in printed:
+        model, _, arm = name.partition(", ")
+        numbers = [float(number) for number in re.findall(r"\d\.\d{3}", cells)]
+        own = [
+            values[MODELS[model], ARMS[arm], regime, share, metric]
+            for regime in ("1:100", "1:10")
+            for share in (0.2, 0.3)
+            for metric in ("f1_micro", "f1_macro")
+        ]
+        assert numbers == pytest.approx(own, abs=5.1e-4), name
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "matrices").glob("*.parquet")), ids=lambda path: path.stem)
+def test_kept_matrices_say_nothing_of_the_machine_they_were_made_on(path: Path):
+    matrix = read_kept_matrix(path)
+    assert (matrix["status"] == "finished").all()
+    for name in matrix:
+        assert not matrix[name].astype(str).str.match(r"^(/|[A-Z]:\\)").any(), name
