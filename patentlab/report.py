@@ -198,7 +198,9 @@ def make_report(
     if measures and fidelity not in measures:
         raise RequestError(f"fidelity={closest(fidelity, measures)}: allowed are {', '.join(measures)}")
     found = tables(evidence, metric, fidelity)
-    found["comparisons"] = paired_comparisons(evidence.pairs, folders)
+    # a bootstrap's p is at least 1 / (resamples + 1), which Holm multiplies by the number of rows
+    resamples = min(max(2_000, 40 * len(found["gains_f1_micro"])), 10_000)
+    found["comparisons"] = paired_comparisons(evidence.pairs, folders, resamples)
     found["aggregates"] = seed_aggregates(evidence.runs, metric)
     if family is not None:
         found["claims"] = check_claims(evidence, family)

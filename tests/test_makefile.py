@@ -1,0 +1,64 @@
+"""The targets of the Makefile that run sweeps: what they would run can be composed, without running it."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+FIGURES = (
+    "arms",
+    "fidelity",
+    "shares",
+    "learning",
+    "orderings",
+    "leakage",
+    "retrieval",
+    "parameters",
+    "labels",
+    "calibration",
+)
+SWEEPS = {"arms": 24, "fidelity": 24, "shares": 16, "learning": 18, "orderings": 8, "leakage": 12, "retrieval": 12}
+
+
+def lines(*arguments: str) -> list[str]:
+    """What make would do, but for setting up."""
+    done = subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [line for line in done.stdout.splitlines() if "-m patentlab." in line]
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_every_figure_has_a_sweep_and_a_report_of_it(figure: str):
+    run, analyze = lines(f"figure-{figure}")
+    name = re.search(r" name=(\S+)", run)
+    assert name and f"sweep=multirun/{name[1]}" in analyze
+    assert f"+experiment={name[1].removeprefix('small-')}" in run
+    assert (ROOT / "conf" / "experiment" / f"{name[1].removeprefix('small-')}.yaml").is_file()
+    assert f"{figure} ({name[1].removeprefix('small-')})" in subprocess.check_output(
+        ["make", "help"], cwd=ROOT, text=True
+    )
+
+
+@pytest.mark.parametrize(("figure", "runs"), SWEEPS.items())
+def test_the_small_edition_can_be_run(figure: str, runs: int, tmp_path: Path):
+    arguments = shlex.split(lines(f"figure-{figure}")[0])[3:]
+    done = subprocess.run(
+        [sys.executable, "-m", "patentlab.run", *arguments, "plan=true"], cwd=tmp_path, capture_output=True, text=True,
+        check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"{runs} runs: 0 done, 0 failed, {runs} missing" in done.stderr
+
+
+def test_the_full_edition_takes_the_experiments_as_they_are():
+    run = lines("figure-shares", "EDITION=full", "ARGS=data=patentsview data.path=FOLDER")[0]
+    assert shlex.split(run)[3:] == ["+experiment=shares", "name=full-shares", "data=patentsview", "data.path=FOLDER"]
+
+
+def test_figures_are_all_of_them():
+    assert len(lines("figures")) == 2 * len(FIGURES)
