@@ -51,6 +51,7 @@ TITLES = {
     "comparisons": "Paired comparisons on the same documents",
     "aggregates": "Aggregates over cells",
     "fidelity_points": "Synthetic corpora: fidelity and gain",
+    "generator_gains": "Gains over all generators",
     "fidelity_correlations": "Fidelity against gain",
     "regime_differences": "Do regimes differ?",
     "influence": "Without one generator",

@@ -144,56 +144,33 @@ def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     return Interval(float(sample.mean()), float(found.low), float(found.high))
 
 
-def cluster_bootstrap(
-    table: pd.DataFrame,
-    statistic: Callable[[pd.DataFrame], float],
-    clusters: str,
-    resamples: int = 2_000,
-    confidence: float = 0.95,
-    seed: int = 0,
+def cluster_mean_interval(
+    values: ArrayLike, clusters: ArrayLike, resamples: int = 2_000, confidence: float = 0.95, seed: int = 0
 ) -> Interval:
-    """Percentile interval of a statistic of rows that come in clusters, which are resampled whole.
+    """Mean of values that come in clusters, with the percentile interval of whole clusters resampled.
 
-    (Davison and Hinkley 1997, section 3.8, their first strategy.) In a resample the column of clusters numbers the
-    draws, so that a cluster that is drawn twice counts as two. With few clusters the interval is too narrow; of a mean
-    over k of them by about √((k − 1) / k).
+    (Davison and Hinkley 1997, section 3.8, their first strategy.) With k clusters it is too narrow by about
+    √((k − 1) / k).
 
     Args:
-        table: A row per observation.
-        statistic: Of a table like this one. A resample of which it is NaN or raises :class:`UndecidableError` is
-            dropped.
-        clusters: Column that names the cluster of each row.
+        values: Shape ``(n,)``.
+        clusters: Shape ``(n,)``: what each belongs to, as the generator of a corpus.
         resamples: Of the bootstrap.
         confidence: Of the interval.
         seed: Of the resamples.
 
-    Returns:
-        With the number of resamples dropped.
-
     Raises:
-        ValueError: There is no such column.
-        UndecidableError: Fewer than four clusters, rows without one, more than half of the resamples dropped, or a
-            statistic that is undecidable or does not vary over resamples.
+        ValueError: Shapes differ.
+        UndecidableError: Fewer than four clusters, missing values, or values that do not vary.
     """
-    if clusters not in table:
-        raise ValueError(f"the table has no column {clusters}")
-    numbers, names = pd.factorize(table[clusters])
-    if (numbers < 0).any():
-        raise UndecidableError(f"{clusters} is missing in {int(np.sum(numbers < 0))} of {len(table)} rows")
+    sample = _sample(values, 1)
+    numbers, names = pd.factorize(np.asarray(clusters))
+    if len(numbers) != len(sample):
+        raise ValueError(f"{len(sample)} values, and clusters of {len(numbers)}")
     _enough(len(names), "clusters")
-    estimate = float(statistic(table))
-    rows = [np.flatnonzero(numbers == number) for number in range(len(names))]
-    generator = np.random.default_rng(seed)
-    values = []
-    for _ in range(resamples):
-        drawn = [rows[number] for number in generator.integers(len(rows), size=len(rows))]
-        sample = table.iloc[np.concatenate(drawn)].reset_index(drop=True)
-        sample[clusters] = np.repeat(np.arange(len(drawn)), [len(part) for part in drawn])
-        try:
-            values.append(float(statistic(sample)))
-        except UndecidableError:
-            values.append(np.nan)
-    return _percentile(estimate, values, confidence)
+    sums, sizes = np.bincount(numbers, sample), np.bincount(numbers)
+    drawn = np.random.default_rng(seed).multinomial(len(names), [1 / len(names)] * len(names), size=resamples)
+    return _percentile(float(sample.mean()), (drawn @ sums / (drawn @ sizes)).tolist(), confidence)
 
 
 def _percentile(estimate: float, resampled: list[float], confidence: float) -> Interval:

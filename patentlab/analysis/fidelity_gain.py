@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from patentlab.analysis.aggregation import cluster_mean_interval
 from patentlab.analysis.arms import Runs
 from patentlab.analysis.correlation import (
     bca_interval,
@@ -22,7 +23,7 @@ from patentlab.analysis.correlation import (
     spearman,
 )
 from patentlab.analysis.power import smallest_correlation_difference
-from patentlab.analysis.significance import benjamini_hochberg, holm
+from patentlab.analysis.significance import benjamini_hochberg, holm, paired_permutation
 from patentlab.analysis.undecidable import UndecidableError
 
 
@@ -68,11 +69,7 @@ def correlations(table: pd.DataFrame, cell: list[str], seed: int = 0) -> pd.Data
         row: dict[str, Any] = dict(zip(["contrast", *cell], key, strict=True))
         row |= {"n": len(group), "clusters": group["cluster"].nunique()}
         rows.append(row | _correlation(group, seed))
-    found = pd.DataFrame(rows)
-    if len(found):
-        p = found["p"].to_numpy(dtype=float)
-        found["p_holm"], found["p_bh"] = holm(p), benjamini_hochberg(p)
-    return found
+    return _adjusted(rows)
 
 
 def regime_differences(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
@@ -97,11 +94,32 @@ def regime_differences(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
             row: dict[str, Any] = dict(zip(["contrast", *others], key, strict=True))
             row |= {"regime_1": first, "regime_2": second}
             rows.append(row | _difference(parts[first], parts[second]))
-    found = pd.DataFrame(rows)
-    if len(found):
-        p = found["p"].to_numpy(dtype=float)
-        found["p_holm"], found["p_bh"] = holm(p), benjamini_hochberg(p)
-    return found
+    return _adjusted(rows)
+
+
+def generator_gains(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
+    """What synthetic documents gain over all generators of a cell.
+
+    Args:
+        table: As of :func:`points`.
+        cell: The columns of a cell.
+
+    Returns:
+        A row per contrast and cell: ``mean`` gain of its corpora, ``low, high`` (generators resampled whole), ``p`` of
+        sign flips of whole generators, ``n`` corpora, ``clusters`` (generators), ``p_holm, p_bh``, ``sentence``.
+    """
+    rows = []
+    for key, group in table.groupby(["contrast", *cell], dropna=False, sort=False):
+        row: dict[str, Any] = dict(zip(["contrast", *cell], key, strict=True))
+        row |= {"mean": group["y"].mean(), "low": np.nan, "high": np.nan, "p": np.nan, "n": len(group)}
+        row |= {"clusters": group["cluster"].nunique(), "sentence": ""}
+        try:
+            interval = cluster_mean_interval(group["y"], group["cluster"])
+            row |= {"low": interval.low, "high": interval.high, "p": paired_permutation(group["y"], group["cluster"])}
+        except UndecidableError as reason:
+            row["sentence"] = str(reason)
+        rows.append(row)
+    return _adjusted(rows)
 
 
 def influence(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
@@ -169,6 +187,14 @@ def kept_part(regime: str) -> float:
         ValueError: It is written otherwise.
     """
     return float(regime.partition(":")[2])
+
+
+def _adjusted(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    table = pd.DataFrame(rows)
+    if len(table):
+        p = table["p"].to_numpy(dtype=float)
+        table["p_holm"], table["p_bh"] = holm(p), benjamini_hochberg(p)
+    return table
 
 
 def _correlation(group: pd.DataFrame, seed: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from patentlab.analysis.arms import Runs, mean_gains, scores
 from patentlab.analysis.fidelity_gain import (
     correlations,
     fitted_lines,
+    generator_gains,
     influence,
     kept_part,
     points,
@@ -72,6 +73,7 @@ def tables(evidence: Evidence, metric: str = "f1_micro", fidelity: str = "mmd2")
     found["without_twin"] = pairs.unmatched if pairs.unmatched is not None else pd.DataFrame()
     of_points = points(pairs, fidelity, metric)
     found["fidelity_points"] = of_points
+    found["generator_gains"] = generator_gains(of_points, pairs.cell)
     found["fidelity_correlations"] = correlations(of_points, pairs.cell)
     found["regime_differences"] = regime_differences(of_points, pairs.cell)
     found["influence"] = influence(of_points, pairs.cell)

@@ -13,7 +13,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 from patentlab.analysis.aggregation import (
     Interval,
     bootstrap_probability_of_improvement,
-    cluster_bootstrap,
+    cluster_mean_interval,
     interquartile_mean,
     probability_of_improvement,
     stratified_bootstrap,
@@ -132,52 +132,21 @@ def clustered(groups: int, size: int, seed: int) -> pd.DataFrame:
 
 def test_whole_clusters_are_resampled():
     table = clustered(25, 40, 0)
-    found = cluster_bootstrap(table, lambda rows: float(rows["value"].mean()), "generator", resamples=1500)
+    found = cluster_mean_interval(table["value"], table["generator"], resamples=20_000)
     means = table.groupby("generator")["value"].mean()
     expected = 2 * stats.norm.ppf(0.975) * means.std(ddof=0) / np.sqrt(25)
-    assert found.high - found.low == pytest.approx(expected, rel=0.08)
+    assert found.estimate == pytest.approx(table["value"].mean())
+    assert found.high - found.low == pytest.approx(expected, rel=0.05)
     # of 1000 independent rows it would be far narrower
     assert found.high - found.low > 4 * 2 * 1.96 * table["value"].std() / np.sqrt(1000)
-    assert found.dropped == 0
 
 
-def test_a_cluster_that_is_drawn_twice_counts_as_two():
-    table = clustered(6, 3, 1)
-    counts = []
-
-    def of_means(rows: pd.DataFrame) -> float:
-        groups = rows.groupby("generator")["value"]
-        counts.append((groups.ngroups, groups.size().unique().tolist()))
-        return float(groups.mean().mean())
-
-    by_means = cluster_bootstrap(table, of_means, "generator", resamples=300)
-    assert counts == [(6, [3])] * 301
-    by_rows = cluster_bootstrap(table, lambda rows: float(rows["value"].mean()), "generator", resamples=300)
-    assert (by_means.low, by_means.high) == pytest.approx((by_rows.low, by_rows.high))
-
-
-def test_resamples_that_give_no_number_are_dropped_and_counted():
-    table = clustered(5, 2, 2)
-    highest = table["value"].max()
-    kept: list[float] = []
-
-    def only_with_the_highest(rows: pd.DataFrame) -> float:
-        if not (rows["value"] == highest).any():
-            raise UndecidableError("the highest value is missing")
-        kept.append(float(rows["value"].mean()))
-        return kept[-1]
-
-    found = cluster_bootstrap(table, only_with_the_highest, "generator", resamples=2000)
-    assert found.dropped == 2000 - (len(kept) - 1)
-    # (4/5)^5 of the resamples are without one of five clusters
-    assert found.dropped / 2000 == pytest.approx(0.8**5, abs=4 * np.sqrt(0.25 / 2000))
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(kept[1:], [0.025, 0.975])))
-
-    def without_the_highest(rows: pd.DataFrame) -> float:
-        return float("nan") if len(rows.drop_duplicates("value")) < 10 else float(rows["value"].mean())
-
-    with pytest.raises(UndecidableError, match="resamples give no number"):
-        cluster_bootstrap(table, without_the_highest, "generator", resamples=300)
+def test_large_clusters_weigh_more():
+    values, clusters = [0.0] * 9 + [1.0, 2.0, 3.0], ["a"] * 9 + ["b", "c", "d"]
+    found = cluster_mean_interval(values, clusters, resamples=20_000)
+    assert found.estimate == pytest.approx(0.5)
+    # every fourth draw is the large cluster; of four draws without it the mean is at least one
+    assert found.low == pytest.approx(3 / 28, abs=0.11) and found.high > 2
 
 
 @settings(max_examples=20, deadline=None)
@@ -231,9 +200,7 @@ TABLE = clustered(3, 2, 0)
         (lambda: t_interval([1.0]), "needs at least 2 values, has 1"),
         (lambda: t_interval([1.0, np.nan]), "1 of 2 values are missing"),
         (lambda: t_interval(EQUAL), "the values do not vary"),
-        (lambda: cluster_bootstrap(TABLE, len, "generator"), "needs at least 4 clusters, has 3"),
-        (lambda: cluster_bootstrap(TABLE.replace("g1", np.nan), len, "generator"), "generator is missing in 2 of 6"),
-        (lambda: cluster_bootstrap(clustered(5, 2, 0), len, "generator", 50), "does not vary over resamples"),
+        (lambda: cluster_mean_interval([1.0, 2, 3], ["a", "b", "c"]), "needs at least 4 clusters, has 3"),
     ],
 )
 def test_what_the_data_cannot_give_is_a_sentence(call, sentence: str):
@@ -248,6 +215,6 @@ def test_wrong_shapes_are_mistakes():
         stratified_bootstrap([1.0, 2, 3, 4], mean)
     with pytest.raises(ValueError, match=r"shape \(n,\)"):
         t_interval([[1.0, 2.0]])
-    with pytest.raises(ValueError, match="no column family"):
-        cluster_bootstrap(TABLE, len, "family")
+    with pytest.raises(ValueError, match="3 values, and clusters of 2"):
+        cluster_mean_interval([1.0, 2, 3], ["a", "b"])
     assert Interval(1.0, 0.0, 2.0).dropped == 0

@@ -5,7 +5,14 @@ from scipy import stats
 
 from patentlab.analysis.arms import arms, gains
 from patentlab.analysis.correlation import compare_independent, compare_paired
-from patentlab.analysis.fidelity_gain import correlations, fitted_lines, influence, points, regime_differences
+from patentlab.analysis.fidelity_gain import (
+    correlations,
+    fitted_lines,
+    generator_gains,
+    influence,
+    points,
+    regime_differences,
+)
 from tests.analysis.known_matrix import known_matrix
 
 
@@ -90,3 +97,15 @@ def test_what_cannot_be_told_is_a_sentence(change, sentence: str):
     assert set(found["sentence"]) == {sentence} and found["r"].isna().all()
     assert set(regime_differences(table, cell)["sentence"]) == {sentence}
     assert fitted_lines(table, cell).empty
+
+
+def test_gains_over_generators_take_generators_for_what_is_drawn():
+    table, cell = of(known_matrix(generators=10, between=0.005))
+    found = generator_gains(table, cell)
+    row = found.to_dict("records")[0]
+    own = table[(table["contrast"] == row["contrast"]) & (table["regime"] == row["regime"])]
+    assert row["mean"] == pytest.approx(own["y"].mean())
+    assert row["low"] < row["mean"] < row["high"]
+    assert row["p"] == pytest.approx(2 / 2**10)  # all ten gain
+    few = generator_gains(table.assign(cluster="one"), cell)
+    assert few["low"].isna().all() and set(few["sentence"]) == {"needs at least 4 clusters, has 1"}
