@@ -173,8 +173,9 @@ def cluster_interval(
 ) -> tuple[float, float]:
     """Percentile interval of Pearson's r where pairs come in clusters, which are resampled whole.
 
-    (Davison and Hinkley 1997, section 3.8.) It is too narrow where clusters are few: of 14 clusters 95% intervals cover
-    91 to 92%, of 6 some 90%; Fisher's cover 65 to 87% of the same pairs (docs/statistics.md).
+    (Davison and Hinkley 1997, section 3.8.) It is too narrow where clusters are few: with 6 to 14 of them 95% intervals
+    cover 85 to 92%. Fisher's cover 65 to 87% of pairs that do depend on their cluster, and are the better ones where
+    they do not (docs/statistics.md).
 
     Args:
         x: Shape ``(n,)``.

@@ -136,7 +136,8 @@ def influence(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
     for key, group in table.groupby(["contrast", *cell], dropna=False, sort=False):
         clusters = group["cluster"].to_numpy()
         x, y = group["x"].to_numpy(dtype=float), group["y"].to_numpy(dtype=float)
-        for cluster in pd.unique(clusters):
+        names = pd.unique(clusters)
+        for cluster in names if len(names) > 1 else ():
             rest = clusters != cluster
             row: dict[str, Any] = dict(zip(["contrast", *cell], key, strict=True))
             row |= {"without": cluster, "n": int(rest.sum()), "r": np.nan, "change": np.nan, "sentence": ""}

@@ -190,6 +190,7 @@ class Evidence:
     def _optimum(self, quantity: Quantity, confidence: float) -> Estimate:
         chosen = self._select(self.runs.table, quantity)
         chosen = chosen[chosen["strategy"].isin(GENERATED) | (chosen["mix"] == 1)]
+        same_size(chosen)
         table = chosen.rename(columns={"mix": "share", quantity.metric: "score"})
         table = table.groupby(["share", "seed"])["score"].mean().reset_index()
         found = optimum(table, confidence=confidence)
@@ -209,3 +210,17 @@ def _mean(table: pd.DataFrame, column: str, margin: float, confidence: float) ->
     n = len(seeds)
     smallest = power.smallest_mean_difference(float(seeds.std(ddof=1)), n)
     return Estimate(interval.estimate, interval.low, interval.high, n, p, smallest, f"{n} seeds")
+
+
+def same_size(runs: pd.DataFrame) -> None:
+    """Check that runs under one budget have as many documents in all; a budget that shrank has fewer.
+
+    Args:
+        runs: Rows of :attr:`patentlab.analysis.arms.Runs.table`.
+
+    Raises:
+        UndecidableError: They have not.
+    """
+    sizes = sorted((runs["counts.real"] + runs["counts.synthetic"]).unique())
+    if len(sizes) > 1:
+        raise UndecidableError(f"the budget was not met by all: they have {sizes[0]:.0f} to {sizes[-1]:.0f} documents")

@@ -20,7 +20,7 @@ from patentlab.analysis.fidelity_gain import (
 )
 from patentlab.analysis.optimum import optimum, share_curve
 from patentlab.analysis.power import LEVEL, POWER, seeds_for_difference, smallest_mean_difference
-from patentlab.analysis.quantities import Evidence
+from patentlab.analysis.quantities import Evidence, same_size
 from patentlab.analysis.undecidable import UndecidableError
 from patentlab.config import GENERATED
 
@@ -108,6 +108,7 @@ def shares(runs: Runs, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         curves.append(share_curve(part).assign(**key))
         row: dict[str, Any] = {**key, "share": np.nan, "low": np.nan, "high": np.nan}
         try:
+            same_size(group)
             found = optimum(part)
             row |= {"share": found.share, "low": found.low, "high": found.high, "sentence": found.sentence}
         except UndecidableError as reason:

@@ -114,6 +114,15 @@ def test_points_of_different_budgets_and_regimes_are_not_pooled():
     assert np.isnan(Evidence(matrix).estimate(Quantity("gain", where={"model": "none such"})).value)
 
 
+def test_no_best_share_is_told_where_the_budget_shrank_for_some():
+    matrix = known_matrix(shares=(0.1, 0.2, 0.3, 0.4), best_share=0.2)
+    assert np.isfinite(Evidence(matrix).estimate(Quantity("optimum", where=SCARCE)).value)
+    matrix.loc[(matrix["choices.mix"] == 0.4) & (matrix["counts.synthetic"] == 200), "counts.synthetic"] = 66
+    found = Evidence(matrix).estimate(Quantity("optimum", where=SCARCE))
+    assert np.isnan(found.value)
+    assert found.sentence == "the budget was not met by all: they have 110 to 244 documents"
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [

@@ -144,6 +144,14 @@ def test_the_interval_of_few_clusters_is_too_narrow_and_fishers_more_so(clusters
     assert together > (0.87 if clusters == 6 else 0.89)
 
 
+def test_of_pairs_that_do_not_depend_on_their_cluster_fishers_is_the_better_interval():
+    samples, names = clustered(6, 4, 0.5, 0.0), np.repeat(np.arange(6), 4)
+    found = (cluster_interval(x, y, names, RESAMPLES, seed=seed) for seed, (x, y) in enumerate(samples))
+    case = "6 clusters of 4 pairs, none of the variance, rho = 0.5"
+    together, apart = coverage(f"cluster, {case}", 0.5, found), coverage(f"Fisher, {case}", 0.5, fisher(samples))
+    assert 0.82 < together < 0.9 and 0.93 < apart < 0.97
+
+
 @pytest.mark.parametrize("rho", [0.0, 0.5])
 def test_fishers_interval_fails_of_tails_that_come_together_and_the_more_so_the_more_pairs(rho: float):
     sizes = (14, 30, 100)
