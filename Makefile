@@ -1,4 +1,5 @@
-# Every target sets up what it needs. Variables: ARGS (passed on), PYTHON (3.11 to 3.13), PORT of the MLflow pages.
+# Every target sets up what it needs. Variables: ARGS (passed on), PYTHON (3.11 to 3.13), PORT of the MLflow pages,
+# WORKERS of the tests, EDITION of the figures (small, full).
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
