@@ -70,10 +70,10 @@ def make_training_set(
     plan = plan_mixture(len(real), config.mix)
     name = config.strategy_used
     if name in UNMIXED:
-        return TrainingSet(mix(real, Plan(plan.real, 0), None, config.seed), plan)
+        return TrainingSet(mix(real, Plan(plan.real, 0), None, labels, config.seed), plan)
     if name in RESAMPLING:
         seed = derive_seed(config.seed, "synthesis")
-        documents = mix(real, plan, lambda chosen, count: RESAMPLING[name](chosen, count, seed), config.seed)
+        documents = mix(real, plan, lambda chosen, count: RESAMPLING[name](chosen, count, seed), labels, config.seed)
         return TrainingSet(documents, plan)
     made: list[Synthetic] = []
 
@@ -82,7 +82,7 @@ def make_training_set(
         made.append(generate(config, sources, real, split, labels, count, progress))
         return made[0].documents
 
-    documents = mix(real, plan, add, config.seed)
+    documents = mix(real, plan, add, labels, config.seed)
     return TrainingSet(documents, plan, made[0] if made else None)
 
 

@@ -152,8 +152,8 @@ class MixConfig:
 class ScreeningConfig:
     """What a generated answer needs before it counts as a document."""
 
-    min_words: int = MISSING
-    max_words: int = MISSING
+    min_words: int | None = MISSING
+    max_words: int | None = MISSING
     language: str | None = MISSING
     max_repetition: float = MISSING
     max_compression: float = MISSING
@@ -182,6 +182,7 @@ class AdaptationConfig:
     """How a generator is fine-tuned on the regime's real documents before it generates."""
 
     epochs: int = MISSING
+    steps: int | None = None
     learning_rate: float = MISSING
     batch_size: int = MISSING
     max_length: int = MISSING
@@ -651,11 +652,18 @@ def _generation_problems(config: ExperimentConfig) -> Iterator[str]:
             yield f"generator.adapt={generator.adapt}: a server's model cannot be fine-tuned from here"
     elif generator.adapt != "none" and generator.adaptation is None:
         yield f"generator.adaptation: must be given for generator.adapt={generator.adapt}"
+    if generator.adaptation is not None and generator.adaptation.steps is not None and generator.adaptation.steps < 1:
+        yield f"generator.adaptation.steps={generator.adaptation.steps}: must be 1 or more, or null"
 
 
 def _screening_problems(screening: ScreeningConfig) -> Iterator[str]:
-    if not 1 <= screening.min_words <= screening.max_words:
-        yield "strategy.screening: min_words must be 1 or more, and max_words no less"
+    for name in ("min_words", "max_words"):
+        bound = getattr(screening, name)
+        if bound is not None and bound < 1:
+            yield f"strategy.screening.{name}={bound}: must be 1 or more, or null"
+    low, high = screening.min_words, screening.max_words
+    if low is not None and high is not None and low > high:
+        yield f"strategy.screening.min_words={low}: must be no more than max_words={high}"
     for name in ("max_repetition", "max_copied", "similarity"):
         value = getattr(screening, name)
         if not 0 < value <= 1:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from patentlab.config import MixConfig, RequestError
-from patentlab.corpus import REPEAT, Document, derive_seed
+from patentlab.corpus import REPEAT, Document, LabelSpace, derive_seed
+from patentlab.data.regimes import stratified_order
 
 Add = Callable[[Sequence[Document], int], Sequence[Document]]
 """The real documents of a mix, sorted by id, and a number → so many added documents, or fewer where that is allowed."""
@@ -69,13 +70,17 @@ def _keep_share(real: int, share: float) -> Plan:
     return Plan(real, round(real * (1 - share) / share))
 
 
-def mix(real: Sequence[Document], plan: Plan, add: Add | None, seed: int) -> tuple[Document, ...]:
+def mix(real: Sequence[Document], plan: Plan, add: Add | None, labels: LabelSpace, seed: int) -> tuple[Document, ...]:
     """Make the training set of a plan, in random order.
+
+    Where a plan takes only some of the real documents, these are stratified, and a smaller number lies inside a larger
+    one: as a regime lies in the pool, so that few documents do not come with fewer labels than they must.
 
     Args:
         real: Real documents of the regime.
         plan: The counts.
         add: Makes the added documents; not called where none are added.
+        labels: The label space.
         seed: Subset and order derive from it.
 
     Returns:
@@ -86,8 +91,10 @@ def mix(real: Sequence[Document], plan: Plan, add: Add | None, seed: int) -> tup
         RequestError: Documents are to be added and cannot be made.
         TypeError: Nothing makes them.
     """
-    order = np.random.default_rng(derive_seed(seed, "mixing/real")).permutation(len(real))
-    chosen = [real[position] for position in order[: plan.real]]
+    chosen = list(real)
+    if plan.real < len(real):
+        order = stratified_order(labels.encode(real), derive_seed(seed, "mixing/real"))
+        chosen = [real[position] for position in order[: plan.real]]
     shortage = plan.real - len(chosen)
     again = np.random.default_rng(derive_seed(seed, "mixing/repeat")).integers(len(real), size=max(shortage, 0))
     repeated = [

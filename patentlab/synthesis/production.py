@@ -143,6 +143,8 @@ def synthesise(
         "attempts": attempts,
         "rejected": dict(rejects.most_common()),
         "families": dict(families.most_common()),
+        "min_words": screen.bounds[0],
+        "max_words": screen.bounds[1],
         "tokens": tokens,
         "generation_seconds": round(seconds, 3),
         "adaptation_seconds": source.adaptation_seconds,

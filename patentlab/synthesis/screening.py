@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from patentlab.config import STANDARD_FAMILY, ScreeningConfig
 from patentlab.corpus import Document, LabelSpace
 from patentlab.data.audit import SimilarityIndex, shingles
@@ -14,8 +16,9 @@ from patentlab.data.masking import mask_text, words_of
 from patentlab.synthesis.generators import Answer
 from patentlab.synthesis.prompts import FAMILIES, TITLE, Request
 
-VERSION = 1  # raise when the same answers are judged otherwise
+VERSION = 2  # raise when the same answers are judged otherwise
 
+_SHORT, _LONG = 30, 400  # words that are enough, and that are not too many, whatever the real documents have
 _LOOP_WORDS = 4
 _COPY_WORDS = 8
 _HEADINGS = "|".join(family.heading for family in FAMILIES.values())
@@ -82,6 +85,9 @@ class Screen:
         seed: Goes into their ids.
         standard_only: Whether other genres are left out.
         masked: Whether words that name labels are taken out of accepted texts, as they are of the real ones.
+
+    Attributes:
+        bounds: Fewest and most words of a text.
     """
 
     def __init__(
@@ -97,6 +103,7 @@ class Screen:
     ) -> None:
         self.config, self.labels, self.strategy, self.seed = config, labels, strategy, seed
         self.standard_only, self.masked = standard_only, masked
+        self.bounds = word_bounds(config, real["train"])
         self._examples = {document.id: _runs(document.text) for document in real["train"]}
         # words that name labels are gone from the real texts, and then cannot be compared
         self._runs = {name: frozenset().union(*(_runs(d.text) for d in held)) for name, held in real.items()}
@@ -151,9 +158,9 @@ class Screen:
     def _form(self, text: str) -> str | None:
         """What is wrong with a text by itself."""
         words, config = text.split(), self.config
-        if len(words) < config.min_words:
+        if len(words) < self.bounds[0]:
             return "too_short"
-        if len(words) > config.max_words:
+        if len(words) > self.bounds[1]:
             return "too_long"
         if repetition(text) > config.max_repetition or compression(text) > config.max_compression:
             return "loop"
@@ -177,6 +184,22 @@ class Screen:
             if self._like[name].similar(members):
                 return f"copies_{name}"
         return "copies_synthetic" if self._like["synthetic"].similar(members) else None
+
+
+def word_bounds(config: ScreeningConfig, real: Sequence[Document]) -> tuple[int, int]:
+    """Fewest and most words of a text.
+
+    Args:
+        config: Bounds; those that are not given follow the real documents.
+        real: Training documents of the regime.
+
+    Returns:
+        By default half the length that 95% of the real documents have, at most 30 words; and twice the length that 95%
+        keep below, at least 400.
+    """
+    low, high = np.percentile([len(document.text.split()) for document in real], (5, 95))
+    fewest = min(_SHORT, round(low / 2)) if config.min_words is None else config.min_words
+    return max(fewest, 1), max(_LONG, round(2 * high)) if config.max_words is None else config.max_words
 
 
 def parse(text: str, *, titled: bool = True, complete: bool = True) -> tuple[str, str] | str:

@@ -12,7 +12,7 @@ from patentlab.data.sources import data_fingerprint
 from patentlab.synthesis.generators import generator_fingerprint
 
 # Raise a stage's number when its meaning changes: every earlier run then counts as another run.
-STAGE_VERSIONS = {"data": 1, "split": 2, "regime": 1, "synthesis": 1, "mixing": 1, "training": 3, "evaluation": 1}
+STAGE_VERSIONS = {"data": 1, "split": 2, "regime": 1, "synthesis": 2, "mixing": 2, "training": 3, "evaluation": 1}
 
 _NO_EFFECT = ("tracking",)
 _NO_EFFECT_WITHIN = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -81,34 +82,43 @@ def _train(
         )
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.0)
-    per_epoch = math.ceil(len(items) / settings.batch_size)
-    steps = per_epoch * settings.epochs
+    steps = settings.steps or math.ceil(len(items) / settings.batch_size) * settings.epochs
     schedule = get_scheduler("linear", optimiser, num_warmup_steps=round(0.1 * steps), num_training_steps=steps)
     generator = torch.Generator().manual_seed(seed)
     model.train()
     with progress.task("adapting the generator", steps) as advance:
-        for epoch in range(settings.epochs):
-            order = torch.randperm(len(items), generator=generator).tolist()
-            for first in range(0, len(order), settings.batch_size):
-                batch = [items[place] for place in order[first : first + settings.batch_size]]
-                learned = sum(_learned(item) for item in batch)
-                loss = 0.0
-                for start in range(0, len(batch), _AT_ONCE):
-                    part = batch[start : start + _AT_ONCE]
-                    tensors = _collate(part, tokenizer.pad_token_id)
-                    # the mean over the tokens of the whole batch
-                    share = sum(_learned(item) for item in part) / learned
-                    partial = model(**{name: tensor.to(device) for name, tensor in tensors.items()}).loss * share
-                    partial.backward()
-                    loss += partial.item()
-                if not math.isfinite(loss):
-                    raise FloatingPointError("the loss of the generator is not a finite number; lower the rate")
-                torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-                optimiser.step()
-                schedule.step()
-                optimiser.zero_grad()
-                advance(1, f"epoch {epoch + 1}, loss {loss:.3f}")
+        batches = _batches(len(items), settings.batch_size, generator)
+        for _ in range(steps):
+            epoch, places = next(batches)
+            batch = [items[place] for place in places]
+            learned = sum(_learned(item) for item in batch)
+            loss = 0.0
+            for start in range(0, len(batch), _AT_ONCE):
+                part = batch[start : start + _AT_ONCE]
+                tensors = _collate(part, tokenizer.pad_token_id)
+                # the mean over the tokens of the whole batch
+                share = sum(_learned(item) for item in part) / learned
+                partial = model(**{name: tensor.to(device) for name, tensor in tensors.items()}).loss * share
+                partial.backward()
+                loss += partial.item()
+            if not math.isfinite(loss):
+                raise FloatingPointError("the loss of the generator is not a finite number; lower the rate")
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimiser.step()
+            schedule.step()
+            optimiser.zero_grad()
+            advance(1, f"epoch {epoch}, loss {loss:.3f}")
     model.save_pretrained(str(folder))
+
+
+def _batches(count: int, size: int, generator):  # type: ignore[no-untyped-def]
+    """Epoch and places of each batch, without end; every epoch in an order of its own."""
+    import torch
+
+    for epoch in itertools.count(1):
+        order = torch.randperm(count, generator=generator).tolist()
+        for first in range(0, count, size):
+            yield epoch, order[first : first + size]
 
 
 def _item(tokenizer, form: str, request: Request, answer: str, max_length: int):  # type: ignore[no-untyped-def]

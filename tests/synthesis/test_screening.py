@@ -13,7 +13,7 @@ from patentlab.data.sources import read_corpus
 from patentlab.data.splits import split_corpus
 from patentlab.synthesis.generators import Answer, loops
 from patentlab.synthesis.prompts import Request, show, write
-from patentlab.synthesis.screening import Screen, label_mentions, parse, repetition
+from patentlab.synthesis.screening import Screen, label_mentions, parse, repetition, word_bounds
 
 SPACE = LabelSpace(("A61F", "G06T"), {"A61F": "Prostheses; stents", "G06T": "Image data processing, in general"})
 
@@ -132,3 +132,17 @@ def test_an_example_that_is_copied_word_for_word_is_caught():
     half = " ".join([*text.split()[:35], *other.split()[35:]])
     assert screen.judge(request, Answer(f"Abstract: {half}")).reason == "copies_example"
     assert screen.judge(request, Answer(f"Abstract: {other}")).reason is None
+
+
+def test_bounds_follow_the_real_documents_where_none_are_given():
+    def of(lengths: list[int], *overrides: str) -> tuple[int, int]:
+        settings = compose("mix=0.5", *overrides).strategy.screening
+        assert settings is not None
+        return word_bounds(
+            settings, [Document(str(n), "word " * length, ("A61F",)) for n, length in enumerate(lengths)]
+        )
+
+    assert of([20] * 10) == (10, 400)
+    assert of([100, 200, 300]) == (30, 580)  # 95% lie below 290
+    assert of([1]) == (1, 400)
+    assert of([20] * 10, "strategy.screening.min_words=15", "strategy.screening.max_words=200") == (15, 200)

@@ -102,6 +102,12 @@ def test_a_generator_learns_to_answer_a_label_set_with_its_document(
     adapter = adapt_generator(config, pairs, 0, Silent())
     assert adapt_generator(config, pairs, 0, Silent()) == adapter  # once
     assert adapt_generator(config, pairs, 1, Silent()) != adapter
+    assert config.adaptation is not None
+    config.adaptation.steps, config.adaptation.epochs = 60, 1  # two documents: a step is an epoch
+    by_steps = adapt_generator(config, pairs, 0, Silent())
+    assert by_steps != adapter
+    weights = "adapter_model.safetensors"
+    assert (by_steps / weights).read_bytes() == (adapter / weights).read_bytes()
 
     def surprise(generator: TransformersGenerator, request: Request, answer: str) -> float:
         """The mean loss of an answer's tokens."""
