@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console, Group
 from rich.live import Live
 from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Column, Table
 from rich.text import Text
@@ -38,6 +39,7 @@ _LEFT_OUT = {
     "duplicates_removed": "duplicates of held-out documents",
 }
 _SCORES = ("f1_micro", "f1_macro")
+_TELL_EVERY = 60  # seconds between lines of a task where there are no bars
 console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160)
 
 
@@ -66,7 +68,7 @@ def _bars(*, disable: bool = False) -> Bars:
 
 
 class TerminalProgress:
-    """Progress bars; where stderr is no terminal, a line at the end of each task."""
+    """Progress bars; where stderr is no terminal, a line a minute and one at the end of each task."""
 
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Advance]:
@@ -81,26 +83,35 @@ class TerminalProgress:
         """
         bars = _bars(disable=not console.is_terminal)
         with bars:
-            last = [""]
-            yield _advance(bars, bars.add_task(description, total=total, note=""), last)
+            bars.add_task(description, total=total, note="")
+            (task,) = bars.tasks
+            yield _advance(bars, task)
         if not console.is_terminal:
-            seconds = bars.tasks[0].elapsed or 0.0
-            note = f", {last[0]}" if last[0] else ""
-            console.print(f"{description}: done in {seconds:.1f} s{note}", soft_wrap=True)
+            say(f"{description}: done in {task.elapsed or 0.0:.1f} s{_noted(task)}")
 
     def say(self, line: str) -> None:
         """One line above the bar."""
         say(line)
 
 
-def _advance(bars: Bars, task: TaskID, last: list[str]) -> Advance:
+def _advance(bars: Bars, task: Task) -> Advance:
     """What moves a bar on; keeps the last note."""
+    told = time.monotonic()
 
     def advance(steps: int, note: str = "") -> None:
-        last[0] = note or last[0]
-        bars.update(task, advance=steps, note=last[0])
+        nonlocal told
+        bars.update(task.id, advance=steps, note=note or task.fields["note"])
+        if not console.is_terminal and time.monotonic() - told >= _TELL_EVERY:
+            told = time.monotonic()
+            done, elapsed = task.completed, task.elapsed or 0.0
+            left = f", about {duration(elapsed * (task.total - done) / done)} left" if done and task.total else ""
+            say(f"{task.description}: {done:.0f} of {task.total:.0f}{_noted(task)}{left}")
 
     return advance
+
+
+def _noted(task: Task) -> str:
+    return f", {task.fields['note']}" if task.fields["note"] else ""
 
 
 class SweepDisplay:
@@ -146,11 +157,11 @@ class SweepDisplay:
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Advance]:
         """A bar below the sweep's line, for as long as the context is open."""
-        task = self._bars.add_task(description, total=total, note="")
+        added = self._bars.add_task(description, total=total, note="")
         try:
-            yield _advance(self._bars, task, [""])
+            yield _advance(self._bars, next(task for task in self._bars.tasks if task.id == added))
         finally:
-            self._bars.remove_task(task)
+            self._bars.remove_task(added)
 
     def say(self, line: str) -> None:
         """One line above the sweep's own."""

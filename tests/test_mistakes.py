@@ -57,11 +57,11 @@ MISTAKES: dict[str, str | list[str]] = {
     "trainer.epoch=3 model=constant": "trainer.epoch (did you mean trainer.epochs?): no such setting",
     "+seeds=3": "seeds (did you mean seed?): no such setting",
     "+trainer.lr=3": "trainer.lr: no such setting; allowed are trainer.",
-    "mix=0.5 strategy=paraphrase strategy.screening.min_words=0": "strategy.screening.min_words=0: must be 1 or more, or null",
+    "mix=0.5 strategy=paraphrase strategy.screening.min_words=0": "strategy.screening.min_words=0: must be 1 or more",
     "mix=0.5 strategy=paraphrase strategy.screening.min_words=500 strategy.screening.max_words=400": (
         "strategy.screening.min_words=500: must be no more than max_words=400"
     ),
-    "mix=0.5 strategy=paraphrase generator.adaptation.steps=0": "generator.adaptation.steps=0: must be 1 or more, or null",
+    "mix=0.5 strategy=paraphrase generator.adaptation.steps=0": "generator.adaptation.steps=0: must be 1 or more",
     "model=null": "model=null: must name an option; allowed are",
     "--foo": "--foo: no such flag; --help lists them",
     "regime": "regime: not GROUP=OPTION or SETTING=VALUE",
