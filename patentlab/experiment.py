@@ -39,9 +39,9 @@ from patentlab.evaluation.retrieval import ndcg_at
 from patentlab.figures.labels import confusion_map, f1_against_support
 from patentlab.figures.style import save
 from patentlab.protocols import Classifier, Embeds, Observer, Progress, Targets, TrainingReport
-from patentlab.tracking.identity import input_fingerprints, run_key
+from patentlab.tracking.identity import input_fingerprints, run_key, run_name
 from patentlab.tracking.lifecycle import Clock, recorded
-from patentlab.tracking.mlflow import Mirror, SweepRun, run_name
+from patentlab.tracking.mirror import Mirror, SweepRun
 from patentlab.tracking.record import Record, machine, peak_memory, reset_peak_memory
 from patentlab.training.classifiers import build_classifier, training_steps
 from patentlab.training.memory import fit_within_memory

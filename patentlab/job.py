@@ -24,8 +24,8 @@ from patentlab.sweep.exclusion import is_excluded
 from patentlab.sweep.journal import ELSEWHERE, EXCLUDED, RUNNING, START_VARIABLE, STOPPED, Entry, Journal
 from patentlab.sweep.naming import refused_folder, run_folder
 from patentlab.sweep.resume import DONE, FAILED, MISSING, is_executed, state_of
-from patentlab.tracking.identity import input_fingerprints, run_key
-from patentlab.tracking.mlflow import SweepRun, run_name
+from patentlab.tracking.identity import input_fingerprints, run_key, run_name
+from patentlab.tracking.mirror import SweepRun
 from patentlab.tracking.record import Record, lock_of, read_record
 
 

@@ -31,7 +31,7 @@ from patentlab.sweep.naming import sweep_name
 from patentlab.sweep.progress import Watch, scope_of
 from patentlab.sweep.resume import DONE, FAILED, MISSING
 from patentlab.terminal import SweepDisplay, TerminalProgress, report_plan, report_single, report_sweep, say
-from patentlab.tracking.mlflow import SweepRun
+from patentlab.tracking.mirror import SweepRun
 from patentlab.tracking.record import FILE_NAME, lock_of, read_record
 
 

@@ -22,7 +22,8 @@ from patentlab.protocols import Advance
 from patentlab.sweep.journal import EXCLUDED, Entry
 from patentlab.sweep.progress import duration
 from patentlab.sweep.resume import DONE, FAILED, MISSING
-from patentlab.tracking.mlflow import run_name, ui_hint
+from patentlab.tracking.identity import run_name
+from patentlab.tracking.mlflow import ui_hint
 from patentlab.tracking.record import Record
 
 if TYPE_CHECKING:

@@ -228,7 +228,7 @@ def test_runs_are_mirrored_to_the_database_that_the_ui_opens(run_command: Comman
     assert experiment is not None
     (run,) = client.search_runs([experiment.experiment_id])
     result = json.loads(Path(done.stdout.strip()).read_text())
-    assert run.data.metrics["test.f1_micro"] == pytest.approx(result["metrics"]["test"]["f1_micro"])
+    assert run.data.metrics["test/f1_micro"] == pytest.approx(result["metrics"]["test"]["f1_micro"])
     assert run.data.tags["key"] == result["key"]
     artifacts = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
     pictures = {"per_label_f1.png", "confusions.png"}

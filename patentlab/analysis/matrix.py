@@ -15,8 +15,8 @@ import yaml
 
 from patentlab.config import RequestError
 from patentlab.sweep.journal import current_runs
-from patentlab.tracking.mlflow import PARENT, RUNS_FILE, connect, flatten
-from patentlab.tracking.record import FILE_NAME
+from patentlab.tracking.mlflow import PARENT, RUNS_FILE, connect
+from patentlab.tracking.record import FILE_NAME, flatten
 
 _GROUPS = re.compile(r"^(?=[^\s#-])", re.MULTILINE)  # where a line starts at the margin, a top-level entry does
 _LEFT_OUT = "model.recommended."  # settings that take effect as those of the trainer

@@ -8,7 +8,7 @@ from typing import Any
 
 from patentlab.cache import digest
 from patentlab.config import CONTROL
-from patentlab.tracking.mlflow import run_name
+from patentlab.tracking.identity import run_name
 
 _WORDS = 4  # swept settings that a derived name spells out
 

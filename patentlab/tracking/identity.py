@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from patentlab import weights
@@ -74,3 +75,12 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str]) -> str:
         settings["trainer"] = {"monitor": config.trainer.monitor}
     content = {"settings": settings, "fingerprints": fingerprints, "stages": STAGE_VERSIONS}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def run_name(choices: Mapping[str, Any]) -> str:
+    """A name that tells runs apart at a glance: ``minilm-full 1:10 mix=0.2 duplicate seed=0``."""
+    parts = ["-".join(str(choices[name]) for name in ("model", "adapter") if choices[name] != "none")]
+    parts += [str(choices["regime"]), f"mix={choices['mix']:g}"]
+    parts += [str(choices["strategy"])] if choices["strategy"] != "none" else []
+    parts += [str(choices["loss"])] if choices["loss"] != "bce" else []
+    return " ".join([*parts, f"seed={choices['seed']}"])

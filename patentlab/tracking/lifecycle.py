@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from patentlab.config import ExperimentConfig, RequestError
-from patentlab.tracking.mlflow import Mirror
+from patentlab.tracking.mirror import Mirror
 from patentlab.tracking.record import Record, installed_versions, read_record
 
 

@@ -1,22 +1,19 @@
-"""The MLflow mirror of a run. It may fail at any point, and never hurts the run."""
+"""MLflow's database or server: reaching it, what is still alive in it, and its pages."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shlex
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from patentlab.cache import is_held, locked, write_atomically
+from patentlab.cache import is_held, locked
 from patentlab.config import TrackingConfig
-from patentlab.tracking.record import Record, lock_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,197 +21,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PARENT = "mlflow.parentRunId"  # the tag that MLflow nests runs by
 RUNS_FILE = "runs.json"  # a sweep's artifact: which MLflow run each of its runs is
-_LOG = logging.getLogger(__name__)
 _SQLITE = "sqlite:///"
-_MAX_VALUE = 6000  # characters of a parameter
-_MAX_BATCH = 100  # parameters a call
 
 
-class Mirror:
-    """One run in MLflow, from start to finish. After the first failure it says so in a line and stays silent.
-
-    Args:
-        config: The tracking group; with ``name: none`` nothing is mirrored.
-        sweep: That the run belongs to.
-    """
-
-    def __init__(self, config: TrackingConfig, sweep: SweepRun | None = None) -> None:
-        self.config = config
-        self.sweep = sweep
-        self.run_id: str | None = None
-        self._client: MlflowClient | None = None
-        self._broken = config.name == "none" or not config.uri
-
-    def start(self, record: Record, settings: Mapping[str, Any], folder: Path) -> None:
-        """Open the run.
-
-        Args:
-            record: Its choices become tags.
-            settings: The composed configuration, nested; becomes parameters with dotted names.
-            folder: Of the run, noted as a tag.
-        """
-        self._attempt(lambda: self._start(record, settings, folder))
-
-    def epoch(self, row: Mapping[str, float]) -> None:
-        """Add a point to each curve.
-
-        Args:
-            row: Of the history; ``epoch`` is the step.
-        """
-        values = {name: value for name, value in row.items() if name != "epoch"}
-        self._attempt(lambda: self._log_metrics(values, int(row["epoch"])))
-
-    def finish(self, record: Record, artifacts: list[Path]) -> None:
-        """Add final metrics and files, and close the run.
-
-        Args:
-            record: Finished or failed.
-            artifacts: Files that exist.
-        """
-        self._broken = self._broken and self.run_id is None  # a lost point of a curve must not leave the run open
-        self._attempt(lambda: self._finish(record, artifacts))
-
-    def _attempt(self, call: Callable[[], None]) -> None:
-        if self._broken:
-            return
-        try:
-            call()
-        except Exception as error:  # whatever a tracking server does must not end a run
-            self._broken = True
-            reason = " ".join(str(error).split())[:200]
-            _LOG.warning("MLflow at %s failed, the run goes on without it: %s", self.config.uri, reason)
-
-    def _start(self, record: Record, settings: Mapping[str, Any], folder: Path) -> None:
-        self._client = connect(str(self.config.uri))
-        experiment = _experiment(self._client, self.config)
-        tags = {name: str(value) for name, value in record.choices.items() if value is not None}
-        tags |= {"key": record.key, "mlflow.source.name": "patentlab.run", **liveness(folder, lock_of(folder))}
-        if self.sweep is not None:
-            tags |= {
-                "sweep": self.sweep.name,
-                PARENT: self.sweep.ensure(self._client, experiment, str(self.config.uri)),
-            }
-        client = self._client
-        run = patiently(lambda: client.create_run(experiment, run_name=run_name(record.choices), tags=tags))
-        self.run_id = run_id = run.info.run_id
-        from mlflow.entities import Param
-
-        parameters = [Param(name, str(value)[:_MAX_VALUE]) for name, value in flatten(settings).items()]
-        for first in range(0, len(parameters), _MAX_BATCH):
-            batch = parameters[first : first + _MAX_BATCH]
-            patiently(lambda batch=batch: client.log_batch(run_id, params=batch))  # type: ignore[misc]
-
-    def _log_metrics(self, values: Mapping[str, float], step: int) -> None:
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        metrics = [Metric(name, value, now, step) for name, value in values.items()]
-        client, run_id = self._client, self.run_id
-        if client is not None and run_id is not None:
-            patiently(lambda: client.log_batch(run_id, metrics=metrics))
-
-    def _finish(self, record: Record, artifacts: list[Path]) -> None:
-        client, run_id = self._client, self.run_id
-        if client is None or run_id is None:
-            return
-        self._log_metrics(final_metrics(record), 0)
-        if record.error is not None:
-            error = record.error[:_MAX_VALUE]
-            patiently(lambda: client.set_tag(run_id, "error", error))
-        for path in artifacts:
-            client.log_artifact(run_id, str(path))
-        status = "KILLED" if record.interrupted else "FINISHED" if record.status == "finished" else "FAILED"
-        patiently(lambda: client.set_terminated(run_id, status))
-
-    def close(self, earlier: Record) -> None:
-        """End the run of a process that died: nothing may seem to be running that is not.
-
-        Args:
-            earlier: What that process left in the folder.
-        """
-        run_id = earlier.tracking.get("run_id")
-        client = self._client
-        if client is not None and run_id and earlier.tracking.get("uri") == self.config.uri:
-            self._attempt(lambda: close_run(client, run_id))
-
-
-@dataclass(frozen=True)
-class SweepRun:
-    """The MLflow run that those of a sweep are nested in: one, however often the sweep is started.
-
-    Attributes:
-        folder: Of the sweep.
-        name: Of the sweep.
-    """
-
-    folder: Path
-    name: str
-
-    def ensure(self, client: MlflowClient, experiment: str, uri: str) -> str:
-        """The run's id; the first run of the sweep that gets here makes it.
-
-        Args:
-            client: Of the database or server.
-            experiment: MLflow's id of the experiment that a new one is made in.
-            uri: What the client is connected to.
-
-        Returns:
-            Its id.
-        """
-        path = self.folder / ".sweep" / "mlflow.json"
-        with locked(path):
-            known = self._read()
-            if known.get(uri) is None or not _is_there(client, known[uri]):
-                tags = {"sweep": self.name, "mlflow.source.name": "patentlab.run"}
-                tags |= liveness(self.folder, self.folder / ".sweep" / "starts")
-                run = patiently(lambda: client.create_run(experiment, run_name=self.name, tags=tags))
-                known[uri] = run.info.run_id
-                write_atomically(path, json.dumps(known))
-        return known[uri]
-
-    def finish(
-        self,
-        config: TrackingConfig,
-        status: str,
-        tags: Mapping[str, object],
-        runs: Mapping[str, Record],
-        artifacts: list[Path],
-    ) -> None:
-        """Bring the run up to date and close it, if there is one. As a mirror, it may fail.
-
-        Args:
-            config: The tracking group.
-            status: ``FINISHED``, ``FAILED`` or ``KILLED``.
-            tags: How many runs stand how.
-            runs: Those that the sweep consists of, by their folders' names.
-            artifacts: Files that exist.
-        """
-        mirrored = {
-            name: record.tracking["run_id"] for name, record in runs.items() if record.tracking.get("uri") == config.uri
-        }
-        run_id = self._read().get(str(config.uri))
-        if run_id is None:
-            return
-        try:
-            client = connect(str(config.uri))
-            for name, value in tags.items():
-                client.set_tag(run_id, name, str(value))
-            for path in artifacts:
-                client.log_artifact(run_id, str(path))
-            client.log_dict(run_id, mirrored, RUNS_FILE)
-            patiently(lambda: client.set_terminated(run_id, status))
-            close_dead_runs(client, self.folder)
-        except Exception as error:
-            _LOG.warning("MLflow at %s failed: %s", config.uri, " ".join(str(error).split())[:200])
-
-    def _read(self) -> dict[str, str]:
-        try:
-            return dict(json.loads((self.folder / ".sweep" / "mlflow.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError):
-            return {}
-
-
-def _is_there(client: MlflowClient, run_id: str) -> bool:
+def is_there(client: MlflowClient, run_id: str) -> bool:
+    """Whether there is such a run, and nobody deleted it."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -284,48 +95,6 @@ def patiently(call: Callable[[], T]) -> T:
     return call()
 
 
-def run_name(choices: Mapping[str, Any]) -> str:
-    """A name that tells runs apart at a glance: ``minilm-full 1:10 mix=0.2 duplicate seed=0``."""
-    parts = ["-".join(str(choices[name]) for name in ("model", "adapter") if choices[name] != "none")]
-    parts += [str(choices["regime"]), f"mix={choices['mix']:g}"]
-    parts += [str(choices["strategy"])] if choices["strategy"] != "none" else []
-    parts += [str(choices["loss"])] if choices["loss"] != "bce" else []
-    return " ".join([*parts, f"seed={choices['seed']}"])
-
-
-def final_metrics(record: Record) -> dict[str, float]:
-    """The numbers of a record by flat names: ``test.f1_micro``, ``counts.train``, ``timing.total``."""
-    groups: dict[str, Mapping[str, Any]] = {
-        **record.metrics,
-        "counts": record.counts,
-        "training": record.training,
-        "parameters": record.parameters,
-        "synthesis": record.synthesis,
-        "fidelity": record.fidelity,
-        "retrieval": record.retrieval,
-        "timing": record.timing,
-        "memory": record.memory,
-    }
-    values = {"threshold": record.threshold} | {
-        # MLflow allows no @ in the name of a metric
-        f"{group.replace('@', '')}.{name}": value
-        for group, content in groups.items()
-        for name, value in content.items()
-    }
-    return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
-
-
-def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings under dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
-
-
 def connect(uri: str) -> MlflowClient:
     """A client; a database that does not exist yet is created first, by one process alone.
 
@@ -353,7 +122,16 @@ def connect(uri: str) -> MlflowClient:
     return MlflowClient(uri)
 
 
-def _experiment(client: MlflowClient, config: TrackingConfig) -> str:
+def experiment_of(client: MlflowClient, config: TrackingConfig) -> str:
+    """MLflow's id of the experiment that runs go to; made, or restored, where it is missing.
+
+    Args:
+        client: Of the database or server.
+        config: The tracking group.
+
+    Returns:
+        The id.
+    """
     from mlflow.exceptions import MlflowException
 
     name = config.experiment or "patentlab"

@@ -7,6 +7,7 @@ import os
 import platform
 import resource
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
@@ -141,3 +142,36 @@ def peak_memory() -> dict[str, int]:
         if torch.cuda.is_available():
             peak["accelerator_peak_bytes"] = torch.cuda.max_memory_allocated()
     return peak
+
+
+def final_metrics(record: Record) -> dict[str, float]:
+    """The numbers of a record by flat names: ``test.f1_micro``, ``counts.train``, ``timing.total``."""
+    groups: dict[str, Mapping[str, Any]] = {
+        **record.metrics,
+        "counts": record.counts,
+        "training": record.training,
+        "parameters": record.parameters,
+        "synthesis": record.synthesis,
+        "fidelity": record.fidelity,
+        "retrieval": record.retrieval,
+        "timing": record.timing,
+        "memory": record.memory,
+    }
+    values = {"threshold": record.threshold} | {
+        # MLflow allows no @ in the name of a metric
+        f"{group.replace('@', '')}.{name}": value
+        for group, content in groups.items()
+        for name, value in content.items()
+    }
+    return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings under dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat

@@ -6,8 +6,10 @@ import pytest
 from mlflow import MlflowClient
 
 from patentlab.config import TrackingConfig
-from patentlab.tracking.mlflow import Mirror, connect, experiment_pages, final_metrics, flatten, run_name
-from patentlab.tracking.record import Record
+from patentlab.tracking.identity import run_name
+from patentlab.tracking.mirror import Mirror
+from patentlab.tracking.mlflow import connect, experiment_pages
+from patentlab.tracking.record import Record, final_metrics, flatten
 
 CHOICES = {
     "data": "demo", "model": "minilm", "head": "embedding", "adapter": "full", "generator": None,
@@ -54,8 +56,8 @@ def test_a_run_is_mirrored_whole(tracking: TrackingConfig, tmp_path: Path):
     assert run.data.params["trainer.epochs"] == "2"
     assert len(run.data.params["trainer.note"]) == 6000
     assert len(run.data.params) == 153
-    assert run.data.metrics["test.f1_micro"] == 0.5
-    assert run.data.metrics["test_at_0.5.f1_micro"] == 0.25
+    assert run.data.metrics["test/f1_micro"] == 0.5
+    assert run.data.metrics["test_at_0.5/f1_micro"] == 0.25
     curve = client.get_metric_history(mirror.run_id, "train_loss")
     assert [(point.step, point.value) for point in curve] == [(1, 0.9), (2, 0.4)]
     assert [artifact.path for artifact in client.list_artifacts(mirror.run_id)] == ["config.yaml"]
