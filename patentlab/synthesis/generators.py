@@ -105,7 +105,8 @@ class TransformersGenerator:
         if adapter is not None:
             from peft import PeftModel
 
-            self.model = PeftModel.from_pretrained(self.model, adapter).merge_and_unload()
+            with weights.quiet_peft():
+                self.model = PeftModel.from_pretrained(self.model, adapter).merge_and_unload()
         if config.precision != "nf4":
             self.model.to(self.device)
         self.ends = _end_tokens(self.model, self.tokenizer)

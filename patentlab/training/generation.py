@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -71,8 +70,7 @@ def _train(
         target_modules=list(settings.targets),
         task_type=TaskType.CAUSAL_LM,
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft reads an attribute that transformers renamed
+    with weights.quiet_peft():
         model = get_peft_model(model, lora)
     items = [_item(tokenizer, config.form, request, answer, settings.max_length) for request, answer in pairs]
     items = [item for item in items if _learned(item)]  # of a prompt that fills the length nothing is left to learn
