@@ -234,7 +234,7 @@ def test_runs_are_mirrored_to_the_database_that_the_ui_opens(run_command: Comman
     pictures = {"per_label_f1.png", "confusions.png"}
     assert {"config.yaml", "per_label.csv", "predictions.parquet", "result.json", "history.csv"} | pictures <= artifacts
     history = pd.read_csv(Path(done.stdout.strip()).parent / "history.csv")
-    curve = client.get_metric_history(run.info.run_id, "validation_f1_micro")
+    curve = client.get_metric_history(run.info.run_id, "by_epoch/validation_f1_micro")
     assert [point.value for point in curve] == pytest.approx(history["validation_f1_micro"].tolist())
 
 

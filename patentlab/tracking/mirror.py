@@ -65,7 +65,7 @@ class Mirror:
         Args:
             row: Of the history; ``epoch`` is the step.
         """
-        values = {name: value for name, value in row.items() if name != "epoch"}
+        values = {f"by_epoch.{name}": value for name, value in row.items() if name != "epoch"}
         self._attempt(lambda: self._log_metrics(values, int(row["epoch"])))
 
     def finish(self, record: Record, artifacts: list[Path]) -> None:

@@ -58,7 +58,7 @@ def test_a_run_is_mirrored_whole(tracking: TrackingConfig, tmp_path: Path):
     assert len(run.data.params) == 153
     assert run.data.metrics["test/f1_micro"] == 0.5
     assert run.data.metrics["test_at_0.5/f1_micro"] == 0.25
-    curve = client.get_metric_history(mirror.run_id, "train_loss")
+    curve = client.get_metric_history(mirror.run_id, "by_epoch/train_loss")
     assert [(point.step, point.value) for point in curve] == [(1, 0.9), (2, 0.4)]
     assert [artifact.path for artifact in client.list_artifacts(mirror.run_id)] == ["config.yaml"]
     assert Path(str(tracking.artifacts)) in Path(run.info.artifact_uri.removeprefix("file://")).parents
