@@ -45,6 +45,7 @@ def decode(
     sampling: Sampling,
     is_complete: Callable[[list[int]], bool],
     on_step: Callable[[], None] = lambda: None,
+    steer: Callable[[int, list[int]], Sequence[int]] = lambda row, tokens: (),
 ) -> list[list[int]]:
     """Continue prompts, each until it is complete.
 
@@ -55,6 +56,8 @@ def decode(
         sampling: How tokens are drawn, with torch's own random numbers.
         is_complete: Whether an answer, of which the tokens are given, ends here.
         on_step: Called before each token.
+        steer: A prompt's place and the tokens of its answer, the last of them just drawn → tokens to go on with in
+            place of that last one; none where it may stay.
 
     Returns:
         New tokens of each prompt, the last one included that made it complete.
@@ -64,18 +67,25 @@ def decode(
     blocked = None if sampling.no_repeat_ngram is None else NoRepeatNGramLogitsProcessor(sampling.no_repeat_ngram)
     seen = _left_padded(prompts, pad, logits.device)[0]
     active = list(range(len(prompts)))
+    given: list[list[int]] = [[] for _ in prompts]
     done: set[int] = set()
     for _ in range(sampling.max_new_tokens):
         on_step()
         if blocked is not None:
             logits = blocked(seen, logits)
-        tokens = draw(logits, sampling)
+        drawn = draw(logits, sampling).tolist()
+        for position, row in enumerate(active):
+            if row in done:
+                continue
+            if not given[row]:
+                given[row] = list(steer(row, [*answers[row], drawn[position]]))
+            if given[row]:
+                drawn[position] = given[row].pop(0)
+            answers[row].append(drawn[position])
+            if not given[row] and is_complete(answers[row]):
+                done.add(row)
+        tokens = torch.tensor(drawn, device=logits.device)
         seen = torch.cat([seen, tokens[:, None]], dim=1)
-        for row, token in zip(active, tokens.tolist(), strict=True):
-            if row not in done:
-                answers[row].append(token)
-                if is_complete(answers[row]):
-                    done.add(row)
         if len(done) == len(prompts):
             break
         kept = [position for position, row in enumerate(active) if row not in done]

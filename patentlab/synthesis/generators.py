@@ -15,7 +15,7 @@ import numpy as np
 from patentlab import weights
 from patentlab.config import GeneratorConfig, RequestError
 from patentlab.protocols import Advance, Progress
-from patentlab.synthesis.prompts import RECORD_END, Request
+from patentlab.synthesis.prompts import FAMILIES, RECORD_END, TITLE, Request
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -110,6 +110,7 @@ class TransformersGenerator:
         if config.precision != "nf4":
             self.model.to(self.device)
         self.ends = _end_tokens(self.model, self.tokenizer)
+        self.guided = is_guided(config)
 
     def answer(self, requests: Sequence[Request], seed: int, advance: Advance) -> list[Answer]:
         """Answers, in batches of like prompts: those with the same examples side by side, the longest last."""
@@ -120,7 +121,8 @@ class TransformersGenerator:
             for first in range(0, len(order), self.config.batch_size):
                 batch = order[first : first + self.config.batch_size]
                 prompts = [encoded[position] for position in batch]
-                found = self._generate(prompts, self.config.max_new_tokens, lambda: advance(0))
+                steer = self._steer([requests[position] for position in batch])
+                found = self._generate(prompts, self.config.max_new_tokens, lambda: advance(0), steer)
                 for position, answer in zip(batch, found, strict=True):
                     answers[position] = replace(answer, text=requests[position].start + answer.text)
                 advance(len(batch))
@@ -150,15 +152,34 @@ class TransformersGenerator:
         return tokens
 
     def _generate(
-        self, encoded: Sequence[list[int]], new_tokens: int, on_step: Callable[[], None] = lambda: None
+        self,
+        encoded: Sequence[list[int]],
+        new_tokens: int,
+        on_step: Callable[[], None],
+        steer: Callable[[int, list[int]], Sequence[int]] = lambda row, tokens: (),
     ) -> list[Answer]:
         from patentlab.synthesis.decoding import Sampling, decode
 
         config = self.config
         sampling = Sampling(config.temperature, config.top_p, config.no_repeat_ngram, new_tokens)
         pad = self.tokenizer.pad_token_id
-        found = decode(self.model, encoded, pad, sampling, self._is_complete, on_step)
+        found = decode(self.model, encoded, pad, sampling, self._is_complete, on_step, steer)
         return [self._read(tokens) for tokens in found]
+
+    def _steer(self, requests: Sequence[Request]) -> Callable[[int, list[int]], Sequence[int]]:
+        """What puts the heading of the body after the first line of a title."""
+        waiting = {row for row, request in enumerate(requests) if self.guided and request.start == TITLE}
+
+        def steer(row: int, tokens: list[int]) -> Sequence[int]:
+            if row not in waiting or not (tokens[-1] in self.ends or "\n" in self.tokenizer.decode(tokens[-1:])):
+                return ()
+            if not str(self.tokenizer.decode(tokens[:-1])).strip():
+                return ()  # no title yet
+            waiting.remove(row)
+            heading = f"\n{FAMILIES[requests[row].family].heading}:"
+            return list(self.tokenizer(heading, add_special_tokens=False)["input_ids"])
+
+        return steer
 
     def _is_complete(self, tokens: list[int]) -> bool:
         """Whether an answer has ended, goes round in a loop, or has come to the end of its record."""
@@ -173,6 +194,15 @@ class TransformersGenerator:
             text, end, _ = text.partition(RECORD_END)
             ended = ended or bool(end)
         return Answer(text, len(tokens), complete=ended)
+
+
+def is_guided(config: GeneratorConfig) -> bool:
+    """Whether a title is followed by the heading of the body, whatever the model would have written.
+
+    Of a model that has only learned to continue texts, few answers get that far otherwise: of 128 paraphrases of
+    patents by SmolLM2, 118 stopped after the title.
+    """
+    return config.kind == "transformers" and config.form == "text" and config.adapt == "none"
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, request: Request, form: str) -> list[int]:

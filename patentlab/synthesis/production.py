@@ -14,7 +14,7 @@ from patentlab.config import ExperimentConfig, GeneratorConfig, RequestError, St
 from patentlab.corpus import Document, LabelSpace, derive_seed, fingerprint
 from patentlab.protocols import Advance, Progress
 from patentlab.synthesis import prompts, screening
-from patentlab.synthesis.generators import Generator, TransformersGenerator, generator_fingerprint
+from patentlab.synthesis.generators import Generator, TransformersGenerator, generator_fingerprint, is_guided
 from patentlab.synthesis.prompts import Request
 from patentlab.synthesis.screening import Screen
 from patentlab.synthesis.servers import ServerGenerator
@@ -168,6 +168,8 @@ def _description(
     more: dict[str, Any] = {} if generator.extra is None else {"extra": dict(generator.extra)}
     if not any(source.title for source in sources):
         more["titled"] = False
+    elif is_guided(generator):
+        more["guided"] = True
     return {
         "prompt_version": prompts.VERSION,
         "strategy": asked,

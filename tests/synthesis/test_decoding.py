@@ -64,6 +64,22 @@ def test_an_answer_ends_where_it_is_complete_and_the_others_go_on(tiny_model: Ca
     assert answers == [answer[:3] for answer in whole]
 
 
+def test_an_answer_is_steered_and_goes_on_from_what_it_was_given(tiny_model: Callable[[str], Path]):
+    model = causal(tiny_model("llama"))
+    end = lambda tokens: tokens[-1] == 1  # noqa: E731
+    plain = decode(model, PROMPTS, 1, GREEDY, end)
+    given_tokens = [9, 13, 5]
+    steered = decode(
+        model, PROMPTS, 1, GREEDY, end, steer=lambda row, tokens: given_tokens if (row, len(tokens)) == (1, 3) else ()
+    )
+    assert [answer for row, answer in enumerate(steered) if row != 1] == [
+        answer for row, answer in enumerate(plain) if row != 1
+    ]
+    assert steered[1][:5] == [*plain[1][:2], *given_tokens]  # in place of the third
+    assert steered[1] == [*steered[1][:5], *alone(model, [*PROMPTS[1], *steered[1][:5]])][: len(steered[1])]
+    assert len(steered[1]) == 12 or steered[1][-1] == 1
+
+
 def test_batches_of_any_size_answer_alike(tiny_model: Callable[[str], Path]):
     model = causal(tiny_model("llama"))
     end = lambda tokens: tokens[-1] == 1  # noqa: E731

@@ -20,7 +20,7 @@ from patentlab.command_line import compose
 from patentlab.corpus import Document, LabelSpace
 from patentlab.protocols import Silent
 from patentlab.synthesis.generators import TransformersGenerator, encode
-from patentlab.synthesis.prompts import Request, adaptation_pair
+from patentlab.synthesis.prompts import FAMILIES, Request, adaptation_pair, rewrite, write
 from patentlab.training.generation import adapt_generator
 from patentlab.weights import model_folder
 from tests.conftest import Command
@@ -40,7 +40,7 @@ def test_the_embedded_model_writes_a_corpus_with_its_card(run_command: Command, 
     assert len(rows) == len(table) == 3
     assert table["id"].tolist() == [row["id"] for row in rows]
     for row in rows:
-        assert row["labels"] and len(row["text"].split()) >= 30 and len(row["examples"]) == 2
+        assert row["labels"] and len(row["text"].split()) >= 10 and len(row["examples"]) == 2
     card = (folder / "README.md").read_text()
     head = yaml.safe_load(card.split("---")[1])
     assert head["license"] == "apache-2.0"
@@ -55,6 +55,25 @@ def test_the_embedded_model_writes_a_corpus_with_its_card(run_command: Command, 
     again = run_command(*QUICK, "n=3", "out=again", command="synthesize")
     assert (Path(again.stdout.strip()) / "corpus.jsonl").read_text() == (folder / "corpus.jsonl").read_text()
     assert "at most about" not in again.stderr  # nothing was generated
+
+
+@pytest.mark.integration
+def test_a_title_is_followed_by_the_heading_of_the_body():
+    config = compose("mix=0.5", "generator.max_new_tokens=64").generator
+    space = LabelSpace(("A61F", "G06T"), {"A61F": "Prostheses; stents", "G06T": "Image data processing"})
+    source = Document("1", "Stent. A stent of wires.", ("A61F",), title="Stent")
+    requests = [
+        *(write(n, ("G06T",), "patent_abstract", (), space, "title", titled=True) for n in range(4)),
+        *(rewrite(4 + n, source, "claims") for n in range(4)),
+    ]
+    generator = TransformersGenerator(config, None, Silent())
+    answers = [answer.text for answer in generator.answer(requests, 0, lambda steps, note="": None)]
+    ended = [(text, request) for text, request in zip(answers, requests, strict=True) if "\n" in text]
+    assert len(ended) >= 6  # others are still in their title
+    for text, request in ended:
+        title, body = text.split("\n", 1)
+        assert title.removeprefix("Title:").strip()
+        assert body.startswith(f"{FAMILIES[request.family].heading}:"), text
 
 
 @pytest.mark.parametrize(
