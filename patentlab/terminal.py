@@ -194,9 +194,9 @@ def report_single(record: Record, executed: bool) -> None:
     threshold = "" if record.threshold is None else f", threshold {record.threshold:.3f} chosen on validation"
     say(
         f"{counts['train']} training documents ({counts['real']} real, {counts['synthetic']} added; share of real "
-        f"{counts['achieved_share']:.3f}), {record.parameters['trained']:,} trained parameters, "
-        f"{record.timing['total']:.0f} s{threshold}"
+        f"{counts['achieved_share']:.3f})"
     )
+    say(f"{record.parameters['trained']:,} trained parameters, {record.timing['total']:.0f} s{threshold}")
     left_out = [f"{counts[name]} {text}" for name, text in _LEFT_OUT.items() if counts.get(name)]
     drawn = [name for name in ("validation", "test") if counts.get(f"{name}_drawn_from_train")]
     if drawn:

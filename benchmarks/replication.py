@@ -1,0 +1,211 @@
+"""The tables and figures of ``docs/replication.md``, from the run matrix that is kept beside it.
+
+``python -m benchmarks.replication``: writes them anew; what the text says of them is not checked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from patentlab.analysis.arms import arms
+from patentlab.analysis.claims import check_claims, read_claims
+from patentlab.analysis.fidelity_gain import kept_part
+from patentlab.analysis.matrix import read_kept_matrix
+from patentlab.analysis.quantities import Evidence
+from patentlab.analysis.tables import tables
+from patentlab.config import config_folder
+from patentlab.figures.style import save
+from patentlab.report import pictures
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGE = DOCS / "replication.md"
+MATRIX = DOCS / "matrices" / "replication.parquet"
+MODELS = {
+    ("constant", "none"): "constant answer",
+    ("tfidf_linear", "none"): "TF-IDF",
+    ("minilm", "frozen"): "MiniLM frozen",
+    ("minilm", "full"): "MiniLM tuned",
+}
+CONTRASTS = {"gain": "real only", "controlled_gain": "duplicates"}
+_BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def blocks(matrix: pd.DataFrame) -> dict[str, str]:
+    """The tables, as Markdown.
+
+    Args:
+        matrix: Of the replication.
+
+    Returns:
+        By the names of their places in the page.
+    """
+    found = {metric: tables(Evidence(matrix), metric) for metric in ("f1_micro", "f1_macro")}
+    claims = check_claims(Evidence(matrix), read_claims(config_folder() / "claims" / "synthetic_data.yaml"))
+    return {
+        "scores": _scores(found),
+        "points": _points(matrix, found),
+        "correlations": _correlations(found),
+        "differences": _differences(found),
+        "over_all": _over_all(found),
+        "claims": _markdown(
+            claims[["says", "verdict", "value", "low", "high", "p_adjusted", "n"]].rename(
+                columns={"says": "claim", "value": "estimate", "p_adjusted": "p (Holm)"}
+            )
+        ),
+    }
+
+
+def main() -> None:
+    """Write tables into the page and figures beside it."""
+    matrix = read_kept_matrix(MATRIX)
+    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), blocks(matrix)), encoding="utf-8")
+    runs = arms(matrix)
+    folder = DOCS / "figures"
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("replication-*"):
+        old.unlink()
+    for picture in pictures(tables(Evidence(matrix)), runs.cell):
+        save(picture.figure, folder / f"replication-{picture.name}.png")
+
+
+def fill(page: str, found: Mapping[str, str]) -> str:
+    """A page with its blocks replaced.
+
+    Args:
+        page: With lines ``<!-- NAME -->`` and ``<!-- end -->`` around each block.
+        found: As of :func:`blocks`.
+    """
+    return _BLOCK.sub(lambda match: f"{match[1]}\n{found[match[2]]}\n\n{match[3]}", page)
+
+
+def _scores(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
+    keys = ["model", "adapter", "arm", "regime"]
+    micro, macro = (found[m][f"scores_{m}"].set_index(keys)["mean"] for m in ("f1_micro", "f1_macro"))
+    text = micro.map("{:.3f}".format) + " / " + macro.map("{:.3f}".format)
+    return _markdown(_wide(text.rename("score").reset_index(), "arm"))
+
+
+def _points(matrix: pd.DataFrame, found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
+    runs = arms(matrix).table
+    runs = runs[runs["fidelity.mmd2"].notna() & (runs["model"] == "minilm") & (runs["adapter"] == "frozen")]
+    about = runs.groupby(["arm", "regime"])[["fidelity.mmd2", "fidelity.label_consistency", "fidelity.words_mean"]]
+    table = about.mean().set_axis(["MMD²", "label consistency", "words"], axis=1)
+    for metric in ("f1_micro", "f1_macro"):
+        gains = found[metric][f"gains_{metric}"]
+        gains = gains[(gains["model"] == "minilm") & (gains["adapter"] == "frozen")]
+        for contrast, name in CONTRASTS.items():
+            part = gains[gains["contrast"] == contrast].set_index(["arm", "regime"])
+            table[f"{metric.removeprefix('f1_')}-F1 over {name}"] = part["mean"].map("{:+.3f}".format)
+    table["MMD²"] = table["MMD²"].map("{:.4f}".format)
+    table["label consistency"] = table["label consistency"].map("{:.2f}".format)
+    table["words"] = table["words"].map("{:.0f}".format)
+    table = table.reset_index()
+    order = table["regime"].map(kept_part)
+    return _markdown(table.assign(order=order).sort_values(["order", "MMD²"]).drop(columns="order"))
+
+
+def _correlations(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
+    parts = []
+    for metric in ("f1_micro", "f1_macro"):
+        table = found[metric]["fidelity_correlations"]
+        table = table[table["contrast"].isin(CONTRASTS)]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "classifier": _classifier(table),
+                    "regime": table["regime"],
+                    "gain": metric.removeprefix("f1_") + "-F1 over " + table["contrast"].map(CONTRASTS),
+                    "n": table["n"],
+                    "r": table["r"].map("{:+.2f}".format),
+                    "95%": _interval(table, "r_low", "r_high"),
+                    "p (Holm)": table["p_holm"].map("{:.3f}".format),
+                    "Spearman": table["spearman"].map("{:+.2f}".format),
+                }
+            )
+        )
+    return _markdown(pd.concat(parts))
+
+
+def _differences(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
+    parts = []
+    for metric in ("f1_micro", "f1_macro"):
+        table = found[metric]["regime_differences"]
+        table = table[table["contrast"].isin(CONTRASTS)]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "classifier": _classifier(table),
+                    "gain": metric.removeprefix("f1_") + "-F1 over " + table["contrast"].map(CONTRASTS),
+                    "r": table["r_1"].map("{:+.2f}".format) + " and " + table["r_2"].map("{:+.2f}".format),
+                    "difference, 95%": table["difference"].map("{:+.2f}".format)
+                    + " "
+                    + _interval(table, "paired_low", "paired_high"),
+                    "z": table["paired_z"].map("{:+.2f}".format),
+                    "p": table["paired_p"].map("{:.3f}".format),
+                    "test": table["paired_test"],
+                    "z, separate samples": table["z"].map("{:+.2f}".format),
+                }
+            )
+        )
+    return _markdown(pd.concat(parts))
+
+
+def _over_all(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
+    """Mean gain of all corpora, with what generators, not runs, say of its interval."""
+    parts = []
+    for metric in ("f1_micro", "f1_macro"):
+        table = found[metric][f"gains_{metric}"]
+        table = table[table["contrast"].isin(CONTRASTS)]
+        grouped = table.groupby(["contrast", "model", "adapter", "regime"], sort=False)
+        parts.append(
+            grouped["mean"]
+            .agg(["mean", "min", "max", "size"])
+            .assign(lower=grouped["high"].agg(lambda high: int((high < 0).sum())))
+            .assign(higher=grouped["low"].agg(lambda low: int((low > 0).sum())))
+            .reset_index()
+            .assign(metric=metric.removeprefix("f1_") + "-F1")
+        )
+    table = pd.concat(parts)
+    return _markdown(
+        pd.DataFrame(
+            {
+                "classifier": _classifier(table),
+                "regime": table["regime"],
+                "gain": table["metric"] + " over " + table["contrast"].map(CONTRASTS),
+                "mean of corpora": table["mean"].map("{:+.3f}".format),
+                "from, to": table["min"].map("{:+.3f}".format) + ", " + table["max"].map("{:+.3f}".format),
+                "corpora": table["size"],
+                "interval above 0": table["higher"],
+                "interval below 0": table["lower"],
+            }
+        )
+    )
+
+
+def _classifier(table: pd.DataFrame) -> list[str]:
+    return [MODELS[model, adapter] for model, adapter in zip(table["model"], table["adapter"], strict=True)]
+
+
+def _interval(table: pd.DataFrame, low: str, high: str) -> pd.Series[str]:
+    return "[" + table[low].map("{:+.2f}".format) + ", " + table[high].map("{:+.2f}".format) + "]"
+
+
+def _wide(table: pd.DataFrame, rows: str) -> pd.DataFrame:
+    """Classifiers and arms below, regimes beside each other."""
+    table = table.assign(classifier=_classifier(table))
+    regimes = sorted(table["regime"].unique(), key=lambda regime: kept_part(str(regime)))
+    wide = table.pivot_table("score", ["classifier", rows], "regime", aggfunc="first")[regimes].reset_index()
+    order = {name: place for place, name in enumerate(MODELS.values())}
+    return wide.sort_values("classifier", key=lambda names: names.map(order), kind="stable")
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    return str(table.to_markdown(index=False, floatfmt=".3f", missingval="")).replace("nan", "")
+
+
+if __name__ == "__main__":
+    main()
