@@ -1,12 +1,14 @@
 """The tables and figures of ``docs/replication.md``, from the run matrix that is kept beside it.
 
 ``python -m benchmarks.replication``: writes them anew; what the text says of them is not checked.
+``python -m benchmarks.replication multirun/A multirun/B``: keeps the matrix of these sweeps first.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +16,7 @@ import pandas as pd
 from patentlab.analysis.arms import arms
 from patentlab.analysis.claims import check_claims, read_claims
 from patentlab.analysis.fidelity_gain import kept_part
-from patentlab.analysis.matrix import read_kept_matrix
+from patentlab.analysis.matrix import read_kept_matrix, read_matrix
 from patentlab.analysis.quantities import Evidence
 from patentlab.analysis.tables import tables
 from patentlab.config import config_folder
@@ -30,6 +32,7 @@ MODELS = {
     ("minilm", "frozen"): "MiniLM frozen",
     ("minilm", "full"): "MiniLM tuned",
 }
+_OF_THE_MACHINE = ["synthesis.store", "settings.data.path", "machine.platform", "tracking.uri", "tracking.run_id"]
 CONTRASTS = {"gain": "real only", "controlled_gain": "duplicates"}
 _BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -60,7 +63,9 @@ def blocks(matrix: pd.DataFrame) -> dict[str, str]:
 
 
 def main() -> None:
-    """Write tables into the page and figures beside it."""
+    """Keep the matrix of sweeps, if any are given; write tables into the page and figures beside it."""
+    if folders := [Path(name) for name in sys.argv[1:]]:
+        keep(folders).to_parquet(MATRIX, index=False)
     matrix = read_kept_matrix(MATRIX)
     PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), blocks(matrix)), encoding="utf-8")
     runs = arms(matrix)
@@ -70,6 +75,21 @@ def main() -> None:
         old.unlink()
     for picture in pictures(tables(Evidence(matrix)), runs.cell):
         save(picture.figure, folder / f"replication-{picture.name}.png")
+
+
+def keep(folders: Sequence[Path]) -> pd.DataFrame:
+    """The finished runs of sweeps in one matrix, without what is only true of the machine they ran on.
+
+    Args:
+        folders: Of the sweeps.
+
+    Raises:
+        ValueError: A run failed, or none is there.
+    """
+    matrix = pd.concat([read_matrix(folder) for folder in folders], ignore_index=True)
+    if (matrix["status"] != "finished").any():
+        raise ValueError(f"runs that did not finish: {', '.join(matrix.loc[matrix['status'] != 'finished', 'run'])}")
+    return matrix.drop(columns=_OF_THE_MACHINE, errors="ignore").dropna(axis=1, how="all")
 
 
 def fill(page: str, found: Mapping[str, str]) -> str:

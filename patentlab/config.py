@@ -485,8 +485,8 @@ def _unresolved(composed: DictConfig) -> list[str]:
     head = OmegaConf.select(composed, "head.name")
     if OmegaConf.select(composed, "model.kind") in FITTED:
         chosen = {"head": head, "adapter": adapter, "trainer": trainer}
-        why = f"model={composed.model.name} is no neural network and takes none; leave it out"
-        if wrong := [f"{group}={option}: {why}" for group, option in chosen.items() if option != "none"]:
+        why = f"model={composed.model.name} is no neural network and takes none; set"
+        if wrong := [f"{group}={option}: {why} {group}=none" for group, option in chosen.items() if option != "none"]:
             return wrong
     if OmegaConf.select(composed, "model.kind") == "transformer" and adapter not in recommended:
         allowed = ", ".join(str(name) for name in recommended) or "none of the adapters"
@@ -701,7 +701,7 @@ def _model_problems(config: ExperimentConfig) -> Iterator[str]:
     else:
         for group, choice in (("head", head.name), ("adapter", adapter.name)):
             if choice != "none":
-                yield f"{group}={choice}: model={model.name} is no neural network and takes none; leave it out"
+                yield f"{group}={choice}: model={model.name} is no neural network and takes none; set {group}=none"
     if model.kind == "transformer" and model.attention is not None:
         yield from _one_of("model.attention", model.attention, ("sdpa", "eager"))
     yield from _one_of("head.name", head.name, ("embedding", "two_layer", "none"))
