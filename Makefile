@@ -36,10 +36,10 @@ space       := $(subst ,, )
 
 .DEFAULT_GOAL := help
 FIGURE_TARGETS = $(FIGURES:%=figure-%)
-.PHONY: help setup run sweep figures tables ui test coverage replication bench lint format wheel clean $(FIGURE_TARGETS)
+.PHONY: help setup run sweep figures tables ui test coverage bench lint format wheel clean $(FIGURE_TARGETS)
 
 help:  ## what each target does
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  make figure-NAME, with the sweep that it needs: $(foreach name,$(FIGURES),$(name) ($($(name))))'
 	@echo '  Settings are passed on: make run ARGS="model=minilm regime=1:10"'
 
@@ -81,9 +81,6 @@ test: setup  ## unit and integration tests, in WORKERS=2 processes
 
 coverage: setup  ## how often the intervals of docs/statistics.md hold the truth, in minutes
 	$(BIN)/python -m pytest -m slow -s $(ARGS)
-
-replication: setup  ## tables and figures of docs/replication.md, from the matrix that is kept beside it
-	$(BIN)/python -m benchmarks.replication
 
 bench: setup  ## throughput of generation against plain generate; benchmarks/ has more
 	$(BIN)/python -m benchmarks.generation $(ARGS)

@@ -19,7 +19,7 @@ from patentlab.analysis.fidelity_gain import kept_part
 from patentlab.analysis.matrix import read_kept_matrix, read_matrix
 from patentlab.analysis.quantities import Evidence
 from patentlab.analysis.tables import tables
-from patentlab.config import config_folder
+from patentlab.config import GENERATED, config_folder
 from patentlab.figures.style import save
 from patentlab.report import pictures
 
@@ -55,8 +55,15 @@ def blocks(matrix: pd.DataFrame) -> dict[str, str]:
         "differences": _differences(found),
         "over_all": _over_all(found),
         "claims": _markdown(
-            claims[["says", "verdict", "value", "low", "high", "p_adjusted", "n"]].rename(
-                columns={"says": "claim", "value": "estimate", "p_adjusted": "p (Holm)"}
+            pd.DataFrame(
+                {
+                    "claim": claims["says"],
+                    "verdict": claims["verdict"],
+                    "estimate": _text(claims["value"], "+.3f"),
+                    "95%": _interval(claims, "low", "high", "+.3f"),
+                    "p (Holm)": _text(claims["p_adjusted"], ".3f"),
+                    "of": claims["sentence"],
+                }
             )
         ),
     }
@@ -111,7 +118,7 @@ def _scores(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
 
 def _points(matrix: pd.DataFrame, found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
     runs = arms(matrix).table
-    runs = runs[runs["fidelity.mmd2"].notna() & (runs["model"] == "minilm") & (runs["adapter"] == "frozen")]
+    runs = runs[runs["strategy"].isin(GENERATED) & (runs["model"] == "minilm") & (runs["adapter"] == "frozen")]
     about = runs.groupby(["arm", "regime"])[["fidelity.mmd2", "fidelity.label_consistency", "fidelity.words_mean"]]
     table = about.mean().set_axis(["MMD²", "label consistency", "words"], axis=1)
     for metric in ("f1_micro", "f1_macro"):
@@ -120,12 +127,11 @@ def _points(matrix: pd.DataFrame, found: Mapping[str, Mapping[str, pd.DataFrame]
         for contrast, name in CONTRASTS.items():
             part = gains[gains["contrast"] == contrast].set_index(["arm", "regime"])
             table[f"{metric.removeprefix('f1_')}-F1 over {name}"] = part["mean"].map("{:+.3f}".format)
-    table["MMD²"] = table["MMD²"].map("{:.4f}".format)
-    table["label consistency"] = table["label consistency"].map("{:.2f}".format)
-    table["words"] = table["words"].map("{:.0f}".format)
     table = table.reset_index()
-    order = table["regime"].map(kept_part)
-    return _markdown(table.assign(order=order).sort_values(["order", "MMD²"]).drop(columns="order"))
+    table = table.assign(order=-table["regime"].map(kept_part)).sort_values(["order", "MMD²"]).drop(columns="order")
+    for name, form in (("MMD²", ".4f"), ("label consistency", ".2f"), ("words", ".0f")):
+        table[name] = _text(table[name], form)
+    return _markdown(table)
 
 
 def _correlations(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
@@ -140,10 +146,10 @@ def _correlations(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
                     "regime": table["regime"],
                     "gain": metric.removeprefix("f1_") + "-F1 over " + table["contrast"].map(CONTRASTS),
                     "n": table["n"],
-                    "r": table["r"].map("{:+.2f}".format),
+                    "r": _text(table["r"], "+.2f"),
                     "95%": _interval(table, "r_low", "r_high"),
-                    "p (Holm)": table["p_holm"].map("{:.3f}".format),
-                    "Spearman": table["spearman"].map("{:+.2f}".format),
+                    "p (Holm)": _text(table["p_holm"], ".3f"),
+                    "Spearman": _text(table["spearman"], "+.2f"),
                 }
             )
         )
@@ -160,14 +166,14 @@ def _differences(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
                 {
                     "classifier": _classifier(table),
                     "gain": metric.removeprefix("f1_") + "-F1 over " + table["contrast"].map(CONTRASTS),
-                    "r": table["r_1"].map("{:+.2f}".format) + " and " + table["r_2"].map("{:+.2f}".format),
-                    "difference, 95%": table["difference"].map("{:+.2f}".format)
+                    "r": _text(table["r_1"], "+.2f") + " and " + _text(table["r_2"], "+.2f"),
+                    "difference, 95%": _text(table["difference"], "+.2f")
                     + " "
                     + _interval(table, "paired_low", "paired_high"),
-                    "z": table["paired_z"].map("{:+.2f}".format),
-                    "p": table["paired_p"].map("{:.3f}".format),
+                    "z": _text(table["paired_z"], "+.2f"),
+                    "p": _text(table["paired_p"], ".3f"),
                     "test": table["paired_test"],
-                    "z, separate samples": table["z"].map("{:+.2f}".format),
+                    "z, separate samples": _text(table["z"], "+.2f"),
                 }
             )
         )
@@ -196,8 +202,8 @@ def _over_all(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
                 "classifier": _classifier(table),
                 "regime": table["regime"],
                 "gain": table["metric"] + " over " + table["contrast"].map(CONTRASTS),
-                "mean of corpora": table["mean"].map("{:+.3f}".format),
-                "from, to": table["min"].map("{:+.3f}".format) + ", " + table["max"].map("{:+.3f}".format),
+                "mean of corpora": _text(table["mean"], "+.3f"),
+                "from, to": _text(table["min"], "+.3f") + ", " + _text(table["max"], "+.3f"),
                 "corpora": table["size"],
                 "interval above 0": table["higher"],
                 "interval below 0": table["lower"],
@@ -210,21 +216,27 @@ def _classifier(table: pd.DataFrame) -> list[str]:
     return [MODELS[model, adapter] for model, adapter in zip(table["model"], table["adapter"], strict=True)]
 
 
-def _interval(table: pd.DataFrame, low: str, high: str) -> pd.Series[str]:
-    return "[" + table[low].map("{:+.2f}".format) + ", " + table[high].map("{:+.2f}".format) + "]"
+def _text(values: pd.Series[float], form: str) -> pd.Series[str]:
+    """Numbers as they are printed; nothing for what could not be told."""
+    return values.map(lambda value: "" if pd.isna(value) else format(value, form)).astype(str)
+
+
+def _interval(table: pd.DataFrame, low: str, high: str, form: str = "+.2f") -> pd.Series[str]:
+    ends = "[" + _text(table[low], form) + ", " + _text(table[high], form) + "]"
+    return ends.where(table[low].notna(), "")
 
 
 def _wide(table: pd.DataFrame, rows: str) -> pd.DataFrame:
     """Classifiers and arms below, regimes beside each other."""
     table = table.assign(classifier=_classifier(table))
-    regimes = sorted(table["regime"].unique(), key=lambda regime: kept_part(str(regime)))
+    regimes = sorted(table["regime"].unique(), key=lambda regime: -kept_part(str(regime)))
     wide = table.pivot_table("score", ["classifier", rows], "regime", aggfunc="first")[regimes].reset_index()
     order = {name: place for place, name in enumerate(MODELS.values())}
     return wide.sort_values("classifier", key=lambda names: names.map(order), kind="stable")
 
 
 def _markdown(table: pd.DataFrame) -> str:
-    return str(table.to_markdown(index=False, floatfmt=".3f", missingval="")).replace("nan", "")
+    return str(table.to_markdown(index=False, disable_numparse=True))
 
 
 if __name__ == "__main__":

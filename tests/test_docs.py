@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.replication import blocks, fill
 from patentlab.analysis.arms import arms, scores
 from patentlab.analysis.matrix import read_kept_matrix
 from tests.conftest import ROOT
@@ -47,3 +48,21 @@ def test_kept_matrices_say_nothing_of_the_machine_they_were_made_on(path: Path):
     assert (matrix["status"] == "finished").all()
     for name in matrix:
         assert not matrix[name].astype(str).str.match(r"^(/|[A-Z]:\\)").any(), name
+
+
+def test_tables_of_a_page_come_from_a_matrix():
+    matrix = read_kept_matrix(DOCS / "matrices" / "synthesis.parquet")
+    found = blocks(matrix[matrix["choices.mix"] == 0.3])
+    cells = {name: [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+             for name, table in found.items()}  # fmt: skip
+    assert cells["scores"][0] == ["classifier", "arm", "1:100", "1:10"]
+    assert ["TF-IDF", "real only", "0.515 / 0.091", "0.530 / 0.104"] in cells["scores"]
+    assert [row[0] for row in cells["scores"][2:]] == ["constant answer"] + ["TF-IDF"] * 3 + ["MiniLM frozen"] * 5
+    assert cells["points"][2][:3] == ["smollm2_135m, label-conditioned", "1:100", "0.0329"]
+    assert cells["points"][2][5:7] == ["-0.061", "-0.054"]
+    assert ["MiniLM frozen", "1:10", "macro-F1 over duplicates", "1", "", "", "", ""] in cells["correlations"]
+    assert "nan" not in "".join(found.values())
+    page = "# A page\n\n<!-- points -->\nold\n<!-- end -->\n\nText.\n"
+    filled = fill(page, found)
+    assert filled == f"# A page\n\n<!-- points -->\n\n{found['points']}\n\n<!-- end -->\n\nText.\n"
+    assert fill(filled, found) == filled
