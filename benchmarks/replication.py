@@ -73,8 +73,16 @@ def main() -> None:
     """Keep the matrix of sweeps, if any are given; write tables into the page and figures beside it."""
     if folders := [Path(name) for name in sys.argv[1:]]:
         keep(folders).to_parquet(MATRIX, index=False)
+    if not MATRIX.is_file():
+        sys.exit(f"{MATRIX}: is not there yet; give the sweeps that it is made of")
     matrix = read_kept_matrix(MATRIX)
-    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), blocks(matrix)), encoding="utf-8")
+    found = blocks(matrix)
+    page = (
+        PAGE.read_text(encoding="utf-8")
+        if PAGE.is_file()
+        else "".join(f"<!-- {name} -->\n<!-- end -->\n\n" for name in found)
+    )
+    PAGE.write_text(fill(page, found), encoding="utf-8")
     runs = arms(matrix)
     folder = DOCS / "figures"
     folder.mkdir(exist_ok=True)
