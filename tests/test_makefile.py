@@ -23,7 +23,8 @@ FIGURES = (
     "labels",
     "calibration",
 )
-SWEEPS = {"arms": 24, "fidelity": 24, "shares": 16, "learning": 18, "orderings": 8, "leakage": 12, "retrieval": 12}
+# runs of a seed, of which the small edition has two
+SWEEPS = {"arms": 12, "fidelity": 12, "shares": 8, "learning": 9, "orderings": 4, "leakage": 6, "retrieval": 6}
 
 
 def lines(*arguments: str) -> list[str]:
@@ -47,6 +48,8 @@ def test_every_figure_has_a_sweep_and_a_report_of_it(figure: str):
 @pytest.mark.parametrize(("figure", "runs"), SWEEPS.items())
 def test_the_small_edition_can_be_run(figure: str, runs: int, tmp_path: Path):
     arguments = shlex.split(lines(f"figure-{figure}")[0])[3:]
+    assert "seed=0,1" in arguments
+    arguments[arguments.index("seed=0,1")] = "seed=0"
     done = subprocess.run(
         [sys.executable, "-m", "patentlab.run", *arguments, "plan=true"], cwd=tmp_path, capture_output=True, text=True,
         check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
