@@ -1,4 +1,4 @@
-"""The tables and figures of ``docs/replication.md``, from the run matrix that is kept beside it.
+"""The tables of ``docs/replication.md``, and the figures that it shows, from the run matrix that is kept beside it.
 
 ``python -m benchmarks.replication``: writes them anew; what the text says of them is not checked.
 ``python -m benchmarks.replication multirun/A multirun/B``: keeps the matrix of these sweeps first.
@@ -15,10 +15,10 @@ import pandas as pd
 
 from patentlab.analysis.arms import arms
 from patentlab.analysis.claims import check_claims, read_claims
-from patentlab.analysis.fidelity_gain import kept_part
+from patentlab.analysis.fidelity_gain import correlations, kept_part, points
 from patentlab.analysis.matrix import read_kept_matrix, read_matrix
 from patentlab.analysis.quantities import Evidence
-from patentlab.analysis.tables import tables
+from patentlab.analysis.tables import METRICS, tables
 from patentlab.config import GENERATED, config_folder
 from patentlab.figures.style import save
 from patentlab.report import pictures
@@ -46,12 +46,16 @@ def blocks(matrix: pd.DataFrame) -> dict[str, str]:
     Returns:
         By the names of their places in the page.
     """
-    found = {metric: tables(Evidence(matrix), metric) for metric in ("f1_micro", "f1_macro")}
-    claims = check_claims(Evidence(matrix), read_claims(config_folder() / "claims" / "synthetic_data.yaml"))
+    evidence = Evidence(matrix)
+    found = {metric: tables(evidence, metric) for metric in METRICS}
+    pairs = evidence.pairs
+    consistency = {m: correlations(points(pairs, "label_consistency", m), pairs.cell) for m in METRICS}
+    claims = check_claims(evidence, read_claims(config_folder() / "claims" / "synthetic_data.yaml"))
     return {
         "scores": _scores(found),
         "points": _points(matrix, found),
-        "correlations": _correlations(found),
+        "correlations": _correlations({m: found[m]["fidelity_correlations"] for m in METRICS}),
+        "consistency": _correlations(consistency),
         "differences": _differences(found),
         "over_all": _over_all(found),
         "claims": _markdown(
@@ -77,19 +81,12 @@ def main() -> None:
         sys.exit(f"{MATRIX}: is not there yet; give the sweeps that it is made of")
     matrix = read_kept_matrix(MATRIX)
     found = blocks(matrix)
-    page = (
-        PAGE.read_text(encoding="utf-8")
-        if PAGE.is_file()
-        else "".join(f"<!-- {name} -->\n<!-- end -->\n\n" for name in found)
-    )
-    PAGE.write_text(fill(page, found), encoding="utf-8")
-    runs = arms(matrix)
-    folder = DOCS / "figures"
-    folder.mkdir(exist_ok=True)
-    for old in folder.glob("replication-*"):
-        old.unlink()
-    for picture in pictures(tables(Evidence(matrix)), runs.cell):
-        save(picture.figure, folder / f"replication-{picture.name}.png")
+    page = fill(PAGE.read_text(encoding="utf-8"), found)
+    PAGE.write_text(page, encoding="utf-8")
+    (DOCS / "figures").mkdir(exist_ok=True)
+    for picture in pictures(tables(Evidence(matrix)), arms(matrix).cell):
+        if (name := f"figures/replication-{picture.name}.png") in page:
+            save(picture.figure, DOCS / name)
 
 
 def keep(folders: Sequence[Path]) -> pd.DataFrame:
@@ -129,30 +126,29 @@ def _points(matrix: pd.DataFrame, found: Mapping[str, Mapping[str, pd.DataFrame]
     runs = runs[runs["strategy"].isin(GENERATED) & (runs["model"] == "minilm") & (runs["adapter"] == "frozen")]
     about = runs.groupby(["arm", "regime"])[["fidelity.mmd2", "fidelity.label_consistency", "fidelity.words_mean"]]
     table = about.mean().set_axis(["MMD²", "label consistency", "words"], axis=1)
-    for metric in ("f1_micro", "f1_macro"):
+    for metric in METRICS:
         gains = found[metric][f"gains_{metric}"]
         gains = gains[(gains["model"] == "minilm") & (gains["adapter"] == "frozen")]
         for contrast, name in CONTRASTS.items():
             part = gains[gains["contrast"] == contrast].set_index(["arm", "regime"])
             table[f"{metric.removeprefix('f1_')}-F1 over {name}"] = part["mean"].map("{:+.3f}".format)
-    table = table.reset_index()
-    table = table.assign(order=-table["regime"].map(kept_part)).sort_values(["order", "MMD²"]).drop(columns="order")
+    table = table.sort_values("MMD²").reset_index().sort_values("regime", key=_scarcest_first, kind="stable")
     for name, form in (("MMD²", ".4f"), ("label consistency", ".2f"), ("words", ".0f")):
         table[name] = _text(table[name], form)
     return _markdown(table)
 
 
-def _correlations(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
+def _correlations(found: Mapping[str, pd.DataFrame]) -> str:
+    """Gain over real documents alone; over another control r is the same."""
     parts = []
-    for metric in ("f1_micro", "f1_macro"):
-        table = found[metric]["fidelity_correlations"]
-        table = table[table["contrast"].isin(CONTRASTS)]
+    for metric, table in found.items():
+        table = _in_order(table[table["contrast"] == "gain"])
         parts.append(
             pd.DataFrame(
                 {
                     "classifier": _classifier(table),
                     "regime": table["regime"],
-                    "gain": metric.removeprefix("f1_") + "-F1 over " + table["contrast"].map(CONTRASTS),
+                    "gain": metric.removeprefix("f1_") + "-F1",
                     "n": table["n"],
                     "r": _text(table["r"], "+.2f"),
                     "95%": _interval(table, "r_low", "r_high"),
@@ -166,14 +162,14 @@ def _correlations(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
 
 def _differences(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
     parts = []
-    for metric in ("f1_micro", "f1_macro"):
+    for metric in METRICS:
         table = found[metric]["regime_differences"]
-        table = table[table["contrast"].isin(CONTRASTS)]
+        table = table[table["contrast"] == "gain"]
         parts.append(
             pd.DataFrame(
                 {
                     "classifier": _classifier(table),
-                    "gain": metric.removeprefix("f1_") + "-F1 over " + table["contrast"].map(CONTRASTS),
+                    "gain": metric.removeprefix("f1_") + "-F1",
                     "r": _text(table["r_1"], "+.2f") + " and " + _text(table["r_2"], "+.2f"),
                     "difference, 95%": _text(table["difference"], "+.2f")
                     + " "
@@ -191,7 +187,7 @@ def _differences(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
 def _over_all(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
     """Mean gain of all corpora, with what generators, not runs, say of its interval."""
     parts = []
-    for metric in ("f1_micro", "f1_macro"):
+    for metric in METRICS:
         table = found[metric][f"gains_{metric}"]
         table = table[table["contrast"].isin(CONTRASTS)]
         grouped = table.groupby(["contrast", "model", "adapter", "regime"], sort=False)
@@ -203,7 +199,7 @@ def _over_all(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
             .reset_index()
             .assign(metric=metric.removeprefix("f1_") + "-F1")
         )
-    table = pd.concat(parts)
+    table = _in_order(pd.concat(parts))
     return _markdown(
         pd.DataFrame(
             {
@@ -218,6 +214,20 @@ def _over_all(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
             }
         )
     )
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Regimes from the scarcest on, for each classifier."""
+    table = table.sort_values("regime", key=_scarcest_first, kind="stable").assign(classifier=_classifier)
+    return table.sort_values("classifier", key=_models_in_order, kind="stable")
+
+
+def _scarcest_first(regimes: pd.Series[str]) -> pd.Series[float]:
+    return -regimes.map(kept_part)
+
+
+def _models_in_order(names: pd.Series[str]) -> pd.Series[int]:
+    return names.map({name: place for place, name in enumerate(MODELS.values())})
 
 
 def _classifier(table: pd.DataFrame) -> list[str]:
@@ -239,8 +249,7 @@ def _wide(table: pd.DataFrame, rows: str) -> pd.DataFrame:
     table = table.assign(classifier=_classifier(table))
     regimes = sorted(table["regime"].unique(), key=lambda regime: -kept_part(str(regime)))
     wide = table.pivot_table("score", ["classifier", rows], "regime", aggfunc="first")[regimes].reset_index()
-    order = {name: place for place, name in enumerate(MODELS.values())}
-    return wide.sort_values("classifier", key=lambda names: names.map(order), kind="stable")
+    return wide.sort_values("classifier", key=_models_in_order, kind="stable")
 
 
 def _markdown(table: pd.DataFrame) -> str:

@@ -138,9 +138,10 @@ def pictures(found: Tables, cell: Sequence[str], metric: str = "f1_micro", fidel
         yield _picture("retrieval", conditions, retrieval(_sorted(part)))
     for conditions, part in _split(found["parameters"], cell, "model", "head", "adapter"):
         heads = part["head"].astype(str) + ", " + part["adapter"].astype(str)
-        part = part[part["arm"] == part["arm"].iloc[0]]
+        arm = str(min(part["arm"], key=lambda name: (name != _CONTROLS[0], -(part["arm"] == name).sum())))
+        part = part[part["arm"] == arm]
         if len(part) > 1:
-            yield _picture("parameters", conditions, parameters(part.assign(head=heads), score))
+            yield _picture("parameters", conditions, parameters(part.assign(head=heads), score, arm))
 
 
 def prediction_pictures(runs: Runs, folders: Mapping[str, Path]) -> Iterator[Picture]:

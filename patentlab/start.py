@@ -158,8 +158,8 @@ class Start:
         for entry in entries:
             if entry.state == RUNNING:
                 _bury(entry)
-        if entries:
-            report_sweep(journal.sweep.name, entries)
+        if ended := [entry for entry in entries if entry.state != EXCLUDED]:
+            report_sweep(journal.sweep.name, ended)
         begun = {state: sum(entry.state == state for entry in entries) for state in (DONE, FAILED, EXCLUDED)}
         left = sum(entry.state in OPEN for entry in entries) + max((self._jobs or 0) - len(entries), 0)
         parts = [f"{begun[DONE]} finished", f"{begun[FAILED]} failed", f"{left} missing"]

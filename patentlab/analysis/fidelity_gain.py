@@ -61,15 +61,15 @@ def correlations(table: pd.DataFrame, cell: list[str], seed: int = 0) -> pd.Data
         A row per contrast and cell: ``n`` points of ``clusters`` generators; ``r, r_low, r_high`` (Pearson, Fisher's
         interval), ``p, p_permutation``; ``spearman, spearman_p``; ``bca_low, bca_high``; ``cluster_low, cluster_high``
         (generators resampled whole); ``smallest_difference`` (Δr that Fisher's test between this and another cell of
-        as many points finds with power 0.8); p-values adjusted over the table (``p_holm, p_bh``); ``sentence``: what
-        could not be told, and why.
+        as many points finds with power 0.8); p-values adjusted over the cells of a contrast (``p_holm, p_bh``);
+        ``sentence``: what could not be told, and why.
     """
     rows = []
     for key, group in table.groupby(["contrast", *cell], dropna=False, sort=False):
         row: dict[str, Any] = dict(zip(["contrast", *cell], key, strict=True))
         row |= {"n": len(group), "clusters": group["cluster"].nunique()}
         rows.append(row | _correlation(group, seed))
-    return _adjusted(rows)
+    return _adjusted(rows, _FAMILY)
 
 
 def regime_differences(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
@@ -83,7 +83,7 @@ def regime_differences(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
         A row per contrast, cell and pair of regimes: ``regime_1, regime_2, n_1, n_2, r_1, r_2, difference``; Fisher's
         test for separate samples with Zou's interval (``z, p, low, high``); for the generators that both regimes have,
         as dependent samples (``paired_n, paired_test, paired_z, paired_p, paired_low, paired_high``); adjusted p-values
-        of Fisher's test over the table (``p_holm, p_bh``); ``sentence, paired_sentence``.
+        of Fisher's test over the rows of a contrast (``p_holm, p_bh``); ``sentence, paired_sentence``.
     """
     others = [name for name in cell if name != "regime"]
     rows = []
@@ -94,7 +94,7 @@ def regime_differences(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
             row: dict[str, Any] = dict(zip(["contrast", *others], key, strict=True))
             row |= {"regime_1": first, "regime_2": second}
             rows.append(row | _difference(parts[first], parts[second]))
-    return _adjusted(rows)
+    return _adjusted(rows, _FAMILY)
 
 
 def generator_gains(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
@@ -190,12 +190,19 @@ def kept_part(regime: str) -> float:
     return float(regime.partition(":")[2])
 
 
-def _adjusted(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def _adjusted(rows: list[dict[str, Any]], within: str | None = None) -> pd.DataFrame:
+    """A table with its p-values adjusted: over the table, or within the groups of a column."""
     table = pd.DataFrame(rows)
     if len(table):
-        p = table["p"].to_numpy(dtype=float)
-        table["p_holm"], table["p_bh"] = holm(p), benjamini_hochberg(p)
+        families = table.groupby(within, sort=False)["p"] if within else table.assign(family=0).groupby("family")["p"]
+        for name, adjust in (("p_holm", holm), ("p_bh", benjamini_hochberg)):
+            table[name] = families.transform(lambda p, adjust=adjust: adjust(p.to_numpy(dtype=float)))
     return table
+
+
+# Gains over different controls differ by one number within a cell, so their correlations with fidelity are the same
+# test again, and count once.
+_FAMILY = "contrast"
 
 
 def _correlation(group: pd.DataFrame, seed: int) -> dict[str, Any]:

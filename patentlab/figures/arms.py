@@ -141,12 +141,13 @@ def retrieval(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def parameters(table: pd.DataFrame, y_label: str) -> Figure:
+def parameters(table: pd.DataFrame, y_label: str, arm: str = "") -> Figure:
     """Score against the number of trained parameters.
 
     Args:
         table: ``model, head, trained, mean, low, high, n``, a row a point; trained counts parameters.
         y_label: Name and unit of the score.
+        arm: That all rows are of, for the title.
 
     Returns:
         The figure; a model has its marker, a head its filling.
@@ -165,7 +166,7 @@ def parameters(table: pd.DataFrame, y_label: str) -> Figure:
             axes.plot(numbers(some, "trained"), numbers(some, "mean"), zorder=3, **look)
     log_counts(axes, numbers(table, "trained"), short=True)
     axes.grid(alpha=0.3)
-    head(axes, with_count("", table["n"], "per point"))
+    head(axes, with_count(arm, table["n"], "per point"))
     name_axes([axes], "trained parameters", y_label)
     entries = [(handle(mark), name) for name, mark in model_marks.items()]
     entries += [(Line2D([], [], **_filled("o", BLACK, fills[name])), f"head: {name}") for name in heads]

@@ -13,6 +13,7 @@ from patentlab.analysis.fidelity_gain import (
     points,
     regime_differences,
 )
+from patentlab.analysis.significance import benjamini_hochberg, holm
 from tests.analysis.known_matrix import known_matrix
 
 
@@ -49,6 +50,17 @@ def test_correlations_and_their_difference_are_found():
     plenty = table[(table["contrast"] == "gain") & (table["regime"] == "1:10")]
     paired = compare_paired(scarce["x"], scarce["y"], plenty["x"], plenty["y"])
     assert difference["paired_z"] == pytest.approx(paired.z) and difference["paired_test"] == paired.test
+
+
+def test_the_same_correlation_over_another_control_counts_once_in_an_adjustment():
+    table, cell = of(known_matrix())
+    for found in (correlations(table, cell), regime_differences(table, cell)):
+        families = found.groupby("contrast")
+        assert len(families) == 4
+        assert families["p"].first().tolist() == pytest.approx([families["p"].first().iloc[0]] * 4)
+        for _, family in families:
+            assert family["p_holm"].tolist() == pytest.approx(holm(family["p"].to_numpy()).tolist())
+            assert family["p_bh"].tolist() == pytest.approx(benjamini_hochberg(family["p"].to_numpy()).tolist())
 
 
 def test_one_generator_gives_no_cluster_interval_and_says_so():

@@ -115,8 +115,9 @@ def test_parameters_have_a_marker_a_model_and_a_filling_a_head():
         ],
         columns=["model", "head", "trained", "mean", "low", "high", "n"],
     )  # fmt: skip
-    figure = parameters(table, "micro-F1")
+    figure = parameters(table, "micro-F1", "real only")
     axes = figure.axes[0]
+    assert axes.get_title("left").startswith("real only")
     assert [points(line) for line in axes.lines] == [[(20_000, 0.5)], [(0, 0.2)], [(134_500_000, 0.6)]]
     assert [line.get_fillstyle() for line in axes.lines] == ["full", "none", "full"]
     assert axes.lines[0].get_marker() != axes.lines[2].get_marker()
