@@ -107,18 +107,20 @@ def beside_published(papers: list[dict[str, Any]], evidence: Evidence | None) ->
         evidence: The matrix, if there is one.
 
     Returns:
-        A row per number: ``paper, what, printed, ours, low, high, n, sentence``. Where there is no number of ours, it
-        is NaN and the sentence says that it is not measured, and why.
+        A row per number: ``paper, what, printed, ours, low, high, n, of, sentence``; ``of`` names the runs that ours
+        comes from. Where there is no number of ours, it is NaN and the sentence says that it is not measured, and why.
     """
     rows = []
     for paper in papers:
         for number in paper["numbers"]:
             row: dict[str, Any] = {"paper": paper["paper"], "what": number["what"], "printed": number["printed"]}
-            row |= {"ours": np.nan, "low": np.nan, "high": np.nan, "n": 0, "sentence": NOT_MEASURED}
+            row |= {"ours": np.nan, "low": np.nan, "high": np.nan, "n": 0, "of": ""}
+            row["sentence"] = NOT_MEASURED
             if evidence is not None and "quantity" in number:
                 found = evidence.estimate(number["quantity"])
                 row |= {"ours": found.value, "low": found.low, "high": found.high, "n": found.n}
-                measured = np.isfinite(found.value)
+                if measured := bool(np.isfinite(found.value)):
+                    row["of"] = ", ".join(f"{name} {value}" for name, value in number["quantity"].where.items())
                 row["sentence"] = found.sentence if measured else f"{NOT_MEASURED}: {found.sentence}"
             rows.append(row)
     return pd.DataFrame(rows)
