@@ -36,10 +36,10 @@ space       := $(subst ,, )
 
 .DEFAULT_GOAL := help
 FIGURE_TARGETS = $(FIGURES:%=figure-%)
-.PHONY: help setup run sweep figures tables ui test coverage bench lint format wheel clean $(FIGURE_TARGETS)
+.PHONY: help setup run sweep figures tables replication ui test coverage bench lint format wheel clean $(FIGURE_TARGETS)
 
 help:  ## what each target does
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  make figure-NAME, with the sweep that it needs: $(foreach name,$(FIGURES),$(name) ($($(name))))'
 	@echo '  Settings are passed on: make run ARGS="model=minilm regime=1:10"'
 
@@ -72,6 +72,9 @@ tables: setup  ## one report of all sweeps of the edition that were run
 $(FIGURES:%=figure-%): figure-%: setup
 	$(BIN)/python -m patentlab.run +experiment=$($*) name=$(EDITION)-$($*) $($(EDITION)) $($(EDITION)-$($*)) $(ARGS)
 	$(BIN)/python -m patentlab.analyze sweep=multirun/$(EDITION)-$($*)
+
+replication: setup  ## tables and figures of docs/replication.md, from the matrix that is kept beside it
+	$(BIN)/python -m benchmarks.replication
 
 ui: setup  ## the MLflow pages of all runs, on loopback
 	$(BIN)/python -m patentlab.ui port=$(PORT) $(ARGS)

@@ -107,6 +107,8 @@ def synthesise(
     seconds = 0.0
     size = generator.batch_size
     most = max(1, -(-round((strategy.max_attempts or 1) * count) // size))  # shards
+    if store.read(0) is None:
+        source.load()  # its adaptation is no part of the time that documents take
     with progress.task("generating", count) as advance:
         for number in range(most):
             if len(documents) == count:
@@ -202,7 +204,7 @@ class _Lazy:
 
     def ask(self, requests: Sequence[Request], seed: int, advance: Advance, tell: Callable[[], None]) -> Shard:
         """Answers, and the seconds that they took."""
-        generator = self._load()
+        generator = self.load()
         tell()
         start = time.perf_counter()
 
@@ -223,7 +225,7 @@ class _Lazy:
         if self._told:
             return
         self._told = True
-        each = self._load().seconds_each(requests)
+        each = self.load().seconds_each(requests)
         if each is None:
             return
         minutes = each * wanted / passing / 60
@@ -232,7 +234,8 @@ class _Lazy:
             f"{passing:.0%} of the answers pass"
         )
 
-    def _load(self) -> Generator:
+    def load(self) -> Generator:
+        """The generator, loaded the first time that it is asked for."""
         if self._generator is None:
             if self.config.kind == "openai":
                 self._generator = ServerGenerator(self.config)
