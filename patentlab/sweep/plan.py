@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import yaml
 from patentlab.cache import digest
 from patentlab.config import UNMIXED, ExperimentConfig, RequestError, from_settings
 from patentlab.corpus import derive_seed
-from patentlab.mixing import plan_mixture
+from patentlab.mixing import Plan, plan_mixture
 from patentlab.sweep.journal import Entry
 from patentlab.sweep.resume import DONE
 from patentlab.tracking.record import FILE_NAME, Record, machine, read_record
@@ -29,7 +30,8 @@ class PlannedRun:
         entry: Its job.
         documents: It would be trained on; those of runs that are done are known, others come from one split of the
             data and may be off by a few. None where the request is wrong.
-        seconds: It would take; None where no earlier run is like it.
+        seconds: It would take, with the synthetic documents that it is the first of the sweep to need; None where no
+            earlier run is like it.
     """
 
     entry: Entry
@@ -49,15 +51,100 @@ def plan_runs(entries: Sequence[Entry], folders: Iterable[Path]) -> list[Planned
     """
     earlier = _earlier_runs(folders)
     pools: dict[str, int | None] = {}
+    corpora = Corpora(earlier)
     planned = []
     for entry in entries:
         documents, seconds = entry.counts.get("train"), entry.seconds
         if entry.settings is not None and entry.state != DONE:
             config = from_settings(entry.settings)
-            documents = _documents(config, pools) if documents is None else documents
+            mixture = _mixture(config, pools)
+            if documents is None and mixture is not None:
+                documents = mixture.real + (0 if config.strategy_used in UNMIXED else mixture.added)
             seconds = estimate(config, documents, earlier) if documents is not None else None
+            if config.generates and mixture is not None:
+                making = corpora.seconds(config, mixture.added)
+                seconds = None if seconds is None or making is None else seconds + making
         planned.append(PlannedRun(entry, documents, seconds))
     return planned
+
+
+class Corpora:
+    """How long synthetic documents would take that no run has had made yet, each corpus and each adapter once.
+
+    Args:
+        earlier: Finished runs with their folders, the latest first.
+    """
+
+    def __init__(self, earlier: Sequence[tuple[Record, Path]]) -> None:
+        self._earlier = earlier
+        self._there: dict[str, int] = {}  # documents, by corpus
+        self._adapted: set[str] = set()
+
+    def seconds(self, config: ExperimentConfig, count: int) -> float | None:
+        """What the documents of a run take, and from now on count as there.
+
+        Args:
+            config: Of a run that asks a generator.
+            count: Documents that it adds.
+
+        Returns:
+            By the medians over earlier corpora of this generator, of the same strategy where there are any; None where
+            there are none.
+        """
+        runs = self._runs
+        corpus, adapter = _corpus(config.settings), _adapter(config.settings)
+        missing = max(count - self._there.get(corpus, 0), 0)
+        self._there[corpus] = max(count, self._there.get(corpus, 0))
+        if not missing:
+            return 0.0
+        mine = [(s, r) for s, r in runs if _generator(s) == _generator(config.settings)]
+        same = [(s, r) for s, r in mine if r.choices.get("strategy") == config.strategy_used]
+        each = {
+            r.synthesis["key"]: r.synthesis["generation_seconds"] / r.synthesis["accepted"] for _, r in same or mine
+        }
+        if not each:
+            return None
+        total = statistics.median(each.values()) * missing
+        if config.generator.adapt != "none" and adapter not in self._adapted:
+            spent: list[float] = [
+                r.synthesis["adaptation_seconds"] for _, r in mine if r.synthesis["adaptation_seconds"]
+            ]
+            if not spent:
+                return None
+            total += statistics.median(spent)
+            self._adapted.add(adapter)
+        return total
+
+    @cached_property
+    def _runs(self) -> list[tuple[dict[str, Any], Record]]:
+        """Earlier runs that asked a generator, with their settings; what they had made is there."""
+        found = []
+        for record, folder in self._earlier:
+            if record.synthesis.get("accepted") and (settings := _settings(folder)) is not None:
+                found.append((settings, record))
+                corpus = _corpus(settings)
+                self._there[corpus] = max(record.synthesis["accepted"], self._there.get(corpus, 0))
+                self._adapted.add(_adapter(settings))
+        return found
+
+
+def _corpus(settings: dict[str, Any]) -> str:
+    """What a run's synthetic documents depend on."""
+    parts = ["data", "regime", "strategy", "generator", "seed"]
+    if settings["strategy"].get("sources") == "mixture":
+        parts.append("mix")
+    return digest({part: settings[part] for part in parts})
+
+
+def _adapter(settings: dict[str, Any]) -> str:
+    """What a fine-tuned generator depends on."""
+    generator = {name: settings["generator"][name] for name in ("path", "revision", "adaptation")}
+    return digest({**{part: settings[part] for part in ("data", "regime", "seed")}, **generator})
+
+
+def _generator(settings: dict[str, Any]) -> tuple[Any, ...]:
+    """What the time of a document depends on."""
+    return tuple(settings["generator"][name] for name in ("name", "precision", "adapt", "max_new_tokens"))
 
 
 def _earlier_runs(folders: Iterable[Path]) -> list[tuple[Record, Path]]:
@@ -73,8 +160,8 @@ def _earlier_runs(folders: Iterable[Path]) -> list[tuple[Record, Path]]:
     ]
 
 
-def _documents(config: ExperimentConfig, pools: dict[str, int | None]) -> int | None:
-    """Training documents of a run, from one split of its data."""
+def _mixture(config: ExperimentConfig, pools: dict[str, int | None]) -> Plan | None:
+    """Real and added documents of a run, from one split of its data."""
     # slow to import, and of no use where all is done
     from patentlab.data.regimes import part_size
     from patentlab.data.sources import read_corpus
@@ -88,13 +175,9 @@ def _documents(config: ExperimentConfig, pools: dict[str, int | None]) -> int | 
             corpus = read_corpus(config.data)
             pools[name] = len(split_corpus(corpus, config.data.split, derive_seed(config.seed, "split")).pool)
         pool = pools[name]
-        if pool is None:
-            return None
-        real = part_size(pool, config.regime.divisor)
-        plan = plan_mixture(real, config.mix)
+        return None if pool is None else plan_mixture(part_size(pool, config.regime.divisor), config.mix)
     except RequestError:
         return None
-    return plan.real + (0 if config.strategy_used in UNMIXED else plan.added)
 
 
 def estimate(config: ExperimentConfig, documents: int, earlier: Sequence[tuple[Record, Path]]) -> float | None:
@@ -107,7 +190,7 @@ def estimate(config: ExperimentConfig, documents: int, earlier: Sequence[tuple[R
 
     Returns:
         The median over earlier runs of the same model, head and adapter, of the same data where there are any: what
-        they took, with the time of training scaled to the documents that would pass through.
+        they took without synthesis, with the time of training scaled to the documents that would pass through.
     """
     alike = [(r, f) for r, f in earlier if all(r.choices.get(n) == config.choices[n] for n in _ALIKE)]
     same_data = [(r, f) for r, f in alike if r.choices.get("data") == config.data.name]
@@ -118,7 +201,8 @@ def estimate(config: ExperimentConfig, documents: int, earlier: Sequence[tuple[R
         if training is None or total is None or settings is None:
             continue
         passed = _examples(settings["trainer"], record.counts["train"])
-        guesses.append(total - training + training * _examples(config.settings["trainer"], documents) / passed)
+        rest = total - training - record.timing.get("synthesis", 0.0)
+        guesses.append(rest + training * _examples(config.settings["trainer"], documents) / passed)
     return statistics.median(guesses) if guesses else None
 
 

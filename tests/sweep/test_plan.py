@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -6,14 +7,17 @@ import yaml
 from patentlab.command_line import compose
 from patentlab.config import from_settings
 from patentlab.sweep.journal import Entry
-from patentlab.sweep.plan import estimate, plan_runs
+from patentlab.sweep.plan import Corpora, estimate, plan_runs
 from patentlab.tracking.record import Record, machine
 
 
-def earlier(folder: Path, *overrides: str, train: int, training: float, total: float) -> Record:
+def earlier(
+    folder: Path, *overrides: str, train: int, training: float, total: float, synthesis: dict[str, Any] | None = None
+) -> Record:
     config = compose(*overrides)
     timing = {"training": training, "total": total}
     record = Record("k", config.choices, "finished", timing=timing, counts={"train": train}, machine=machine())
+    record.synthesis = synthesis or {}
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(config.settings))
     record.write(folder)
@@ -46,3 +50,38 @@ def test_a_plan_knows_documents_and_takes_runs_of_the_same_data_first(tmp_path: 
     assert mixed.documents == 4 * round(whole.documents / 2)
     assert whole.seconds == pytest.approx(1 + whole.documents / 10)
     assert from_settings(config.settings).settings == config.settings
+
+
+def test_a_corpus_and_an_adapter_are_paid_for_once(tmp_path: Path):
+    made = {"key": "c", "accepted": 10, "generation_seconds": 20.0, "adaptation_seconds": 0.0}
+    faster = {"key": "d", "accepted": 10, "generation_seconds": 10.0, "adaptation_seconds": 300.0}
+    plain = ("mix=0.5", "data=demo")
+    adapted = (*plain, "generator.adapt=lora")
+    records = [
+        (earlier(tmp_path / name, *asked, train=20, training=1, total=2, synthesis=synthesis), tmp_path / name)
+        for name, asked, synthesis in (("a", plain, made), ("b", adapted, faster))
+    ]
+    corpora = Corpora(records)
+    assert corpora.seconds(compose(*plain), 10) == 0  # an earlier run's
+    assert corpora.seconds(compose(*plain), 15) == 5 * 2  # begins with it
+    hotter = (*plain, "generator.temperature=1.2")
+    assert corpora.seconds(compose(*hotter), 10) == 10 * 2
+    assert corpora.seconds(compose(*hotter, "model=minilm"), 10) == 0
+    assert corpora.seconds(compose(*adapted, "regime=1:10"), 10) == 300 + 10 * 1
+    assert corpora.seconds(compose(*adapted, "regime=1:10", "generator.temperature=1.2"), 10) == 10 * 1
+    assert corpora.seconds(compose(*plain, "generator=gemma3_4b"), 10) is None
+
+
+def test_a_plan_holds_the_time_of_documents_that_are_still_to_be_made(tmp_path: Path):
+    made = {"key": "c", "accepted": 10, "generation_seconds": 20.0, "adaptation_seconds": 0.0}
+    small = ("data.size=400", "data.top_k=10", "data.split.validation=50", "data.split.test=50", "mix=0.5")
+    run = (*MODEL, *small, "regime=1:10")
+    earlier(tmp_path / "x" / "sweep" / "a", *run, train=10, training=1, total=2, synthesis=made)
+    entries = [
+        Entry(n, [], "", settings=compose(*run, f"seed={seed}", f"loss={loss}").settings)
+        for n, (seed, loss) in enumerate([(1, "bce"), (1, "focal")])
+    ]
+    first, second = plan_runs(entries, [tmp_path / "x"])
+    assert first.documents is not None and first.documents == second.documents
+    assert first.seconds is not None and second.seconds is not None
+    assert first.seconds - second.seconds == pytest.approx(2 * first.documents / 2)
