@@ -99,12 +99,11 @@ class Corpora:
             return 0.0
         mine = [(s, r) for s, r in runs if _generator(s) == _generator(config.settings)]
         same = [(s, r) for s, r in mine if r.choices.get("strategy") == config.strategy_used]
-        each = {
-            r.synthesis["key"]: r.synthesis["generation_seconds"] / r.synthesis["accepted"] for _, r in same or mine
-        }
-        if not each:
+        made = {record.synthesis["key"]: record.synthesis for _, record in same or mine}
+        if not made:
             return None
-        total = statistics.median(each.values()) * missing
+        each: list[float] = [one["generation_seconds"] / one["accepted"] for one in made.values()]
+        total = statistics.median(each) * missing
         if config.generator.adapt != "none" and adapter not in self._adapted:
             spent: list[float] = [
                 r.synthesis["adaptation_seconds"] for _, r in mine if r.synthesis["adaptation_seconds"]
