@@ -33,6 +33,7 @@ MODELS = {
     ("minilm", "full"): "MiniLM tuned",
 }
 _OF_THE_MACHINE = ["synthesis.store", "settings.data.path", "machine.platform", "tracking.uri", "tracking.run_id"]
+MEASURES = ("mmd2", "label_consistency")
 CONTRASTS = {"gain": "real only", "controlled_gain": "duplicates"}
 _BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -84,9 +85,11 @@ def main() -> None:
     page = fill(PAGE.read_text(encoding="utf-8"), found)
     PAGE.write_text(page, encoding="utf-8")
     (DOCS / "figures").mkdir(exist_ok=True)
-    for picture in pictures(tables(Evidence(matrix)), arms(matrix).cell):
-        if (name := f"figures/replication-{picture.name}.png") in page:
-            save(picture.figure, DOCS / name)
+    cell = arms(matrix).cell
+    for measure in MEASURES:
+        for picture in pictures(tables(Evidence(matrix), "f1_micro", measure), cell, "f1_micro", measure):
+            if (name := f"figures/replication-{picture.name.replace('fidelity', measure)}.png") in page:
+                save(picture.figure, DOCS / name)
 
 
 def keep(folders: Sequence[Path]) -> pd.DataFrame:
@@ -253,6 +256,9 @@ def _wide(table: pd.DataFrame, rows: str) -> pd.DataFrame:
 
 
 def _markdown(table: pd.DataFrame) -> str:
+    if "arm" in table:  # one generator writes all, most of the time without examples
+        short = table["arm"].str.removeprefix("smollm2_135m, ").str.replace("examples 0, ", "")
+        table = table.assign(arm=short.str.replace(r"examples (\d)", r"\1 examples", regex=True))
     return str(table.to_markdown(index=False, disable_numparse=True))
 
 

@@ -35,6 +35,8 @@ _NAMES = {
     "f1_micro": "micro-F1",
     "f1_macro": "macro-F1",
     "mmd2": "MMD²",
+    "frechet": "Fréchet distance",
+    "label_consistency": "label consistency",
     "gain": "gain over real only",
     "controlled_gain": "gain over duplicates to match",
     "step_matched_gain": "gain over as many steps on real only",

@@ -42,6 +42,15 @@ def test_the_table_of_synthetic_documents_is_that_of_its_matrix():
         assert numbers == pytest.approx(own, abs=5.1e-4), name
 
 
+def test_the_replication_is_that_of_its_matrix():
+    page = (DOCS / "replication.md").read_text(encoding="utf-8")
+    found = blocks(read_kept_matrix(DOCS / "matrices" / "replication.parquet"))
+    assert set(re.findall(r"<!-- (\w+) -->", page)) == {*found, "end"}
+    assert fill(page, found) == page
+    for name in re.findall(r"\]\((figures/.+?)\)", page):
+        assert (DOCS / name).is_file(), name
+
+
 @pytest.mark.parametrize("path", sorted((DOCS / "matrices").glob("*.parquet")), ids=lambda path: path.stem)
 def test_kept_matrices_say_nothing_of_the_machine_they_were_made_on(path: Path):
     matrix = read_kept_matrix(path)
@@ -58,7 +67,7 @@ def test_tables_of_a_page_come_from_a_matrix():
     assert cells["scores"][0] == ["classifier", "arm", "1:100", "1:10"]
     assert ["TF-IDF", "real only", "0.515 / 0.091", "0.530 / 0.104"] in cells["scores"]
     assert [row[0] for row in cells["scores"][2:]] == ["constant answer"] + ["TF-IDF"] * 3 + ["MiniLM frozen"] * 5
-    assert cells["points"][2][:3] == ["smollm2_135m, label-conditioned", "1:100", "0.0329"]
+    assert cells["points"][2][:3] == ["label-conditioned", "1:100", "0.0329"]
     assert cells["points"][2][5:7] == ["-0.061", "-0.054"]
     assert ["MiniLM frozen", "1:10", "macro-F1", "1", "", "", "", ""] in cells["correlations"]
     assert "nan" not in "".join(found.values())
