@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from patentlab.analysis.arms import arms
+from patentlab.analysis.arms import Runs, arms
 from patentlab.analysis.claims import check_claims, read_claims
+from patentlab.analysis.correlation import compare_paired, pearson
 from patentlab.analysis.fidelity_gain import correlations, kept_part, points
 from patentlab.analysis.matrix import read_kept_matrix, read_matrix
 from patentlab.analysis.quantities import Evidence
 from patentlab.analysis.tables import METRICS, tables
+from patentlab.analysis.undecidable import UndecidableError
 from patentlab.config import GENERATED, config_folder
 from patentlab.figures.style import save
 from patentlab.report import pictures
@@ -35,6 +37,7 @@ MODELS = {
 _OF_THE_MACHINE = ["synthesis.store", "settings.data.path", "machine.platform", "tracking.uri", "tracking.run_id"]
 MEASURES = ("mmd2", "label_consistency")
 CONTRASTS = {"gain": "real only", "controlled_gain": "duplicates"}
+_WITHIN, _AGAINST = "r, label-conditioned alone", "p against −MMD² (Meng)"
 _BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -49,14 +52,12 @@ def blocks(matrix: pd.DataFrame) -> dict[str, str]:
     """
     evidence = Evidence(matrix)
     found = {metric: tables(evidence, metric) for metric in METRICS}
-    pairs = evidence.pairs
-    consistency = {m: correlations(points(pairs, "label_consistency", m), pairs.cell) for m in METRICS}
     claims = check_claims(evidence, read_claims(config_folder() / "claims" / "synthetic_data.yaml"))
     return {
         "scores": _scores(found),
         "points": _points(matrix, found),
-        "correlations": _correlations({m: found[m]["fidelity_correlations"] for m in METRICS}),
-        "consistency": _correlations(consistency),
+        "correlations": _markdown(pd.concat(_correlations(found[m]["fidelity_correlations"], m) for m in METRICS)),
+        "consistency": _consistency(evidence.pairs),
         "differences": _differences(found),
         "over_all": _over_all(found),
         "claims": _markdown(
@@ -141,26 +142,48 @@ def _points(matrix: pd.DataFrame, found: Mapping[str, Mapping[str, pd.DataFrame]
     return _markdown(table)
 
 
-def _correlations(found: Mapping[str, pd.DataFrame]) -> str:
+def _correlations(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Gain over real documents alone; over another control r is the same."""
+    table = _in_order(table[table["contrast"] == "gain"])
+    return pd.DataFrame(
+        {
+            "classifier": table["classifier"],
+            "regime": table["regime"],
+            "gain": metric.removeprefix("f1_") + "-F1",
+            "n": table["n"],
+            "r": _text(table["r"], "+.2f"),
+            "95%": _interval(table, "r_low", "r_high"),
+            "p (Holm)": _text(table["p_holm"], ".3f"),
+            "Spearman": _text(table["spearman"], "+.2f"),
+        }
+    )
+
+
+def _consistency(pairs: Runs) -> str:
+    """Label consistency against gain: as for MMD², within one strategy, and whether it tells more than MMD²."""
     parts = []
-    for metric, table in found.items():
-        table = _in_order(table[table["contrast"] == "gain"])
-        parts.append(
-            pd.DataFrame(
-                {
-                    "classifier": _classifier(table),
-                    "regime": table["regime"],
-                    "gain": metric.removeprefix("f1_") + "-F1",
-                    "n": table["n"],
-                    "r": _text(table["r"], "+.2f"),
-                    "95%": _interval(table, "r_low", "r_high"),
-                    "p (Holm)": _text(table["p_holm"], ".3f"),
-                    "Spearman": _text(table["spearman"], "+.2f"),
-                }
-            )
-        )
+    for metric in METRICS:
+        of_labels, of_distance = (points(pairs, measure, metric) for measure in ("label_consistency", "mmd2"))
+        rows = _correlations(correlations(of_labels, pairs.cell), metric)
+        keys = ["contrast", *pairs.cell, "arm"]
+        both = of_labels.merge(of_distance[[*keys, "x"]], on=keys, suffixes=("", "_distance"))
+        both = both[both["contrast"] == "gain"].assign(classifier=_classifier)
+        groups = both.groupby(["classifier", "regime"])
+        more = [{"classifier": c, "regime": r, **_against_distance(part)} for (c, r), part in groups]
+        parts.append(rows.merge(pd.DataFrame(more), on=["classifier", "regime"]))
     return _markdown(pd.concat(parts))
+
+
+def _against_distance(points: pd.DataFrame) -> dict[str, str]:
+    asked = points[points["arm"].str.contains("label-conditioned")]
+    found = {_WITHIN: "", _AGAINST: ""}
+    try:
+        found[_WITHIN] = f"{pearson(asked['x'], asked['y']).r:+.2f}"
+        compared = compare_paired(points["y"], points["x"], points["y"], -points["x_distance"])
+        found[_AGAINST] = f"{compared.p:.2f}"
+    except UndecidableError:
+        pass  # a matrix with few corpora
+    return found
 
 
 def _differences(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
@@ -188,7 +211,7 @@ def _differences(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
 
 
 def _over_all(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
-    """Mean gain of all corpora, with what generators, not runs, say of its interval."""
+    """Mean gain over all corpora, and how many of their own intervals, over seeds and unadjusted, leave out 0."""
     parts = []
     for metric in METRICS:
         table = found[metric][f"gains_{metric}"]
