@@ -15,8 +15,11 @@ from patentlab.config import GENERATED
 
 CELL = ["data", "model", "head", "adapter", "ordering", "regime", "mix", "budget"]
 _ARM_SETTINGS = ("settings.strategy.", "settings.generator.")
-_NOT_COMPARED = (*_ARM_SETTINGS, "settings.loss.", "settings.tracking.", "settings.data.path", "settings.model.path",
-                 "settings.trainer.save_model", "settings.seed", "settings.regime.", "settings.mix.")  # fmt: skip
+_LOSS_SETTINGS = "settings.loss."
+# what the arm's name says, what choices and budget say, and what does not change a run
+_NOT_COMPARED = (*_ARM_SETTINGS, _LOSS_SETTINGS, "settings.tracking.", "settings.data.path", "settings.model.path",
+                 "settings.trainer.save_model", "settings.seed", "settings.regime.", "settings.mix.real_share",
+                 "settings.mix.budget", "settings.mix.ordering")  # fmt: skip
 _CONTROLS = {
     "none": "real only",
     "duplicate": "duplicates to match",
@@ -34,7 +37,7 @@ class Runs:
             adaptation``, ``cluster`` (the generator, adapted or not), test metrics under their own names, and
             ``fidelity.…, retrieval.…, counts.…, parameters.…`` as they are.
         cell: The columns in which runs under the same conditions are equal: :data:`CELL`, and every other setting that
-            differs between runs of the same choices, under its dotted name.
+            differs between runs of the same choices, seeds apart, under its dotted name.
         unmatched: Of gains: augmented runs without a twin, ``run, arm, contrast, why``.
     """
 
@@ -51,8 +54,8 @@ def arms(matrix: pd.DataFrame) -> Runs:
     """
     runs = distinct(matrix)
     names = [str(name) for name in runs]
-    choices = [name for name in names if name.startswith("choices.")]
-    renamed = {name: name.removeprefix("choices.") for name in choices}
+    choices = _choices(names)
+    renamed = {name: name.removeprefix("choices.") for name in names if name.startswith("choices.")}
     renamed |= {name: name.removeprefix("metrics.test.") for name in names if name.startswith("metrics.test.")}
     kept = [name for name in names if name.startswith(("fidelity.", "retrieval.", "counts.", "parameters."))]
     extra = _varying(runs, choices, [n for n in names if n.startswith("settings.") and not n.startswith(_NOT_COMPARED)])
@@ -74,7 +77,8 @@ def scores(runs: Runs, metric: str = "f1_micro") -> pd.DataFrame:
         metric: Its column.
 
     Returns:
-        A row per cell and arm: ``mean, low, high, n, sentence`` (why there is no interval).
+        A row per cell and arm: ``mean, low, high, n, sentence`` (why there is no interval: too few values, values
+        missing, a seed there twice).
     """
     return _means(runs.table, [*runs.cell, "arm"], metric).drop(columns="p")
 
@@ -119,8 +123,9 @@ def mean_gains(pairs: Runs, metric: str = "f1_micro") -> pd.DataFrame:
 def _means(table: pd.DataFrame, keys: list[str], column: str, confidence: float = 0.95) -> pd.DataFrame:
     """Means of groups with Student's t interval, as :func:`patentlab.analysis.aggregation.t_interval` for each."""
     values = table[column].astype(float).replace([np.inf, -np.inf], np.nan)
-    grouped = table.assign(value=values)[[*keys, "value"]].groupby(keys, dropna=False, sort=False)["value"]
-    found = grouped.agg(mean="mean", sd="std", n="count", size="size", low="min", high="max").reset_index()
+    groups = table.assign(value=values)[[*keys, "value", "seed"]].groupby(keys, dropna=False, sort=False)
+    statistics = groups["value"].agg(mean="mean", sd="std", n="count", size="size", low="min", high="max")
+    found = pd.DataFrame(statistics).assign(seeds=groups["seed"].nunique(dropna=False)).reset_index()
     n, missing = found["n"], found["size"] - found["n"]
     constant = (found["high"] - found["low"]) <= 8 * np.finfo(float).eps * found[["low", "high"]].abs().max(axis=1)
     sentence = pd.Series("", index=found.index)
@@ -129,6 +134,7 @@ def _means(table: pd.DataFrame, keys: list[str], column: str, confidence: float 
     sentence[missing > 0] = (
         missing[missing > 0].astype(str) + " of " + found["size"].astype(str) + " values are missing"
     )
+    sentence[found["seeds"] < found["size"]] = "a seed is there twice"
     told = sentence == ""
     error = (found["sd"] / np.sqrt(n)).where(told)
     half = error * stats.t.ppf((1 + confidence) / 2, (n - 1).clip(lower=1))
@@ -157,13 +163,21 @@ def _names(runs: pd.DataFrame) -> pd.Series:
         adapted = part["choices.adaptation"].fillna("none").ne("none")
         name = name.where(~adapted, name + ", adapted")
         settings = [column for column in map(str, runs) if column.startswith(_ARM_SETTINGS)]
-        choices = [column for column in map(str, runs) if column.startswith("choices.")]
-        for column in _varying(part, choices, settings):
+        for column in _varying(part, _choices(runs), settings):
             short = column.rpartition(".")[2].replace("_", " ")
             name += f", {short} " + part[column].map(_short).astype(str)
         names = names.where(~generated, name.reindex(runs.index))
     plain = runs["choices.loss"].isin(["bce", "cross_entropy"]) | runs["choices.loss"].isna()
-    return names.where(plain, names + ", " + runs["choices.loss"].astype(str).str.replace("_", " ") + " loss")
+    names = names.where(plain, names + ", " + runs["choices.loss"].astype(str).str.replace("_", " ") + " loss")
+    for column in _varying(runs, _choices(runs), [name for name in map(str, runs) if name.startswith(_LOSS_SETTINGS)]):
+        said = f", {column.rpartition('.')[2].replace('_', ' ')} " + runs[column].map(_short).astype(str)
+        names = names.where(runs[column].isna(), names + said)
+    return names
+
+
+def _choices(names: Iterable[object]) -> list[str]:
+    """The columns in which runs of one arm in one cell are equal: all choices but the seed."""
+    return [name for name in map(str, names) if name.startswith("choices.") and name != "choices.seed"]
 
 
 def _short(value: object) -> str:

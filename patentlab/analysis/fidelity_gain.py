@@ -39,14 +39,40 @@ def points(pairs: Runs, fidelity: str = "mmd2", metric: str = "f1_micro") -> pd.
 
     Returns:
         ``contrast``, the columns of the cell, ``arm``, ``cluster`` (the generator), ``x`` (fidelity), ``y`` (gain),
-        ``seeds``.
+        ``seeds`` (how many), ``of_seeds`` (which). NaN where a value is missing.
     """
     keys = ["contrast", *pairs.cell, "arm", "cluster"]
     if f"fidelity.{fidelity}" not in pairs.table:
         return pd.DataFrame(columns=[*keys, "x", "y", "seeds"])
     grouped = pairs.table.groupby(keys, dropna=False, sort=False)
-    table = grouped.agg(x=(f"fidelity.{fidelity}", "mean"), y=(f"gain.{metric}", "mean"), seeds=("seed", "nunique"))
+    columns = {"x": f"fidelity.{fidelity}", "y": f"gain.{metric}"}
+    table = grouped.agg(**{name: (column, "mean") for name, column in columns.items()}, seeds=("seed", "nunique"))
+    for name, column in columns.items():  # a mean over some of the seeds is none over all
+        table[name] = table[name].where(grouped[column].count() == grouped.size())
+    table["of_seeds"] = grouped["seed"].agg(lambda seeds: ", ".join(map(str, sorted(set(seeds)))))
     return table.reset_index()
+
+
+def comparable(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
+    """The points of each cell that are means over the same seeds: over those that most of its points have.
+
+    Seeds differ in their real documents, so points over different seeds differ by more than their corpora.
+
+    Args:
+        table: As of :func:`points`.
+        cell: The columns of a cell.
+
+    Returns:
+        Its rows, with ``left_out``: how many of the cell were left out.
+    """
+    if table.empty:
+        return table.assign(left_out=0)
+    keys = table.groupby(["contrast", *cell], dropna=False, sort=False)
+    commonest = keys["of_seeds"].transform(lambda seeds: seeds.mode().iloc[-1])
+    kept = table["of_seeds"] == commonest
+    return table.assign(left_out=keys["of_seeds"].transform("size") - kept.groupby(keys.ngroup()).transform("sum"))[
+        kept
+    ]
 
 
 def correlations(table: pd.DataFrame, cell: list[str], seed: int = 0) -> pd.DataFrame:
@@ -65,10 +91,13 @@ def correlations(table: pd.DataFrame, cell: list[str], seed: int = 0) -> pd.Data
         ``sentence``: what could not be told, and why.
     """
     rows = []
-    for key, group in table.groupby(["contrast", *cell], dropna=False, sort=False):
+    for key, group in comparable(table, cell).groupby(["contrast", *cell], dropna=False, sort=False):
         row: dict[str, Any] = dict(zip(["contrast", *cell], key, strict=True))
         row |= {"n": len(group), "clusters": group["cluster"].nunique()}
-        rows.append(row | _correlation(group, seed))
+        row |= _correlation(group, seed)
+        if left_out := int(group["left_out"].iloc[0]):
+            row["sentence"] = "; ".join(filter(None, [f"{left_out} corpora of other seeds left out", row["sentence"]]))
+        rows.append(row)
     return _adjusted(rows, _FAMILY)
 
 
@@ -87,7 +116,7 @@ def regime_differences(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
     """
     others = [name for name in cell if name != "regime"]
     rows = []
-    for key, group in table.groupby(["contrast", *others], dropna=False, sort=False):
+    for key, group in comparable(table, cell).groupby(["contrast", *others], dropna=False, sort=False):
         parts = {str(regime): part.set_index("arm") for regime, part in group.groupby("regime", sort=False)}
         ordered = sorted(parts, key=kept_part, reverse=True)
         for first, second in combinations(ordered, 2):
@@ -133,7 +162,7 @@ def influence(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
         A row per contrast, cell and generator: ``without, n, r, change, sentence``.
     """
     rows = []
-    for key, group in table.groupby(["contrast", *cell], dropna=False, sort=False):
+    for key, group in comparable(table, cell).groupby(["contrast", *cell], dropna=False, sort=False):
         clusters = group["cluster"].to_numpy()
         x, y = group["x"].to_numpy(dtype=float), group["y"].to_numpy(dtype=float)
         names = pd.unique(clusters)
@@ -163,7 +192,7 @@ def fitted_lines(table: pd.DataFrame, cell: list[str], confidence: float = 0.95,
         ``contrast``, the columns of the cell, ``x, fitted, low, high``; nothing for cells without a correlation.
     """
     lines = []
-    for key, group in table.groupby(["contrast", *cell], dropna=False, sort=False):
+    for key, group in comparable(table, cell).groupby(["contrast", *cell], dropna=False, sort=False):
         try:
             pearson(group["x"], group["y"])
         except UndecidableError:

@@ -15,7 +15,7 @@ from patentlab.analysis.aggregation import t_interval
 from patentlab.analysis.arms import Runs, arms, gains
 from patentlab.analysis.contrasts import CONTRASTS
 from patentlab.analysis.correlation import compare_independent, compare_paired, pearson
-from patentlab.analysis.fidelity_gain import kept_part, points
+from patentlab.analysis.fidelity_gain import comparable, kept_part, points
 from patentlab.analysis.optimum import Optimum, optimum
 from patentlab.analysis.undecidable import UndecidableError
 from patentlab.config import GENERATED, RequestError, closest
@@ -119,10 +119,10 @@ class Evidence:
             match quantity.kind:
                 case "score":
                     chosen = self._select(self.runs.table, quantity)
-                    return _mean(chosen, quantity.metric, margin, confidence)
+                    return _mean(chosen, self.runs.cell, quantity.metric, margin, confidence)
                 case "gain":
                     chosen = self._select(self._contrast(quantity), quantity)
-                    return _mean(chosen, f"gain.{quantity.metric}", margin, confidence)
+                    return _mean(chosen, self.runs.cell, f"gain.{quantity.metric}", margin, confidence)
                 case "correlation":
                     return self._correlation(quantity, margin, confidence)
                 case "correlation_difference":
@@ -159,12 +159,16 @@ class Evidence:
         chosen = self._select(self._contrast(quantity), quantity, **more)
         if len(chosen["budget"].unique()) > 1:
             raise UndecidableError("points of different budgets are not pooled")
-        found = points(Runs(chosen, self.pairs.cell), quantity.fidelity, quantity.metric)
+        cell = self.pairs.cell
+        found = comparable(points(Runs(chosen, cell), quantity.fidelity, quantity.metric), cell)
         if len(found["regime"].unique()) > 1:
             raise UndecidableError("points of different regimes are not pooled")
         cells = found.groupby("arm").size()
         # an arm that some cells lack would be a mean over other conditions than the rest
-        return found[found["arm"].isin(cells[cells == cells.max()].index)].groupby("arm")[["x", "y"]].mean()
+        found = found[found["arm"].isin(cells[cells == cells.max()].index)]
+        if bool(found[["x", "y"]].isna().to_numpy().any()):
+            raise UndecidableError("some values are no numbers")
+        return found.groupby("arm")[["x", "y"]].mean()
 
     def _correlation(self, quantity: Quantity, margin: float, confidence: float) -> Estimate:
         table = self._points(quantity)
@@ -189,8 +193,10 @@ class Evidence:
 
     def _optimum(self, quantity: Quantity, confidence: float) -> Estimate:
         chosen = self._select(self.runs.table, quantity)
-        chosen = chosen[chosen["strategy"].isin(GENERATED) | (chosen["mix"] == 1)]
+        chosen = _same_arms(chosen, [name for name in self.runs.cell if name != "mix"])
         same_size(chosen)
+        if chosen[quantity.metric].isna().any():
+            raise UndecidableError("some values are missing")
         table = chosen.rename(columns={"mix": "share", quantity.metric: "score"})
         table = table.groupby(["share", "seed"])["score"].mean().reset_index()
         found = optimum(table, confidence=confidence)
@@ -198,11 +204,18 @@ class Evidence:
         return Estimate(found.share, found.low, found.high, n, np.nan, np.nan, found.sentence, found)
 
 
-def _mean(table: pd.DataFrame, column: str, margin: float, confidence: float) -> Estimate:
+def _mean(table: pd.DataFrame, cell: list[str], column: str, margin: float, confidence: float) -> Estimate:
     if column not in table:
         raise RequestError(f"metric={column.removeprefix('gain.')}: runs have no such metric")
     if len(table["budget"].unique()) > 1:
         raise UndecidableError("runs of different budgets are not pooled")
+    if missing := int((~np.isfinite(table[column].astype(float))).sum()):
+        raise UndecidableError(f"{missing} of {len(table)} values are missing")
+    if table.duplicated([*cell, "arm", "seed"]).any():
+        raise UndecidableError("a seed is there twice")
+    seeds_of = table.groupby([*cell, "arm"], dropna=False)["seed"].agg(frozenset)
+    if len(set(seeds_of)) > 1:
+        raise UndecidableError("some of the arms lack seeds that others have")
     # the seeds are what is independent: arms and cells of one seed share its documents
     seeds = table.groupby("seed")[column].mean().to_numpy(dtype=float)
     interval = t_interval(seeds, confidence)
@@ -210,6 +223,24 @@ def _mean(table: pd.DataFrame, column: str, margin: float, confidence: float) ->
     n = len(seeds)
     smallest = power.smallest_mean_difference(float(seeds.std(ddof=1)), n)
     return Estimate(interval.estimate, interval.low, interval.high, n, p, smallest, f"{n} seeds")
+
+
+def _same_arms(runs: pd.DataFrame, conditions: list[str]) -> pd.DataFrame:
+    """Arms with generated documents that have every share and seed, and real documents alone beside them.
+
+    A mean over arms at one share and over others at the next would differ by more than the share.
+    """
+    generated = runs[runs["strategy"].isin(GENERATED) & (runs["mix"] < 1)]
+    if generated.empty:
+        raise UndecidableError("no such runs")
+    keys = generated.groupby([*conditions, "arm"], dropna=False)
+    there = list(zip(generated["mix"], generated["seed"], strict=True))
+    held = pd.Series(there, generated.index).groupby(keys.ngroup()).transform("nunique")
+    generated = generated[held == len(set(there))]
+    if generated.empty:
+        raise UndecidableError("no arm has all shares and seeds")
+    alone = runs[(runs["mix"] == 1) & (runs["strategy"] == "none") & runs["loss"].isin(generated["loss"])]
+    return pd.concat([generated, alone])
 
 
 def same_size(runs: pd.DataFrame) -> None:

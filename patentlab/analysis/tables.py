@@ -105,9 +105,9 @@ def shares(runs: Runs, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         if group["mix"].nunique() < 2:
             continue
         part = group.rename(columns={"mix": "share", metric: "score"})[["share", "score", "seed"]]
-        curves.append(share_curve(part).assign(**key))
         row: dict[str, Any] = {**key, "share": np.nan, "low": np.nan, "high": np.nan}
         try:
+            curves.append(share_curve(part).assign(**key))
             same_size(group)
             found = optimum(part)
             row |= {"share": found.share, "low": found.low, "high": found.high, "sentence": found.sentence}

@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 
 from patentlab.analysis.aggregation import t_interval
-from patentlab.analysis.arms import arms, gains, mean_gains, scores
+from patentlab.analysis.arms import Runs, arms, gains, mean_gains, scores
 from patentlab.analysis.significance import holm
 from tests.analysis.known_matrix import known_matrix
 
@@ -34,6 +34,41 @@ def test_settings_that_vary_tell_arms_and_cells_apart():
     again["settings.trainer.epochs"] = 10
     again["key"] += "-10"
     assert "trainer.epochs" in arms(pd.concat([matrix, again], ignore_index=True)).cell
+
+
+def again_with(matrix: pd.DataFrame, rows: "pd.Series[bool]", column: str, values: tuple[float, float]) -> pd.DataFrame:
+    """A matrix, and some of its rows once more with another value of a setting."""
+    first, more = matrix.copy(), matrix[rows].copy()
+    first.loc[rows, column], more[column] = values
+    more["key"] = more["run"] = more["run"] + "-again"
+    return pd.concat([first, more], ignore_index=True)
+
+
+def test_settings_of_a_loss_tell_arms_apart_and_those_of_a_mix_cells():
+    matrix = known_matrix(generators=2, seeds=3)
+    focal = again_with(matrix, matrix["choices.loss"] == "focal", "settings.loss.gamma", (1.0, 2.0))
+    runs = arms(focal)
+    assert {name for name in runs.table["arm"] if "focal" in name} == {
+        "real only, focal loss, gamma 1", "real only, focal loss, gamma 2"
+    }  # fmt: skip
+    assert set(scores(runs)["n"]) == {3}
+    filtered = matrix.assign(**{"choices.ordering": "filtered"})
+    generated = filtered["choices.strategy"] == "label_conditioned"
+    runs = arms(again_with(filtered, generated, "settings.mix.agreement", (0.3, 0.5)))
+    assert "mix.agreement" in runs.cell and set(scores(runs)["n"]) == {3}
+
+
+def test_a_setting_that_changes_with_the_seed_keeps_its_runs_apart():
+    matrix = known_matrix(generators=2, seeds=2)
+    matrix["settings.trainer.learning_rate"] = matrix["choices.seed"].map({0: 0.005, 1: 0.5})
+    table = scores(arms(matrix))
+    assert set(table["n"]) == {1} and table["low"].isna().all()
+
+
+def test_a_seed_that_is_there_twice_makes_no_interval():
+    runs = arms(known_matrix(generators=2, seeds=3))
+    doubled = Runs(pd.concat([runs.table, runs.table]), runs.cell)
+    assert set(scores(doubled)["sentence"]) == {"a seed is there twice"} and scores(doubled)["low"].isna().all()
 
 
 def test_means_and_intervals_are_students():

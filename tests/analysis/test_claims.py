@@ -123,6 +123,39 @@ def test_no_best_share_is_told_where_the_budget_shrank_for_some():
     assert found.sentence == "the budget was not met by all: they have 110 to 244 documents"
 
 
+def test_a_best_share_is_told_of_arms_that_have_every_share():
+    matrix = known_matrix(shares=(0.1, 0.2, 0.3, 0.4), best_share=0.4, generators=2)
+    alone = Evidence(matrix).estimate(Quantity("optimum", where=SCARCE))
+    better = matrix[matrix["choices.mix"].isin([0.1, 0.2]) & (matrix["choices.generator"] == "g0")].copy()
+    better["choices.generator"], better["metrics.test.f1_micro"] = "g9", better["metrics.test.f1_micro"] + 0.1
+    better["key"] = better["run"] = better["run"] + "-g9"
+    both = Evidence(pd.concat([matrix, better], ignore_index=True)).estimate(Quantity("optimum", where=SCARCE))
+    assert (both.value, both.low, both.high) == (alone.value, alone.low, alone.high)
+
+
+def test_a_mean_is_over_the_same_arms_in_every_seed():
+    matrix = known_matrix(seeds=3, generators=3)
+    hit = (matrix["choices.generator"] == "g0") & (matrix["choices.seed"] == 1)
+    gain, score = Quantity("gain", where=SCARCE), Quantity("score", where={**SCARCE, "strategy": "label_conditioned"})
+    for quantity in (gain, score):
+        found = Evidence(matrix[~hit]).estimate(quantity)
+        assert np.isnan(found.value) and found.sentence == "some of the arms lack seeds that others have"
+        missing = matrix.assign(**{"metrics.test.f1_micro": matrix["metrics.test.f1_micro"].mask(hit)})
+        found = Evidence(missing).estimate(quantity)
+        assert np.isnan(found.value) and found.sentence == "1 of 9 values are missing"
+
+
+def test_points_are_over_the_same_seeds():
+    matrix = known_matrix(seeds=3, generators=7)
+    hit = (matrix["choices.generator"] == "g0") & (matrix["choices.seed"] == 1)
+    whole = matrix[matrix["choices.generator"] != "g0"]
+    quantity = Quantity("correlation", where=SCARCE)
+    found, without = (Evidence(runs).estimate(quantity) for runs in (matrix[~hit], whole))
+    assert (found.value, found.n) == (without.value, 6)
+    missing = matrix.assign(**{"metrics.test.f1_micro": matrix["metrics.test.f1_micro"].mask(hit)})
+    assert Evidence(missing).estimate(quantity).sentence == "some values are no numbers"
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [

@@ -63,6 +63,15 @@ def test_the_same_correlation_over_another_control_counts_once_in_an_adjustment(
             assert family["p_bh"].tolist() == pytest.approx(benjamini_hochberg(family["p"].to_numpy()).tolist())
 
 
+def test_corpora_of_other_seeds_are_left_out_and_it_is_said():
+    matrix = known_matrix(seeds=3, generators=7)
+    table, cell = of(matrix[(matrix["choices.generator"] != "g0") | (matrix["choices.seed"] != 1)])
+    found = correlations(table, cell)
+    assert set(found["n"]) == {6}
+    assert found["sentence"].str.startswith("1 corpora of other seeds left out").all()
+    assert set(regime_differences(table, cell)["n_1"]) == {6}
+
+
 def test_one_generator_gives_no_cluster_interval_and_says_so():
     table, cell = of(known_matrix())
     found = correlations(table.assign(cluster="one"), cell)
