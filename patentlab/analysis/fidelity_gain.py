@@ -59,13 +59,13 @@ def comparable(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
     Seeds differ in their real documents, so points over different seeds differ by more than their corpora.
 
     Args:
-        table: As of :func:`points`.
+        table: As of :func:`points`; without ``of_seeds``, all are taken to be over the same.
         cell: The columns of a cell.
 
     Returns:
         Its rows, with ``left_out``: how many of the cell were left out.
     """
-    if table.empty:
+    if table.empty or "of_seeds" not in table:
         return table.assign(left_out=0)
     keys = table.groupby(["contrast", *cell], dropna=False, sort=False)
     commonest = keys["of_seeds"].transform(lambda seeds: seeds.mode().iloc[-1])
