@@ -606,6 +606,11 @@ def _arm_problems(config: ExperimentConfig) -> Iterator[str]:
         yield f"mix.agreement={mix.agreement}: must be above 0 and at most 1"
     if mix.real_share == 0 and mix.ordering != "shuffled":
         yield f"mix={mix.ordering}: needs real documents; mix.real_share=0 leaves none"
+    if mix.real_share == 1 and mix.ordering != "shuffled" and config.strategy.name not in UNMIXED:
+        yield (
+            f"mix={mix.ordering}: orders real and added documents, and mix.real_share=1 adds none; "
+            "say how many are real, mix.real_share=0.2"
+        )
     if mix.ordering == "curriculum" and config.model.kind in FITTED:
         yield f"mix=curriculum: model={config.model.name} is fitted to all documents at once and knows no order"
 

@@ -56,6 +56,8 @@ def test_the_small_edition_can_be_run(figure: str, runs: int, tmp_path: Path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert f"{runs} runs: 0 done, 0 failed, {runs} missing" in done.stderr
+    keys = re.findall(r"│ ([0-9a-f]{16}) │", done.stderr)
+    assert len(set(keys)) == len(keys) == runs  # no run is another's again
 
 
 def test_the_full_edition_takes_the_experiments_as_they_are():

@@ -83,6 +83,7 @@ MISTAKES: dict[str, str | list[str]] = {
     "mix=0": "mix.real_share=0: cannot be had beside real documents; give a size in all with mix.budget=",
     "mix=0.001 model=constant": "more than mix.max_documents=20000 in all",
     "mix.budget=100000 model=constant": "a share of 1 needs 100000 real documents",
+    "mix=curriculum strategy=paraphrase": "mix=curriculum: orders real and added documents, and mix.real_share=1 adds",
     "-m mix=curriculum,0.2": "mix=curriculum,0.2: numbers and options cannot be swept together",
     # models
     "model.path=no-such-model": "model.path=no-such-model: cannot be loaded",
