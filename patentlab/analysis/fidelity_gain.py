@@ -39,7 +39,7 @@ def points(pairs: Runs, fidelity: str = "mmd2", metric: str = "f1_micro") -> pd.
 
     Returns:
         ``contrast``, the columns of the cell, ``arm``, ``cluster`` (the generator), ``x`` (fidelity), ``y`` (gain),
-        ``seeds`` (how many), ``of_seeds`` (which). NaN where a value is missing.
+        ``seeds`` (how many), ``of_seeds`` (which), ``loss``. NaN where a value is missing.
     """
     keys = ["contrast", *pairs.cell, "arm", "cluster"]
     if f"fidelity.{fidelity}" not in pairs.table:
@@ -50,29 +50,32 @@ def points(pairs: Runs, fidelity: str = "mmd2", metric: str = "f1_micro") -> pd.
     for name, column in columns.items():  # a mean over some of the seeds is none over all
         table[name] = table[name].where(grouped[column].count() == grouped.size())
     table["of_seeds"] = grouped["seed"].agg(lambda seeds: ", ".join(map(str, sorted(set(seeds)))))
+    table["loss"] = grouped["loss"].first()  # an arm has one
     return table.reset_index()
 
 
 def comparable(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
-    """The points of each cell that are means over the same seeds: over those that most of its points have.
+    """The points of each cell under one loss and over the same seeds: those that most of its points have.
 
-    Seeds differ in their real documents, so points over different seeds differ by more than their corpora.
+    Seeds differ in their real documents, so points over different seeds differ by more than their corpora; and a corpus
+    that was learnt from under two losses is one corpus.
 
     Args:
-        table: As of :func:`points`; without ``of_seeds``, all are taken to be over the same.
+        table: As of :func:`points`; without ``of_seeds`` or ``loss``, that is taken to be the same for all.
         cell: The columns of a cell.
 
     Returns:
         Its rows, with ``left_out``: how many of the cell were left out.
     """
-    if table.empty or "of_seeds" not in table:
-        return table.assign(left_out=0)
-    keys = table.groupby(["contrast", *cell], dropna=False, sort=False)
-    commonest = keys["of_seeds"].transform(lambda seeds: seeds.mode().iloc[-1])
-    kept = table["of_seeds"] == commonest
-    return table.assign(left_out=keys["of_seeds"].transform("size") - kept.groupby(keys.ngroup()).transform("sum"))[
-        kept
-    ]
+    keys = ["contrast", *cell]
+    size = table.groupby(keys, dropna=False)["x"].transform("size")
+    for name, commonest in (("loss", 0), ("of_seeds", -1)):  # of losses as common, the first by name
+        if name in table and len(table):
+            groups = table.groupby(keys, dropna=False, sort=False)[name]
+            most = groups.transform(lambda values, place=commonest: values.mode().iloc[place])
+            table = table[table[name] == most]
+    kept = table.groupby(keys, dropna=False)["x"].transform("size")
+    return table.assign(left_out=size.loc[table.index] - kept)
 
 
 def correlations(table: pd.DataFrame, cell: list[str], seed: int = 0) -> pd.DataFrame:
@@ -96,7 +99,9 @@ def correlations(table: pd.DataFrame, cell: list[str], seed: int = 0) -> pd.Data
         row |= {"n": len(group), "clusters": group["cluster"].nunique()}
         row |= _correlation(group, seed)
         if left_out := int(group["left_out"].iloc[0]):
-            row["sentence"] = "; ".join(filter(None, [f"{left_out} corpora of other seeds left out", row["sentence"]]))
+            row["sentence"] = "; ".join(
+                filter(None, [f"{left_out} points of other seeds or losses left out", row["sentence"]])
+            )
         rows.append(row)
     return _adjusted(rows, _FAMILY)
 

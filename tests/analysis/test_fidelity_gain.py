@@ -68,8 +68,21 @@ def test_corpora_of_other_seeds_are_left_out_and_it_is_said():
     table, cell = of(matrix[(matrix["choices.generator"] != "g0") | (matrix["choices.seed"] != 1)])
     found = correlations(table, cell)
     assert set(found["n"]) == {6}
-    assert found["sentence"].str.startswith("1 corpora of other seeds left out").all()
+    assert found["sentence"].str.startswith("1 points of other seeds or losses left out").all()
     assert set(regime_differences(table, cell)["n_1"]) == {6}
+
+
+def test_a_corpus_that_was_learnt_from_under_two_losses_is_one_point():
+    matrix = known_matrix(seeds=3, generators=7)
+    generated = matrix[matrix["choices.strategy"] == "label_conditioned"]
+    again = generated.assign(run=generated["run"] + "-f", key=generated["key"] + "f")
+    again["choices.loss"] = "focal"
+    once, cell = of(matrix)
+    twice, _ = of(pd.concat([matrix, again], ignore_index=True))
+    assert len(twice) > len(once)
+    before, found = correlations(once, cell), correlations(twice, cell)
+    assert found["r"].tolist() == before["r"].tolist() and set(found["n"]) == {7}
+    assert found["sentence"].str.startswith("7 points of other seeds or losses left out").sum() >= 2
 
 
 def test_one_generator_gives_no_cluster_interval_and_says_so():
