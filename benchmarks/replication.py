@@ -144,8 +144,8 @@ def _points(matrix: pd.DataFrame, found: Mapping[str, Mapping[str, pd.DataFrame]
 
 
 def _correlations(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Gain over real documents alone, since over another control r is the same; only where corpora are enough."""
-    table = _in_order(table[(table["contrast"] == "gain") & table["r"].notna()])
+    """Gain over real documents alone; over another control r is the same."""
+    table = _in_order(table[table["contrast"] == "gain"])
     return pd.DataFrame(
         {
             "classifier": table["classifier"],
