@@ -22,6 +22,9 @@ NEEDED = {
     "data=jsonl": ["data.path=somewhere"],
     "data=csv": ["data.path=somewhere"],
     "data=hub": ["data.path=somewhere"],
+    "mix=curriculum": ["mix.real_share=0.5"],
+    "mix=ensemble": ["mix.real_share=0.5"],
+    "mix=filtered": ["mix.real_share=0.5"],
     "loss=cross_entropy": ["data.task=single_label"],
     "loss=weighted_cross_entropy": ["data.task=single_label"],
 }
