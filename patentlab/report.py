@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from patentlab.analysis.arms import Runs
 from patentlab.analysis.claims import Claims, check_claims
+from patentlab.analysis.fidelity_gain import comparable
 from patentlab.analysis.power import LEVEL
 from patentlab.analysis.predictions import paired_comparisons, per_label, reliability, seed_aggregates
 from patentlab.analysis.quantities import Evidence
@@ -122,7 +123,7 @@ def pictures(found: Tables, cell: Sequence[str], metric: str = "f1_micro", fidel
         fits = _same(found["fidelity_correlations"], conditions)
         bands = _same(found["fidelity_lines"], conditions)
         gain = f"{score}: {_NAMES.get(str(part['contrast'].iloc[0]), 'gain')}"
-        drawn = fidelity_against_gain(_sorted(part.assign(point=part["arm"])), _sorted(fits), bands, measure, gain)
+        drawn = fidelity_against_gain(_sorted(_sources(part, [*cell])), _sorted(fits), bands, measure, gain)
         yield _picture("fidelity", conditions, drawn)
     for conditions, part in _split(found["shares"], cell, "regime", "mix"):
         best = _same(found["best_shares"], conditions)
@@ -293,6 +294,15 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     path.with_name(f"{path.name}.tex").write_text(latex, encoding="utf-8")
     markdown = printed.to_markdown(index=False, disable_numparse=True, missingval="")
     path.with_name(f"{path.name}.md").write_text(str(markdown) + "\n", encoding="utf-8")
+
+
+def _sources(points: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
+    """The points that a correlation is over, told apart by generator, and by strategy where there are several."""
+    points = comparable(points, cell)
+    clusters = points["cluster"].astype(str)
+    if len(points["strategy"].unique()) > 1:
+        clusters += ", " + points["strategy"].str.replace("_", "-")
+    return points.assign(point=points["arm"], cluster=clusters)
 
 
 def _picture(kind: str, conditions: Mapping[str, Any], figure: Figure) -> Picture:

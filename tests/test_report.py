@@ -4,7 +4,11 @@ from collections import defaultdict
 
 import pandas as pd
 
+from patentlab.analysis.arms import arms
+from patentlab.analysis.quantities import Evidence
+from patentlab.analysis.tables import tables
 from patentlab.report import pictures
+from tests.analysis.known_matrix import known_matrix
 from tests.figures.overlap import points
 
 
@@ -21,3 +25,17 @@ def test_trained_parameters_are_shown_of_the_arm_without_added_documents():
     axes = picture.figure.axes[0]
     assert picture.name == "parameters" and axes.get_title("left").startswith("real only")
     assert [points(line) for line in axes.lines] == [[(13_000, 0.6)], [(22_000_000, 0.6)]]
+
+
+def test_points_of_fidelity_are_those_of_the_correlation_told_apart_by_generator_and_strategy():
+    matrix = known_matrix(generators=8, seeds=3)
+    added = matrix["choices.strategy"] == "label_conditioned"
+    matrix.loc[added & matrix["choices.generator"].isin(["g0", "g1"]), "choices.strategy"] = "paraphrase"
+    matrix = matrix[(matrix["choices.generator"] != "g7") | (matrix["choices.seed"] != 1)]
+    found = tables(Evidence(matrix), "f1_micro")
+    drawn = next(picture for picture in pictures(found, arms(matrix).cell) if picture.name.startswith("fidelity"))
+    (legend,) = drawn.figure.legends
+    assert {text.get_text() for text in legend.get_texts()} == {
+        *(f"g{number}, paraphrase" for number in (0, 1)),
+        *(f"g{number}, label-conditioned" for number in range(2, 7)),  # g7 lacks a seed
+    }

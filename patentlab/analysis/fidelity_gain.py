@@ -39,7 +39,7 @@ def points(pairs: Runs, fidelity: str = "mmd2", metric: str = "f1_micro") -> pd.
 
     Returns:
         ``contrast``, the columns of the cell, ``arm``, ``cluster`` (the generator), ``x`` (fidelity), ``y`` (gain),
-        ``seeds`` (how many), ``of_seeds`` (which), ``loss``. NaN where a value is missing.
+        ``seeds`` (how many), ``of_seeds`` (which), ``strategy, loss``. NaN where a value is missing.
     """
     keys = ["contrast", *pairs.cell, "arm", "cluster"]
     if f"fidelity.{fidelity}" not in pairs.table:
@@ -50,7 +50,7 @@ def points(pairs: Runs, fidelity: str = "mmd2", metric: str = "f1_micro") -> pd.
     for name, column in columns.items():  # a mean over some of the seeds is none over all
         table[name] = table[name].where(grouped[column].count() == grouped.size())
     table["of_seeds"] = grouped["seed"].agg(lambda seeds: ", ".join(map(str, sorted(set(seeds)))))
-    table["loss"] = grouped["loss"].first()  # an arm has one
+    table[["strategy", "loss"]] = grouped[["strategy", "loss"]].first()  # an arm has one of each
     return table.reset_index()
 
 
