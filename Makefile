@@ -62,7 +62,7 @@ run: setup  ## the main job: SmolLM2-135M with LoRA on the demonstration corpus
 sweep: setup  ## four runs: two regimes by two shares of real documents
 	$(BIN)/python -m patentlab.run -m $(or $(ARGS),regime=1:10,1:100 mix=0.2,0.3)
 
-figures: setup $(FIGURES:%=figure-%)  ## every figure of the list below, EDITION=small (an hour on two cores) or full
+figures: setup $(FIGURES:%=figure-%)  ## every figure of the list below, EDITION=small (one to two hours on two cores) or full
 
 tables: setup  ## one report of all sweeps of the edition that were run
 	$(BIN)/python -m patentlab.analyze sweep=$(subst $(space),$(comma),$(wildcard $(SWEEPS:%=multirun/$(EDITION)-%))) \
