@@ -69,6 +69,7 @@ TITLES = {
     "recomputed": "Published correlations, recomputed",
 }
 _HIDDEN = ("fidelity_lines",)  # drawn, and not worth reading
+_CLASSIFIER = ("model", "head", "adapter")
 _CONTROLS = ("real only", "duplicates", "random")
 _CAPTIONS = {
     "arms": "Score of each arm, mean over seeds with 95% intervals (Student's t)",
@@ -130,16 +131,21 @@ def pictures(found: Tables, cell: Sequence[str], metric: str = "f1_micro", fidel
         best = best.assign(model=best["arm"]) if len(best) else best
         drawn = score_against_share(_sorted(part.assign(model=part["arm"])), best, score)
         yield _picture("shares", conditions, drawn)
-    for conditions, part in _split(found["learning"], cell, "regime"):
-        if len(part["regime"].unique()) > 1:
-            yield _picture("learning", conditions, learning_curves(part, score))
+    for conditions, part in _split(found["learning"], cell, "regime", *_CLASSIFIER):
+        lines = _classifiers(part[part["arm"] == _CONTROLS[0]])
+        together = len(lines["arm"].unique()) > 1
+        if together and len(lines["regime"].unique()) > 1:
+            yield _picture("learning", conditions, learning_curves(lines, score))
+        for classifier, own in _split(part, _CLASSIFIER):
+            if len(own["regime"].unique()) > 1 and not (together and set(own["arm"]) == {_CONTROLS[0]}):
+                yield _picture("learning", {**conditions, **classifier}, learning_curves(own, score))
     for conditions, part in _split(found["orderings"], cell, "regime", "ordering"):
         yield _picture("orderings", conditions, orderings(_sorted(part), score))
     for conditions, part in _split(found["leakage"], cell):
         yield _picture("leakage", conditions, leakage(_sorted(part), score))
     for conditions, part in _split(found["retrieval"], cell):
         yield _picture("retrieval", conditions, retrieval(_sorted(part)))
-    for conditions, part in _split(found["parameters"], cell, "model", "head", "adapter"):
+    for conditions, part in _split(found["parameters"], cell, *_CLASSIFIER):
         heads = part["head"].astype(str) + ", " + part["adapter"].astype(str)
         arm = str(min(part["arm"], key=lambda name: (name != _CONTROLS[0], -(part["arm"] == name).sum())))
         part = part[part["arm"] == arm]
@@ -294,6 +300,12 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     path.with_name(f"{path.name}.tex").write_text(latex, encoding="utf-8")
     markdown = printed.to_markdown(index=False, disable_numparse=True, missingval="")
     path.with_name(f"{path.name}.md").write_text(str(markdown) + "\n", encoding="utf-8")
+
+
+def _classifiers(table: pd.DataFrame) -> pd.DataFrame:
+    """Named by model, and by head and adapter where it has any, in place of the arm."""
+    words = [" ".join(word for word in row if word != "none") for row in table[[*_CLASSIFIER]].astype(str).to_numpy()]
+    return table.assign(arm=words)
 
 
 def _sources(points: pd.DataFrame, cell: list[str]) -> pd.DataFrame:

@@ -39,3 +39,15 @@ def test_points_of_fidelity_are_those_of_the_correlation_told_apart_by_generator
         *(f"g{number}, paraphrase" for number in (0, 1)),
         *(f"g{number}, label-conditioned" for number in range(2, 7)),  # g7 lacks a seed
     }
+
+
+def test_learning_curves_of_several_classifiers_stand_in_one_figure():
+    matrix = known_matrix(generators=4, seeds=3, models=("minilm", "gpt2"))
+    both = matrix[matrix["choices.strategy"].isin(["none"]) & (matrix["choices.loss"] == "bce")]
+    found = tables(Evidence(both), "f1_micro")
+    (drawn,) = [one for one in pictures(found, arms(both).cell) if one.name.startswith("learning")]
+    (legend,) = drawn.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["minilm embedding frozen", "gpt2 embedding frozen"]
+    found = tables(Evidence(matrix), "f1_micro")
+    names = [one.name for one in pictures(found, arms(matrix).cell) if one.name.startswith("learning")]
+    assert names == ["learning", "learning-minilm", "learning-gpt2"]
