@@ -169,4 +169,4 @@ def _notes(optima: pd.DataFrame) -> str:
     said = [
         f"{row.model}: {row.sentence}" for row in optima.itertuples() if isinstance(row.sentence, str) and row.sentence
     ]
-    return "\n".join(fill(note, 54) for note in said)
+    return "\n".join(fill(note, 46) for note in said)
