@@ -14,7 +14,7 @@ from functools import partial
 
 import torch
 
-from patentlab.command_line import compose
+from patentlab.console.command_line import compose
 from patentlab.corpus import derive_seed
 from patentlab.data.regimes import keep_part
 from patentlab.data.sources import read_corpus

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from patentlab.command_line import compose
+from patentlab.console.command_line import compose
 from patentlab.data.audit import same_text, similar_text
 from patentlab.data.sources import read_corpus
 

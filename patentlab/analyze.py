@@ -26,8 +26,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patentlab.command_line import compose, read_settings, run_command
 from patentlab.config import RequestError, closest, config_folder
+from patentlab.console.command_line import compose, read_settings, run_command
 
 if TYPE_CHECKING:
     import pandas as pd

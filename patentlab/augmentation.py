@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from patentlab import fidelity
 from patentlab.config import UNMIXED, ExperimentConfig
 from patentlab.corpus import Document, LabelSpace, derive_seed, is_real
 from patentlab.data.masking import name_overlap
 from patentlab.data.splits import Split
-from patentlab.mixing import Plan, mix, plan_mixture
+from patentlab.fidelity import measures as fidelity
+from patentlab.mixing.plan import Plan, mix, plan_mixture
 from patentlab.protocols import Progress
 from patentlab.synthesis.production import Agrees, Synthetic, synthesise
 from patentlab.synthesis.strategies import RESAMPLING

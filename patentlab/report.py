@@ -22,7 +22,6 @@ from patentlab.analysis.power import LEVEL
 from patentlab.analysis.predictions import paired_comparisons, per_label, reliability, seed_aggregates
 from patentlab.analysis.quantities import Evidence
 from patentlab.analysis.tables import by_regime, tables
-from patentlab.cache import write_atomically
 from patentlab.config import RequestError, closest
 from patentlab.figures.arms import arm_bars, leakage, parameters, retrieval
 from patentlab.figures.calibration import reliability as draw_reliability
@@ -30,6 +29,7 @@ from patentlab.figures.fidelity import fidelity_against_gain
 from patentlab.figures.mixing import learning_curves, orderings, score_against_share
 from patentlab.figures.per_label import arms_per_label
 from patentlab.figures.style import save
+from patentlab.storage import write_atomically
 
 Tables = Mapping[str, pd.DataFrame]
 _NAMES = {

@@ -10,12 +10,12 @@ import hydra
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from patentlab.command_line import run_command
 from patentlab.config import config_folder, register
-from patentlab.job import carry_out, register_folders
-from patentlab.overrides import read_arguments
+from patentlab.console.command_line import run_command
+from patentlab.console.overrides import read_arguments
 from patentlab.protocols import Silent
-from patentlab.start import Start
+from patentlab.sweep.job import carry_out, register_folders
+from patentlab.sweep.start import Start
 
 register()
 register_folders()  # when imported, so that it holds in the processes of launchers too

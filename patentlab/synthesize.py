@@ -12,8 +12,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from patentlab.command_line import compose, run_command
 from patentlab.config import GENERATED, ExperimentConfig, RequestError
+from patentlab.console.command_line import compose, run_command
 
 _OWN = ("n", "out")
 
@@ -41,12 +41,12 @@ def _count(text: str | None) -> int:
 
 def _synthesize(config: ExperimentConfig, count: int, out: str | None) -> Path:
     from patentlab.augmentation import generate, measure_fidelity
+    from patentlab.console.terminal import TerminalProgress, say
     from patentlab.corpus import derive_seed, fingerprint
     from patentlab.data.regimes import keep_part
     from patentlab.data.sources import data_fingerprint, read_corpus
     from patentlab.data.splits import split_corpus
     from patentlab.synthesis.card import write_corpus
-    from patentlab.terminal import TerminalProgress, say
     from patentlab.training.embedding import embed_texts
 
     progress = TerminalProgress()

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
-from patentlab.command_line import compose, run_command
 from patentlab.config import RequestError
+from patentlab.console.command_line import compose, run_command
 
 
 def main() -> None:

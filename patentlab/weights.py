@@ -15,9 +15,9 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from patentlab.cache import cache_folder, file_digest, make_once
 from patentlab.config import RequestError
 from patentlab.protocols import Progress
+from patentlab.storage import cache_folder, file_digest, make_once
 
 _EMBEDDED_PREFIX = "embedded:"
 CONVERSION_VERSION = 1  # raise when the converted folder's content changes

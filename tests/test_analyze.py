@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from patentlab.analysis.matrix import read_matrix
 from patentlab.analysis.quantities import Evidence
 from patentlab.analysis.tables import tables
-from patentlab.command_line import compose
+from patentlab.console.command_line import compose
 from patentlab.tracking.record import Record
 from tests.analysis.known_matrix import known_matrix
 from tests.conftest import ROOT

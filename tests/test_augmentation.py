@@ -11,13 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from patentlab.augmentation import TrainingSet, label_table, make_training_set, measure_fidelity, step_matched
-from patentlab.command_line import compose
 from patentlab.config import ExperimentConfig
+from patentlab.console.command_line import compose
 from patentlab.corpus import Corpus, Document, derive_seed
 from patentlab.data.regimes import keep_part
 from patentlab.data.sources import read_corpus
 from patentlab.data.splits import Split, split_corpus
-from patentlab.mixing import Plan
+from patentlab.mixing.plan import Plan
 from patentlab.protocols import Silent
 from tests.synthesis.scripted_server import serving
 

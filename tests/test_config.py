@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 import yaml
 
-from patentlab.command_line import compose
 from patentlab.config import ExperimentConfig, RequestError, config_folder
-from patentlab.overrides import options
+from patentlab.console.command_line import compose
+from patentlab.console.overrides import options
 
 GROUPS: dict[str, Any] = {
     field.name: field.default_factory

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from patentlab.command_line import compose
+from patentlab.console.command_line import compose
 from patentlab.corpus import Examples, fingerprint
 from patentlab.data.sources import read_corpus
 from patentlab.evaluation.classification import evaluate

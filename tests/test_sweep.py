@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from patentlab import run
-from patentlab.command_line import compose
+from patentlab.console.command_line import compose
 from patentlab.corpus import Corpus
 from patentlab.data.sources import read_corpus
 from patentlab.experiment import run_experiment

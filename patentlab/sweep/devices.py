@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from patentlab.cache import cache_folder, held
+from patentlab.storage import cache_folder, held
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 _WAIT = 1.0  # seconds between two looks for a free device

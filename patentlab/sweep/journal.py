@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from patentlab.cache import write_atomically
+from patentlab.storage import write_atomically
 from patentlab.sweep.naming import request_digest
 from patentlab.sweep.resume import MISSING
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from patentlab.cache import digest
 from patentlab.config import CONTROL
+from patentlab.storage import digest
 from patentlab.tracking.identity import run_name
 
 _WORDS = 4  # swept settings that a derived name spells out

@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
-from patentlab.cache import digest
 from patentlab.config import UNMIXED, ExperimentConfig, RequestError, from_settings
 from patentlab.corpus import derive_seed
-from patentlab.mixing import Plan, plan_mixture
+from patentlab.mixing.plan import Plan, plan_mixture
+from patentlab.storage import digest
 from patentlab.sweep.journal import Entry
 from patentlab.sweep.resume import DONE
 from patentlab.tracking.record import FILE_NAME, Record, machine, read_record

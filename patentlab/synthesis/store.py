@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from patentlab.cache import cache_folder, digest, locked, write_atomically
+from patentlab.storage import cache_folder, digest, locked, write_atomically
 from patentlab.synthesis.generators import Answer
 
 

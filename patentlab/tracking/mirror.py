@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from patentlab.cache import locked, write_atomically
 from patentlab.config import TrackingConfig
+from patentlab.storage import locked, write_atomically
 from patentlab.tracking.identity import run_name
 from patentlab.tracking.mlflow import (
     PARENT,

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from patentlab.cache import is_held, locked
 from patentlab.config import TrackingConfig
+from patentlab.storage import is_held, locked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

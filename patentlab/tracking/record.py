@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from patentlab.cache import cache_folder, digest, write_atomically
+from patentlab.storage import cache_folder, digest, write_atomically
 
 SCHEMA = 1
 FILE_NAME = "result.json"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from patentlab.cache import cache_folder, digest, locked
+from patentlab.storage import cache_folder, digest, locked
 
 VERSION = 1  # raise when the same backbone and text yield other features
 

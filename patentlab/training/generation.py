@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from patentlab import weights
-from patentlab.cache import cache_folder, digest, make_once
 from patentlab.config import GeneratorConfig, RequestError
 from patentlab.protocols import Progress
+from patentlab.storage import cache_folder, digest, make_once
 from patentlab.synthesis.generators import encode, load_generator
 from patentlab.synthesis.prompts import ADAPTATION_VERSION, RECORD_END, Request
 

@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from patentlab.command_line import compose
+from patentlab.console.command_line import compose
 from patentlab.corpus import Corpus, Examples, derive_seed
 from patentlab.data.regimes import keep_part
 from patentlab.data.sources import read_corpus

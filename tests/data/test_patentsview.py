@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from patentlab.command_line import compose
 from patentlab.config import RequestError
+from patentlab.console.command_line import compose
 from patentlab.corpus import Corpus
 from patentlab.data.sources import data_fingerprint, read_corpus
 from patentlab.data.splits import split_corpus

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patentlab.command_line import compose
 from patentlab.config import RequestError, SplitConfig
+from patentlab.console.command_line import compose
 from patentlab.corpus import SETS, Corpus, Document, LabelSpace
 from patentlab.data.audit import _bands, jaccard, same_text, shingles, similar_text
 from patentlab.data.regimes import keep_part, stratified_order

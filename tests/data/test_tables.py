@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patentlab.command_line import compose
 from patentlab.config import RequestError
+from patentlab.console.command_line import compose
 from patentlab.corpus import Corpus
 from patentlab.data.sources import data_fingerprint, read_corpus
 from patentlab.data.sources.rows import fill, template_fields

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from patentlab.command_line import compose
 from patentlab.config import ModelConfig, RequestError
+from patentlab.console.command_line import compose
 from patentlab.models.backbones import load_backbone, longest_input
 from patentlab.protocols import Silent
 from patentlab.weights import EMBEDDED, fingerprint, model_folder

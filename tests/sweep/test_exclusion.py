@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from patentlab.command_line import compose
 from patentlab.config import RequestError
+from patentlab.console.command_line import compose
 from patentlab.sweep.exclusion import is_excluded
 
 

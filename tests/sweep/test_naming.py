@@ -3,7 +3,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patentlab.command_line import compose
+from patentlab.console.command_line import compose
 from patentlab.sweep.naming import is_choice, refused_folder, request_digest, run_folder, sweep_name
 
 CHOICES = compose().choices

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 import yaml
 
-from patentlab.command_line import compose
 from patentlab.config import from_settings
+from patentlab.console.command_line import compose
 from patentlab.sweep.journal import Entry
 from patentlab.sweep.plan import Corpora, estimate, plan_runs
 from patentlab.tracking.record import Record, machine

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from patentlab.cache import held, is_held
+from patentlab.storage import held, is_held
 from patentlab.sweep.resume import is_executed, state_of
 from patentlab.tracking.record import Record, lock_of, read_record
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from patentlab.command_line import compose
 from patentlab.config import ExperimentConfig, RequestError
+from patentlab.console.command_line import compose
 from patentlab.corpus import Document, LabelSpace
 from patentlab.protocols import Silent
 from patentlab.synthesis.production import Synthetic, synthesise

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patentlab.command_line import compose
+from patentlab.console.command_line import compose
 from patentlab.corpus import Document, LabelSpace, derive_seed
 from patentlab.data.masking import mask_names, mask_text, name_overlap, singular
 from patentlab.data.sources import read_corpus

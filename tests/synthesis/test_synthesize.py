@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from patentlab.command_line import compose
+from patentlab.console.command_line import compose
 from patentlab.corpus import Document, LabelSpace
 from patentlab.protocols import Silent
 from patentlab.synthesis.generators import TransformersGenerator, encode

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from patentlab.command_line import compose
+from patentlab.console.command_line import compose
 from patentlab.tracking import identity
 from patentlab.tracking.identity import run_key
 from patentlab.tracking.record import Record

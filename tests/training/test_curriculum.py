@@ -32,8 +32,8 @@ def test_training_sees_each_kind_for_its_share_and_real_documents_last(count: in
     import torch
     from torch import nn
 
-    from patentlab.command_line import compose
     from patentlab.config import load_option
+    from patentlab.console.command_line import compose
     from patentlab.protocols import Observer
     from patentlab.training.batching import collate_features
     from patentlab.training.losses import Loss

@@ -8,11 +8,11 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from patentlab.command_line import compose
 from patentlab.config import RequestError
+from patentlab.console.command_line import compose
+from patentlab.console.overrides import options
 from patentlab.corpus import Examples, LabelSpace
 from patentlab.evaluation.classification import evaluate
-from patentlab.overrides import options
 from patentlab.protocols import Observer, Silent
 from patentlab.training.classifiers import build_classifier, load_classifier
 from patentlab.training.finetuning import EmbeddingClassifier

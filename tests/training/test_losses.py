@@ -10,8 +10,8 @@ from scipy.special import expit, softmax
 from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight
 
-from patentlab.command_line import compose
 from patentlab.config import LossConfig
+from patentlab.console.command_line import compose
 from patentlab.training.losses import Loss, balanced_weights, positive_weights
 
 LOGITS = arrays(np.float32, (4, 3), elements=st.floats(-8, 8, width=32))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from patentlab.command_line import compose
 from patentlab.config import TrainerConfig
+from patentlab.console.command_line import compose
 from patentlab.evaluation.classification import evaluate
 from patentlab.models.heads import EmbeddingHead, FeatureClassifier
 from patentlab.protocols import Observer, TrainingReport

@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from patentlab.cache import file_digest
 from patentlab.config import DataConfig, RequestError
 from patentlab.corpus import Corpus
 from patentlab.data.masking import mask_names
 from patentlab.data.sources import csv_table, demo, hub, jsonl, patentsview
 from patentlab.data.sources.rows import BadRowError, check_file
+from patentlab.storage import file_digest
 
 
 class Source(Protocol):

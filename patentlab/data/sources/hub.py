@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from patentlab.cache import file_digest
 from patentlab.config import DataConfig, RequestError
 from patentlab.corpus import Corpus
 from patentlab.data.sources.rows import SET_NAMES, BadRowError, Row, read_rows, template_fields
+from patentlab.storage import file_digest
 
 
 def read(config: DataConfig) -> Corpus:

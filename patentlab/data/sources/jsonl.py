@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from patentlab.cache import file_digest
 from patentlab.config import DataConfig
 from patentlab.corpus import Corpus
 from patentlab.data.sources.rows import BadRowError, Row, check_file, lines, read_rows
+from patentlab.storage import file_digest
 
 
 def read(config: DataConfig) -> Corpus:

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from patentlab.cache import file_digest
 from patentlab.config import DataConfig, RequestError
 from patentlab.corpus import Corpus, Document, restrict_labels
 from patentlab.data.sources.csv_table import table_rows
 from patentlab.data.sources.rows import BadRowError, BadRows, fill, read_date, template_fields, title_of
+from patentlab.storage import file_digest
 
 PATENTS, ABSTRACTS, CODES, TITLES = "g_patent.tsv", "g_patent_abstract.tsv", "g_cpc_current.tsv", "g_cpc_title.tsv"
 

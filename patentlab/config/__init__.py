@@ -5,7 +5,6 @@ The values, and what each means, live in the YAML files; here are their types. N
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import re
@@ -19,6 +18,9 @@ import platformdirs
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+
+from patentlab.config.problems import RequestError as RequestError
+from patentlab.config.problems import closest as closest
 
 REGIME_PATTERN = re.compile(r"1:([1-9][0-9]*)")
 # of transformers, those that need no settings of their own
@@ -46,32 +48,6 @@ RESAMPLED = ("duplicate", "oversample")
 ORDERINGS = ("shuffled", "curriculum", "filtered", "ensemble")
 LABEL_TEXTS = ("title", "code", "coarse")
 LOSSES = ("bce", "weighted_bce", "focal", "asymmetric", "cross_entropy", "weighted_cross_entropy")
-
-
-class RequestError(Exception):
-    """What was asked for cannot be done: the user's mistake, told in one line each, never with a traceback.
-
-    Args:
-        problems: One line per problem: what is wrong, and what is allowed.
-    """
-
-    def __init__(self, *problems: str) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
-
-
-def closest(word: str, known: Iterable[str]) -> str:
-    """A word that is not known, with the known ones that look like it.
-
-    Args:
-        word: As it was written.
-        known: What could have been meant.
-
-    Returns:
-        ``trainer.epoch (did you mean trainer.epochs?)``, or the word alone.
-    """
-    similar = difflib.get_close_matches(word, list(known), n=3, cutoff=0.6)
-    return f"{word} (did you mean {' or '.join(similar)}?)" if similar else word
 
 
 @dataclass
@@ -404,7 +380,7 @@ def config_folder() -> Path:
     Returns:
         The absolute path.
     """
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from patentlab.cache import held, is_held
-from patentlab.command_line import DONE as EXIT_DONE
-from patentlab.command_line import FAILED as EXIT_FAILED
 from patentlab.config import RequestError, TrackingConfig
-from patentlab.overrides import overrides_of
+from patentlab.console.command_line import DONE as EXIT_DONE
+from patentlab.console.command_line import FAILED as EXIT_FAILED
+from patentlab.console.overrides import overrides_of
+from patentlab.console.terminal import SweepDisplay, TerminalProgress, report_plan, report_single, report_sweep, say
 from patentlab.protocols import Progress
+from patentlab.storage import held, is_held
 from patentlab.sweep.journal import (
     ELSEWHERE,
     EXCLUDED,
@@ -30,7 +31,6 @@ from patentlab.sweep.journal import (
 from patentlab.sweep.naming import sweep_name
 from patentlab.sweep.progress import Watch, scope_of
 from patentlab.sweep.resume import DONE, FAILED, MISSING
-from patentlab.terminal import SweepDisplay, TerminalProgress, report_plan, report_single, report_sweep, say
 from patentlab.tracking.mirror import SweepRun
 from patentlab.tracking.record import FILE_NAME, lock_of, read_record
 

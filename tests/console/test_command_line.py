@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patentlab.command_line import INTERRUPTED, compose
-from patentlab.command_line import run_command as carry_out
 from patentlab.config import RequestError
-from patentlab.overrides import read_arguments
+from patentlab.console.command_line import INTERRUPTED, compose
+from patentlab.console.command_line import run_command as carry_out
+from patentlab.console.overrides import read_arguments
 from tests.conftest import Command
 
 REWRITTEN = {
@@ -95,7 +95,9 @@ def test_compose_takes_the_shorthand():
 
 
 def test_composing_loads_neither_torch_nor_mlflow():
-    code = "import sys; from patentlab.command_line import compose; import patentlab.run; compose('regime=1:10');"
+    code = (
+        "import sys; from patentlab.console.command_line import compose; import patentlab.run; compose('regime=1:10');"
+    )
     code += "print([m for m in ('torch', 'transformers', 'mlflow', 'sklearn', 'pandas') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 

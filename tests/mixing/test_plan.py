@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from patentlab.config import MixConfig, RequestError
 from patentlab.corpus import Document, LabelSpace, is_real
-from patentlab.mixing import Plan, mix, plan_mixture
+from patentlab.mixing.plan import Plan, mix, plan_mixture
 from patentlab.synthesis.strategies import duplicate
 
 

@@ -1,7 +1,7 @@
 import pytest
 from rich.console import Console
 
-from patentlab import terminal
+from patentlab.console import terminal
 
 
 def test_a_long_task_tells_how_far_it_is_where_there_are_no_bars(monkeypatch: pytest.MonkeyPatch):

@@ -20,7 +20,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
 from patentlab.config import ExperimentConfig, RequestError, closest, config_folder, from_hydra, register
-from patentlab.overrides import read_arguments
+from patentlab.console.overrides import read_arguments
 
 DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
 

@@ -17,7 +17,7 @@ from rich.progress import Progress as Bars
 from rich.table import Column, Table
 from rich.text import Text
 
-from patentlab.overrides import SHORTHAND
+from patentlab.console.overrides import SHORTHAND
 from patentlab.protocols import Advance
 from patentlab.sweep.journal import EXCLUDED, Entry
 from patentlab.sweep.progress import duration

@@ -17,9 +17,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from patentlab.cache import held
 from patentlab.config import ExperimentConfig, RequestError, from_hydra
 from patentlab.protocols import Progress
+from patentlab.storage import held
 from patentlab.sweep.exclusion import is_excluded
 from patentlab.sweep.journal import ELSEWHERE, EXCLUDED, RUNNING, START_VARIABLE, STOPPED, Entry, Journal
 from patentlab.sweep.naming import refused_folder, run_folder

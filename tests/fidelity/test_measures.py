@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from patentlab.fidelity import (
+from patentlab.fidelity.measures import (
     compression_ratio,
     distinct_n,
     frechet_distance,

@@ -1,0 +1,122 @@
+"""What registers by name: the losses, sources, strategies, … of this package, and those that other packages bring.
+
+A room's modules register what they define when they are imported. Nobody lists them: the first look-up imports every
+module of the room, and the entry points of other packages. So these modules are cheap to import; what is heavy (torch)
+is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar
+
+from patentlab.config.problems import RequestError, closest
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Things of one kind, by name.
+
+    Args:
+        kind: What they are, for messages; also the entry point group of other packages, as in ``patentlab.losses``.
+        room: The package whose modules register them.
+        group: The config group whose option names one of them, if they belong to a group.
+    """
+
+    def __init__(self, kind: str, room: str, group: str | None = None) -> None:
+        self.kind, self.room, self.group = kind, room, group
+        self._known: dict[str, T] = {}
+        self._settings: dict[str, type[Any]] = {}
+        self._loaded = False
+
+    def add(self, name: str, settings: type[Any] | None = None) -> Callable[[T], T]:
+        """Register what is decorated.
+
+        Args:
+            name: As users write it.
+            settings: A dataclass that extends the group's by settings of its own, if there are any.
+
+        Returns:
+            A decorator that returns what it is given.
+
+        Raises:
+            ValueError: Something else has the name.
+        """
+
+        def register(thing: T) -> T:
+            known = self._known.get(name)
+            if known is not None and _origin(known) != _origin(thing):
+                raise ValueError(f"{self.kind}: {name} is {_origin(known)}, and cannot be {_origin(thing)} too")
+            self._known[name] = thing
+            if settings is not None:
+                self._settings[name] = settings
+            return thing
+
+        return register
+
+    def get(self, name: str) -> T:
+        """What is registered under a name.
+
+        Args:
+            name: As users write it.
+
+        Returns:
+            The thing.
+
+        Raises:
+            RequestError: There is none.
+        """
+        self._load()
+        if name not in self._known:
+            where = f"{self.group}.name" if self.group else self.kind
+            raise RequestError(f"{where}={closest(name, self._known)}: allowed are {', '.join(self.names())}")
+        return self._known[name]
+
+    def settings(self, name: str) -> type[Any] | None:
+        """The dataclass of the settings that one has for itself; None where the group's are all."""
+        self._load()
+        return self._settings.get(name)
+
+    def names(self) -> list[str]:
+        """All names, those of other packages too."""
+        self._load()
+        return list(self._known)
+
+    def items(self) -> list[tuple[str, T]]:
+        """All names with what they stand for."""
+        self._load()
+        return list(self._known.items())
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a name is known."""
+        self._load()
+        return name in self._known
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True  # the modules that are imported now may look names up themselves
+        package = importlib.import_module(self.room)
+        for module in pkgutil.iter_modules(getattr(package, "__path__", ())):
+            importlib.import_module(f"{self.room}.{module.name}")
+        for point in entry_points(group=f"patentlab.{self.kind}"):
+            point.load()
+
+
+def _origin(thing: Any) -> str:
+    kind = thing if hasattr(thing, "__qualname__") else type(thing)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+# The values are typed by the rooms that own them; config knows the names alone.
+SOURCES: Registry[Any] = Registry("sources", "patentlab.data.sources", "data")
+METRICS: Registry[Any] = Registry("metrics", "patentlab.evaluation")
+TASKS: Registry[Any] = Registry("tasks", "patentlab.tasks")
+STRATEGIES: Registry[Any] = Registry("strategies", "patentlab.synthesis.strategies", "strategy")
+GENERATORS: Registry[Any] = Registry("generators", "patentlab.synthesis.generators", "generator")
+LOSSES: Registry[Any] = Registry("losses", "patentlab.losses", "loss")
+HEADS: Registry[Any] = Registry("heads", "patentlab.models.heads", "head")

@@ -1,0 +1,1 @@
+"""What every command shares: composing, overrides, exit codes, progress, tables."""

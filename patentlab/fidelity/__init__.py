@@ -1,0 +1,1 @@
+"""How close synthetic text is to real text."""

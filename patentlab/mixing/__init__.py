@@ -1,0 +1,1 @@
+"""How a training set is put together out of real and added documents."""
