@@ -106,7 +106,7 @@ def test_shares_are_rounded_to_six_places():
 WRONG = {
     "trainer.learning_rate=nan": "trainer.learning_rate=nan: must be above 0",
     "trainer.weight_decay=inf": "trainer.weight_decay=inf: must be 0 or more",
-    "adapter.alpha=0": "adapter.alpha=0.0: must be above 0",
+    "adapter.alpha=0": "adapter.alpha=0: must be above 0",
     "trainer.max_examples=3": "trainer.max_examples=3: a step takes 8",
     "model=minilm model.tfidf.ngram_max=2": "has no effect with model=minilm; it is a setting of model=tfidf_linear",
     "model=tfidf_linear model.tfidf=null": "model.tfidf: is a section; set model.tfidf.NAME=",
@@ -132,7 +132,7 @@ WRONG = {
     "regime.keep=10:1": "regime.keep=10:1: not a regime",
     "regime.keep=1:0": "regime.keep=1:0: not a regime",
     "seed=-1": "seed=-1: must be 0 or more",
-    "data.level=galaxy": "data.level=galaxy: allowed are section, class, subclass, group",
+    "data=patentsview data.path=x data.level=galaxy": "data.level=galaxy: allowed are section, class, subclass, group",
     "data.split.test=1.5": "data.split.test=1.5",
     "'data.text=\"{claims}\"'": "data.text={claims}: must name",
     "loss=cross_entropy": "loss=cross_entropy: needs data.task=single_label",
@@ -150,6 +150,11 @@ WRONG = {
     "mix=unheard_of": "mix=unheard_of: no such option; allowed are curriculum, ensemble",
     "head.dropout=1": "head.dropout=1: must be at least 0 and below 1",
     "adapter.rank=0": "adapter.rank=0: must be 1 or more",
+    "data.path=x": "data.path: has no effect with data=demo; it is a setting of data=csv, data=hub, data=jsonl",
+    "data=csv data.path=x data.level=subclass": "has no effect with data=csv; it is a setting of data=patentsview",
+    "loss.gamma=1": "loss.gamma: has no effect with loss=bce; it is a setting of loss=asymmetric, loss=focal",
+    "mix=0.5 strategy=duplicate strategy.screening.min_words=3": "it is a setting of strategy=label_conditioned",
+    "model=constant trainer.max_steps=3": "has no effect with trainer=none",
     "adapter.targets=[]": "adapter.targets: model=smollm2_135m names no modules",
 }
 

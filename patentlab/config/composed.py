@@ -79,8 +79,8 @@ def from_hydra(composed: DictConfig, chosen: Mapping[str, Any], read: ReadOption
         raise RequestError(*problems)
     try:
         merged = OmegaConf.merge(_schema(composed), composed)
-        # interpolations that lead to another setting that must be given are told by that setting
-        problems = [f"{key}: must be given; write {key}=…" for key in sorted(OmegaConf.missing_keys(merged))]
+        missing = OmegaConf.missing_keys(composed) | OmegaConf.missing_keys(merged)
+        problems = [f"{key}: must be given; write {key}=…" for key in sorted(missing)]
         if problems:
             raise RequestError(*problems)
         config = OmegaConf.to_object(merged)

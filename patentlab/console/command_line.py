@@ -20,7 +20,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from patentlab.config import ExperimentConfig, RequestError, closest, config_folder, from_hydra, register
+from patentlab.config import Composition, ExperimentConfig, RequestError, closest, config_folder, from_hydra, register
 from patentlab.console.effect import refuse_without_effect
 from patentlab.console.hydra_internals import read_option
 from patentlab.console.overrides import read_arguments, settings_of
@@ -38,21 +38,38 @@ def compose(*overrides: str) -> ExperimentConfig:
         The checked configuration.
 
     Raises:
-        RequestError: An override is unknown or contradicts another.
+        RequestError: An override is unknown, contradicts another, or has no effect.
+    """
+    return compose_run(overrides, alone=True).config
+
+
+def compose_run(overrides: Sequence[str], *, alone: bool) -> Composition:
+    """Compose one run of a request.
+
+    Args:
+        overrides: As on the command line.
+        alone: There is no other run that could use what this one leaves out.
+
+    Returns:
+        The checked configuration, and what it leaves out.
+
+    Raises:
+        RequestError: An override is unknown or contradicts another, or has no effect where the run is alone.
     """
     register()
     expanded = read_arguments(overrides)
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
             composed = hydra_compose("config", overrides=expanded, return_hydra_config=True)
-            chosen = dict(composed.hydra.runtime.choices)
+            options = dict(composed.hydra.runtime.choices)
             with open_dict(composed):
                 del composed["hydra"]
-            composition = from_hydra(composed, chosen, read_option)
+            found = from_hydra(composed, options, read_option)
+            if alone:
+                refuse_without_effect(settings_of(expanded), [options])
+            return found
     except (HydraException, OmegaConfBaseException) as error:
         raise RequestError(describe(error)) from error
-    refuse_without_effect(settings_of(expanded), [chosen])
-    return composition.config
 
 
 def read_settings(arguments: Sequence[str], known: Mapping[str, str | None]) -> dict[str, str | None]:

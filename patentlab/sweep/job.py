@@ -25,6 +25,7 @@ from patentlab.console.hydra_internals import read_option
 from patentlab.console.overrides import settings_of
 from patentlab.protocols import Progress
 from patentlab.storage import held
+from patentlab.sweep.earlier import folder_of, key_today
 from patentlab.sweep.exclusion import is_excluded
 from patentlab.sweep.journal import ELSEWHERE, EXCLUDED, RUNNING, START_VARIABLE, STOPPED, Entry, Journal
 from patentlab.sweep.naming import refused_folder, run_folder
@@ -71,8 +72,9 @@ def _run_folder(*, _root_: DictConfig) -> str:
     with open_dict(composed):
         del composed["hydra"]
     prepared = prepare(composed, list(_root_.hydra.overrides.task), dict(_root_.hydra.runtime.choices))
-    _prepared[prepared.folder] = prepared
-    return prepared.folder
+    folder = folder_of(Path(_root_.hydra.sweep.dir).resolve(), prepared.key, prepared.folder)
+    _prepared[folder] = prepared
+    return folder
 
 
 def prepare(composed: DictConfig, overrides: list[str], options: Mapping[str, Any], *, alone: bool = False) -> Prepared:
@@ -195,7 +197,7 @@ def _execute_if_needed(entry: Entry, prepared: Prepared, progress: Progress, jou
 def _look(entry: Entry, folder: Path, key: str) -> None:
     """Read from disk how a run stands."""
     record = read_record(folder)
-    entry.state = state_of(record, key)
+    entry.state = state_of(record, key_today(record, folder) if record is not None else "", key)
     if record is not None and entry.state != MISSING:
         _take_over(entry, record)
 

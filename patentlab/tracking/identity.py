@@ -17,6 +17,9 @@ from patentlab.synthesis.generators import generator_fingerprint
 # Raise a stage's number when its meaning changes: every earlier run then counts as another run.
 STAGE_VERSIONS = {"data": 1, "split": 2, "regime": 1, "synthesis": 2, "mixing": 2, "training": 3, "evaluation": 1}
 
+# Raise it when keys are made in another way: those of earlier records are then computed anew from their settings.
+KEY_VERSION = 2
+
 _NO_EFFECT = ("tracking",)
 _NO_EFFECT_WITHIN = {
     "data": ("path", "titles"),
