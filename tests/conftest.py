@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,8 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["TQDM_DISABLE"] = "1"  # commands in this process set it, too late where tqdm was imported before
 
 from tests.in_process import start  # noqa: E402  after the environment is set
+
+SHARED = Path(os.environ["PATENTLAB_CACHE"]).parent  # of all workers; gone when the tests end
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -72,6 +75,20 @@ def run_in_process(tmp_path: Path) -> Command:
         return start(command, arguments, tmp_path, environment)
 
     return run
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> dict[str, str]:
+    """The variable for a data folder of the test's own, with an empty database of MLflow: to make one takes seconds."""
+    from patentlab.storage import make_once
+    from patentlab.tracking.mlflow import connect
+
+    def make(folder: Path) -> None:
+        connect(f"sqlite:///{folder}/mlflow.db")
+
+    made = make_once(SHARED / "database", make)
+    shutil.copytree(made, tmp_path / "state")
+    return {"PATENTLAB_DATA": str(tmp_path / "state")}
 
 
 @pytest.fixture(scope="session")
