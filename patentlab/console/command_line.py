@@ -17,10 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.errors import HydraException, MissingConfigException
+from omegaconf import open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from patentlab.config import ExperimentConfig, RequestError, closest, config_folder, from_hydra, register
-from patentlab.console.overrides import read_arguments
+from patentlab.console.effect import refuse_without_effect
+from patentlab.console.hydra_internals import read_option
+from patentlab.console.overrides import read_arguments, settings_of
 
 DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
 
@@ -41,9 +44,15 @@ def compose(*overrides: str) -> ExperimentConfig:
     expanded = read_arguments(overrides)
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            return from_hydra(hydra_compose("config", overrides=expanded))
+            composed = hydra_compose("config", overrides=expanded, return_hydra_config=True)
+            chosen = dict(composed.hydra.runtime.choices)
+            with open_dict(composed):
+                del composed["hydra"]
+            composition = from_hydra(composed, chosen, read_option)
     except (HydraException, OmegaConfBaseException) as error:
         raise RequestError(describe(error)) from error
+    refuse_without_effect(settings_of(expanded), [chosen])
+    return composition.config
 
 
 def read_settings(arguments: Sequence[str], known: Mapping[str, str | None]) -> dict[str, str | None]:

@@ -59,7 +59,9 @@ def load_backbone(
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
         if quantisation is not None:
             options["quantization_config"] = quantisation
-        model = AutoModel.from_pretrained(source, dtype=dtype, attn_implementation=config.attention, **options)
+        model = AutoModel.from_pretrained(
+            source, dtype=dtype, attn_implementation=config.attn_implementation, **options
+        )
     except (OSError, ValueError, ImportError) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise RequestError(

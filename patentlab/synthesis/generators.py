@@ -257,7 +257,7 @@ def load_generator(config: GeneratorConfig, progress: Progress) -> tuple[Any, Pr
                 bnb_4bit_compute_dtype=dtype,
             )
         model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=dtype, attn_implementation=config.attention or "sdpa", **options
+            source, dtype=dtype, attn_implementation=config.attn_implementation or "sdpa", **options
         )
     except (OSError, ValueError, ImportError) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
