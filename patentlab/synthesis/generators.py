@@ -14,6 +14,7 @@ import numpy as np
 
 from patentlab import weights
 from patentlab.config import GeneratorConfig, RequestError
+from patentlab.language_models.loading import Loaded, load_causal
 from patentlab.protocols import Advance, Progress
 from patentlab.synthesis.prompts import FAMILIES, RECORD_END, TITLE, Request
 
@@ -98,7 +99,8 @@ class TransformersGenerator:
 
         self.config = config
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model, self.tokenizer = load_generator(config, progress)
+        loaded = load_generator(config, progress)
+        self.model, self.tokenizer = loaded.model, loaded.tokenizer
         self.chats = config.form == "chat"
         if self.chats and self.tokenizer.chat_template is None:
             raise RequestError(f"generator.form=chat: {config.path} has no chat template; use generator.form=text")
@@ -158,7 +160,7 @@ class TransformersGenerator:
         on_step: Callable[[], None],
         steer: Callable[[int, list[int]], Sequence[int]] = lambda row, tokens: (),
     ) -> list[Answer]:
-        from patentlab.synthesis.decoding import Sampling, decode
+        from patentlab.language_models.decoding import Sampling, decode
 
         config = self.config
         sampling = Sampling(config.temperature, config.top_p, config.no_repeat_ngram, new_tokens)
@@ -224,7 +226,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, request: Request, form: str) -> l
     return list(tokenizer(prompt, add_special_tokens=False)["input_ids"])
 
 
-def load_generator(config: GeneratorConfig, progress: Progress) -> tuple[Any, PreTrainedTokenizerBase]:
+def load_generator(config: GeneratorConfig, progress: Progress) -> Loaded:
     """A causal language model with its tokenizer.
 
     Args:
@@ -232,43 +234,12 @@ def load_generator(config: GeneratorConfig, progress: Progress) -> tuple[Any, Pr
         progress: Told of a conversion.
 
     Returns:
-        The model in evaluation mode, on the CPU unless quantised; the tokenizer has a padding token.
+        As of :func:`patentlab.language_models.loading.load`.
 
     Raises:
         RequestError: It cannot be loaded.
     """
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
-    from transformers.utils import logging
-
-    source = weights.resolve(config.path, progress, "generator.path")
-    capable = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    bf16 = config.precision == "bf16" or (config.precision in ("auto", "nf4") and capable)
-    dtype = torch.bfloat16 if bf16 else torch.float32
-    options: dict[str, Any] = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        if config.precision == "nf4":
-            options["quantization_config"] = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
-                load_in_4bit=True,
-                bnb_4bit_quant_type="nf4",
-                bnb_4bit_use_double_quant=True,
-                bnb_4bit_compute_dtype=dtype,
-            )
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=dtype, attn_implementation=config.attention or "sdpa", **options
-        )
-    except (OSError, ValueError, ImportError) as error:
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise RequestError(
-            f"generator.path={config.path}: cannot be loaded ({reason.strip()[:200]}); it must be a local folder with "
-            f"a causal language model, a name on a reachable hub, or one of {weights.embedded_names()}"
-        ) from error
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    model.train(False)
-    return model, tokenizer
+    return load_causal(config, "generator", progress, precision=config.precision, attn_implementation=config.attention)
 
 
 def loops(tokens: Sequence[int]) -> bool:

@@ -56,7 +56,8 @@ def _train(
 
     settings = config.adaptation
     assert settings is not None
-    model, tokenizer = load_generator(config, progress)
+    loaded = load_generator(config, progress)
+    model, tokenizer = loaded.model, loaded.tokenizer
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if config.precision == "nf4":
         model = prepare_model_for_kbit_training(model)  # type: ignore[no-untyped-call]
