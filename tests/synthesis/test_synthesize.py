@@ -19,9 +19,9 @@ import yaml
 from patentlab.console.command_line import compose
 from patentlab.corpus import Document, LabelSpace
 from patentlab.protocols import Silent
-from patentlab.synthesis.generators import TransformersGenerator, encode
+from patentlab.synthesis.adaptation import adapt_generator
+from patentlab.synthesis.generators.transformers import TransformersGenerator, encode
 from patentlab.synthesis.prompts import FAMILIES, Request, adaptation_pair, rewrite, write
-from patentlab.training.generation import adapt_generator
 from patentlab.weights import model_folder
 from tests.conftest import Command
 
