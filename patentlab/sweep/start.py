@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from patentlab.config import RequestError, TrackingConfig
 from patentlab.console.command_line import DONE as EXIT_DONE
 from patentlab.console.command_line import FAILED as EXIT_FAILED
+from patentlab.console.hydra_internals import scope_of
 from patentlab.console.overrides import overrides_of
 from patentlab.console.terminal import SweepDisplay, TerminalProgress, report_plan, report_single, report_sweep, say
 from patentlab.protocols import Progress
@@ -29,7 +30,7 @@ from patentlab.sweep.journal import (
     new_start,
 )
 from patentlab.sweep.naming import sweep_name
-from patentlab.sweep.progress import Watch, scope_of
+from patentlab.sweep.progress import Watch
 from patentlab.sweep.resume import DONE, FAILED, MISSING
 from patentlab.tracking.mirror import SweepRun
 from patentlab.tracking.record import FILE_NAME, lock_of, read_record
