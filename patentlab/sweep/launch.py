@@ -14,7 +14,7 @@ from patentlab.config import RequestError, TrackingConfig
 from patentlab.console.command_line import DONE as EXIT_DONE
 from patentlab.console.command_line import FAILED as EXIT_FAILED
 from patentlab.console.effect import refuse_without_effect
-from patentlab.console.hydra_internals import options_of_jobs
+from patentlab.console.hydra_internals import options_of_jobs, scope_of
 from patentlab.console.overrides import overrides_of, settings_of
 from patentlab.console.terminal import TerminalProgress, say
 from patentlab.protocols import Progress
@@ -32,7 +32,7 @@ from patentlab.sweep.journal import (
     new_start,
 )
 from patentlab.sweep.naming import sweep_name
-from patentlab.sweep.progress import Watch, scope_of
+from patentlab.sweep.progress import Watch
 from patentlab.sweep.resume import DONE, FAILED, MISSING
 from patentlab.tracking.mirror import SweepRun
 from patentlab.tracking.record import FILE_NAME, lock_of, read_record

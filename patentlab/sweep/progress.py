@@ -5,14 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
-
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
-from omegaconf import DictConfig
 
 from patentlab.console.terminal import duration
 from patentlab.sweep.journal import EXCLUDED, RUNNING, Entry, Journal
@@ -31,40 +25,6 @@ class Display(Protocol):
     def tell(self, entry: Entry, line: str) -> None:
         """Say how a run ended, and how far the sweep is."""
         ...
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What a sweep ranges over.
-
-    Attributes:
-        jobs: Combinations; None under a sweeper that makes them up as it goes.
-        swept: The settings that are given several values.
-    """
-
-    jobs: int | None
-    swept: list[str]
-
-
-def scope_of(config: DictConfig) -> Scope:
-    """What a sweep ranges over.
-
-    Args:
-        config: As Hydra composed it for the sweep, its ``hydra`` node included.
-
-    Returns:
-        Jobs and settings.
-    """
-    sweeper = config.hydra.sweeper
-    given = [f"{name}={value}" for name, value in (sweeper.get("params") or {}).items()]
-    try:
-        overrides = OverridesParser.create().parse_overrides([*given, *config.hydra.overrides.task])
-        swept = [override.get_key_element().lstrip("+") for override in overrides if override.is_sweep_override()]
-        basic = str(sweeper.get("_target_")).endswith(BasicSweeper.__name__)
-        jobs = sum(map(len, BasicSweeper.split_arguments(overrides, None))) if basic else None
-    except HydraException:  # the sweeper will tell
-        return Scope(None, [])
-    return Scope(jobs, list(dict.fromkeys(swept)))
 
 
 def headline(entries: Sequence[Entry], total: int | None) -> str:
@@ -99,7 +59,7 @@ class Watch(AbstractContextManager["Watch"]):
 
     Args:
         journal: Of the start.
-        total: Jobs, as of :func:`scope_of`.
+        total: Jobs, None where that is not known.
         display: Shows it.
     """
 
