@@ -193,7 +193,8 @@ class Launch:
     def _mirror(self, entries: list[Entry], sweep: Path, matrix: Path, unfinished: bool) -> None:
         """Bring the sweep's run in MLflow up to date."""
         assert self._sweep is not None
-        tracking = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrackingConfig), self._sweep.tracking))
+        chosen = OmegaConf.to_container(self._sweep.tracking, resolve=True)  # of the whole, which it names its data from
+        tracking = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrackingConfig), chosen))
         if not isinstance(tracking, TrackingConfig) or not tracking.uri:
             return
         counts = {f"runs.{state}": sum(entry.state == state for entry in entries) for state in (DONE, FAILED, MISSING)}
