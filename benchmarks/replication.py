@@ -15,15 +15,16 @@ import pandas as pd
 
 from patentlab.analysis.arms import Runs, arms
 from patentlab.analysis.claims import check_claims, read_claims
-from patentlab.analysis.correlation import compare_paired, pearson
 from patentlab.analysis.fidelity_gain import correlations, kept_part, points
 from patentlab.analysis.matrix import read_kept_matrix, read_matrix
 from patentlab.analysis.quantities import Evidence
 from patentlab.analysis.tables import METRICS, tables
-from patentlab.analysis.undecidable import UndecidableError
 from patentlab.config import GENERATED, config_folder
 from patentlab.figures.style import save
 from patentlab.report import pictures
+from patentlab.statistics.correlation import pearson
+from patentlab.statistics.correlation_difference import compare_paired
+from patentlab.statistics.undecidable import UndecidableError
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = DOCS / "replication.md"

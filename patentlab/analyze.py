@@ -92,10 +92,11 @@ def report(settings: Settings) -> None:
 
 def fisher(settings: Settings) -> None:
     """Two correlations by hand."""
-    from patentlab.analysis.correlation import compare_independent, fisher_interval
-    from patentlab.analysis.power import smallest_correlation_difference
     from patentlab.analysis.published import tanh_interval
-    from patentlab.analysis.undecidable import UndecidableError
+    from patentlab.statistics.correlation import fisher_interval
+    from patentlab.statistics.correlation_difference import compare_independent
+    from patentlab.statistics.power import smallest_correlation_difference
+    from patentlab.statistics.undecidable import UndecidableError
 
     r, n = _numbers(settings, "r", 2), [round(one) for one in _numbers(settings, "n", 2)]
     level = _numbers(settings, "level", 1)[0]
@@ -118,7 +119,7 @@ def fisher(settings: Settings) -> None:
 
 def power(settings: Settings) -> None:
     """What a planned matrix could show."""
-    from patentlab.analysis.undecidable import UndecidableError
+    from patentlab.statistics.undecidable import UndecidableError
 
     level, wanted = _numbers(settings, "level", 1)[0], _numbers(settings, "power", 1)[0]
     if not (0 < level < 1 and level < wanted < 1):
@@ -133,7 +134,7 @@ def power(settings: Settings) -> None:
 
 
 def _planned(settings: Settings, level: float, wanted: float) -> str:
-    from patentlab.analysis.power import (
+    from patentlab.statistics.power import (
         points_for_correlations,
         seeds_for_difference,
         smallest_correlation_difference,

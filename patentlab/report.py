@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from patentlab.analysis.arms import Runs
 from patentlab.analysis.claims import Claims, check_claims
 from patentlab.analysis.fidelity_gain import comparable
-from patentlab.analysis.power import LEVEL
 from patentlab.analysis.predictions import paired_comparisons, per_label, reliability, seed_aggregates
 from patentlab.analysis.quantities import Evidence
 from patentlab.analysis.tables import by_regime, tables
@@ -29,6 +28,7 @@ from patentlab.figures.fidelity import fidelity_against_gain
 from patentlab.figures.mixing import learning_curves, orderings, score_against_share
 from patentlab.figures.per_label import arms_per_label
 from patentlab.figures.style import save
+from patentlab.statistics.power import LEVEL
 from patentlab.storage import write_atomically
 
 Tables = Mapping[str, pd.DataFrame]

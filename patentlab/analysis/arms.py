@@ -10,8 +10,8 @@ import pandas as pd
 from scipy import stats
 
 from patentlab.analysis.contrasts import CONTRASTS, Contrast, distinct, find_twins
-from patentlab.analysis.significance import benjamini_hochberg, holm
 from patentlab.config import GENERATED
+from patentlab.statistics.multiple_testing import benjamini_hochberg, holm
 
 CELL = ["data", "model", "head", "adapter", "ordering", "regime", "mix", "budget"]
 _ARM_SETTINGS = ("settings.strategy.", "settings.generator.")
@@ -121,7 +121,7 @@ def mean_gains(pairs: Runs, metric: str = "f1_micro") -> pd.DataFrame:
 
 
 def _means(table: pd.DataFrame, keys: list[str], column: str, confidence: float = 0.95) -> pd.DataFrame:
-    """Means of groups with Student's t interval, as :func:`patentlab.analysis.aggregation.t_interval` for each."""
+    """Means of groups with Student's t interval, as :func:`patentlab.statistics.aggregation.t_interval` for each."""
     values = table[column].astype(float).replace([np.inf, -np.inf], np.nan)
     groups = table.assign(value=values)[[*keys, "value", "seed"]].groupby(keys, dropna=False, sort=False)
     statistics = groups["value"].agg(mean="mean", sd="std", n="count", size="size", low="min", high="max")

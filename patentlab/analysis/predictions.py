@@ -12,26 +12,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from patentlab.analysis.aggregation import (
+from patentlab.analysis.arms import Runs
+from patentlab.evaluation.calibration import BINS, expected_calibration_error
+from patentlab.protocols import Scores, Targets
+from patentlab.statistics.aggregation import (
     Interval,
     bootstrap_probability_of_improvement,
     interquartile_mean,
     probability_of_improvement,
     stratified_bootstrap,
 )
-from patentlab.analysis.arms import Runs
-from patentlab.analysis.significance import (
-    Average,
-    Labels,
-    benjamini_hochberg,
-    bootstrap_f1_over_runs,
-    holm,
-    mcnemar,
-    subset_correct,
-)
-from patentlab.analysis.undecidable import UndecidableError
-from patentlab.evaluation.calibration import BINS, expected_calibration_error
-from patentlab.protocols import Scores, Targets
+from patentlab.statistics.arrays import Labels
+from patentlab.statistics.bootstrap import Average, bootstrap_f1_over_runs
+from patentlab.statistics.multiple_testing import benjamini_hochberg, holm
+from patentlab.statistics.significance import mcnemar, subset_correct
+from patentlab.statistics.undecidable import UndecidableError
 
 REAL_ONLY = "real only"
 _AVERAGES: tuple[Average, ...] = ("micro", "macro")
@@ -104,7 +99,7 @@ def paired_comparisons(pairs: Runs, folders: Mapping[str, Path], resamples: int 
 
     All of it is conditional on these runs: it says what other test documents would have given, and nothing of other
     seeds (:func:`patentlab.analysis.arms.mean_gains` does). F1 is compared by
-    :func:`patentlab.analysis.significance.bootstrap_f1_over_runs`, with percentile intervals. It takes unequal test
+    :func:`patentlab.statistics.bootstrap.bootstrap_f1_over_runs`, with percentile intervals. It takes unequal test
     sets of different seeds for independent; where they share documents, its interval is somewhat too narrow.
 
     Subset accuracy is compared by McNemar's test with documents as its units, so that those in several test sets count

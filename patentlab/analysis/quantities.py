@@ -10,15 +10,16 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from patentlab.analysis import power
-from patentlab.analysis.aggregation import t_interval
 from patentlab.analysis.arms import Runs, arms, gains
 from patentlab.analysis.contrasts import CONTRASTS
-from patentlab.analysis.correlation import compare_independent, compare_paired, pearson
 from patentlab.analysis.fidelity_gain import comparable, kept_part, points
 from patentlab.analysis.optimum import Optimum, optimum
-from patentlab.analysis.undecidable import UndecidableError
 from patentlab.config import GENERATED, RequestError, closest
+from patentlab.statistics import power
+from patentlab.statistics.aggregation import t_interval
+from patentlab.statistics.correlation import pearson
+from patentlab.statistics.correlation_difference import compare_independent, compare_paired
+from patentlab.statistics.undecidable import UndecidableError
 
 KINDS = ("score", "gain", "correlation", "correlation_difference", "optimum")
 _EXTREMES = {"scarcest": max, "largest": min}  # of N in 1:N

@@ -19,10 +19,10 @@ from patentlab.analysis.fidelity_gain import (
     regime_differences,
 )
 from patentlab.analysis.optimum import optimum, share_curve
-from patentlab.analysis.power import LEVEL, POWER, seeds_for_difference, smallest_mean_difference
 from patentlab.analysis.quantities import Evidence, same_size
-from patentlab.analysis.undecidable import UndecidableError
 from patentlab.config import GENERATED
+from patentlab.statistics.power import LEVEL, POWER, seeds_for_difference, smallest_mean_difference
+from patentlab.statistics.undecidable import UndecidableError
 
 METRICS = ("f1_micro", "f1_macro")
 

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from patentlab.analysis.aggregation import t_interval
 from patentlab.analysis.arms import Runs, arms, gains, mean_gains, scores
-from patentlab.analysis.significance import holm
+from patentlab.statistics.aggregation import t_interval
+from patentlab.statistics.multiple_testing import holm
 from tests.analysis.known_matrix import known_matrix
 
 

@@ -21,14 +21,14 @@ from patentlab.analysis.predictions import (
     reliability,
     seed_aggregates,
 )
-from patentlab.analysis.significance import bootstrap_f1_over_runs
-from patentlab.analysis.undecidable import UndecidableError
 from patentlab.corpus import Document, LabelSpace
 from patentlab.evaluation.calibration import expected_calibration_error
 from patentlab.evaluation.classification import decide, evaluate, prediction_table
 from patentlab.evaluation.classification import per_label as label_table
 from patentlab.figures.calibration import reliability as reliability_figure
 from patentlab.figures.per_label import arms_per_label
+from patentlab.statistics.bootstrap import bootstrap_f1_over_runs
+from patentlab.statistics.undecidable import UndecidableError
 
 NAMES = ("G06F", "H04L", "NA", "nan")  # two that a careless reader takes for missing
 CELL = ["regime", "mix"]
