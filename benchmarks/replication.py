@@ -20,7 +20,7 @@ from patentlab.analysis.matrix import read_kept_matrix, read_matrix
 from patentlab.analysis.quantities import Evidence
 from patentlab.analysis.tables import METRICS, tables
 from patentlab.config import GENERATED, config_folder
-from patentlab.figures.style import save
+from patentlab.figures.saving import save
 from patentlab.report import pictures
 from patentlab.statistics.correlation import pearson
 from patentlab.statistics.correlation_difference import compare_paired

@@ -27,7 +27,7 @@ from patentlab.figures.calibration import reliability as draw_reliability
 from patentlab.figures.fidelity import fidelity_against_gain
 from patentlab.figures.mixing import learning_curves, orderings, score_against_share
 from patentlab.figures.per_label import arms_per_label
-from patentlab.figures.style import save
+from patentlab.figures.saving import save
 from patentlab.statistics.power import LEVEL
 from patentlab.storage import write_atomically
 
