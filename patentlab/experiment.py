@@ -37,7 +37,7 @@ from patentlab.evaluation.classification import (
 )
 from patentlab.evaluation.retrieval import ndcg_at
 from patentlab.figures.labels import confusion_map, f1_against_support
-from patentlab.figures.style import save
+from patentlab.figures.saving import save
 from patentlab.protocols import Classifier, Embeds, Observer, Progress, Targets, TrainingReport
 from patentlab.tracking.identity import input_fingerprints, run_key, run_name
 from patentlab.tracking.lifecycle import Clock, recorded

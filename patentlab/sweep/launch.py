@@ -193,7 +193,9 @@ class Launch:
     def _mirror(self, entries: list[Entry], sweep: Path, matrix: Path, unfinished: bool) -> None:
         """Bring the sweep's run in MLflow up to date."""
         assert self._sweep is not None
-        chosen = OmegaConf.to_container(self._sweep.tracking, resolve=True)  # of the whole, which it names its data from
+        chosen = OmegaConf.to_container(
+            self._sweep.tracking, resolve=True
+        )  # of the whole, which it names its data from
         tracking = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrackingConfig), chosen))
         if not isinstance(tracking, TrackingConfig) or not tracking.uri:
             return
