@@ -32,7 +32,8 @@ def documented() -> list[str]:
         variables = dict(re.findall(r"\b([A-Z])=\"([^\"]*)\"", text))
         for line in re.findall(r"python -m patentlab\.run\b(.*)", text):
             arguments = re.split(r"`|\s{2,}|\s#|; |: one| \(|, and", f"{line.removeprefix(' ')}  ")[0].rstrip(";")
-            arguments = re.sub(r"\$([A-Z])\b", lambda match: variables[match[1]], arguments)
+            for name, value in variables.items():
+                arguments = re.sub(rf"\${name}\b", lambda _, text=value: text, arguments)
             for word, value in FILLED.items():
                 arguments = re.sub(rf"\b{word}\b", value, arguments)
             if "--help" not in arguments and "--cfg" not in arguments:
