@@ -21,7 +21,8 @@ from patentlab.analysis.matrix import read_kept_matrix, read_matrix
 from patentlab.analysis.quantities import Evidence
 from patentlab.analysis.tables import METRICS, tables
 from patentlab.analysis.undecidable import UndecidableError
-from patentlab.config import GENERATED, config_folder
+from patentlab.config import config_folder
+from patentlab.config.registry import STRATEGIES
 from patentlab.figures.style import save
 from patentlab.report import pictures
 
@@ -128,7 +129,8 @@ def _scores(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
 
 def _points(matrix: pd.DataFrame, found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
     runs = arms(matrix).table
-    runs = runs[runs["strategy"].isin(GENERATED) & (runs["model"] == "minilm") & (runs["adapter"] == "frozen")]
+    generated = [name for name, strategy in STRATEGIES.items() if strategy.generates]
+    runs = runs[runs["strategy"].isin(generated) & (runs["model"] == "minilm") & (runs["adapter"] == "frozen")]
     about = runs.groupby(["arm", "regime"])[["fidelity.mmd2", "fidelity.label_consistency", "fidelity.words_mean"]]
     table = about.mean().set_axis(["MMD²", "label consistency", "words"], axis=1)
     for metric in METRICS:

@@ -14,7 +14,6 @@ ROOMS += ["models", "training", "classifiers", "tracking", "sweep", "statistics"
 WHOLE = {"experiment", "inference", "run", "synthesize", "analyze", "ui"}
 # not yet in their rooms
 PENDING = {
-    "augmentation.py",
     "report.py",
     "analysis/predictions.py",
     "console/terminal.py",
@@ -24,7 +23,6 @@ PENDING = {
     "sweep/start.py",
     "training/ensemble.py",
     "training/finetuning.py",
-    "fidelity/measures.py",
 }
 HEAVY = {"torch", "transformers", "peft", "accelerate"}
 
