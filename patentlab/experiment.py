@@ -28,7 +28,7 @@ from patentlab.evaluation.classification import (
 from patentlab.evaluation.retrieval import ndcg_at
 from patentlab.fidelity.profile import cardinality, label_table, measure_fidelity, naming
 from patentlab.figures.labels import confusion_map, f1_against_support
-from patentlab.figures.style import save
+from patentlab.figures.saving import save
 from patentlab.mixing.training_set import TrainingSet, make_training_set
 from patentlab.protocols import Classifier, Embeds, Observer, Progress, Targets, TrainingReport
 from patentlab.synthesis.strategies import find_strategy

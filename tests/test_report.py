@@ -4,10 +4,10 @@ from collections import defaultdict
 
 import pandas as pd
 
-from patentlab.analysis.arms import arms
+from patentlab.analysis.arms import REAL_ONLY, Arm, arms
 from patentlab.analysis.quantities import Evidence
 from patentlab.analysis.tables import tables
-from patentlab.report import pictures
+from patentlab.report.pictures import pictures
 from tests.analysis.known_matrix import known_matrix
 from tests.figures.overlap import points
 
@@ -16,7 +16,7 @@ def test_trained_parameters_are_shown_of_the_arm_without_added_documents():
     columns = ["model", "head", "adapter", "regime", "arm", "trained", "mean", "low", "high", "n"]
     rows = [
         (model, "embedding", adapter, "1:10", arm, trained, score, score - 0.01, score + 0.01, 3)
-        for arm, score in (("generated", 0.4), ("real only", 0.6))
+        for arm, score in ((Arm("label_conditioned", "g"), 0.4), (REAL_ONLY, 0.6))
         for model, adapter, trained in (("minilm", "frozen", 13_000), ("minilm", "full", 22_000_000))
     ]
     found = defaultdict(pd.DataFrame, {"scores_f1_micro": pd.DataFrame(columns=columns),

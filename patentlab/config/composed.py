@@ -121,8 +121,7 @@ def _schema(settings: Mapping[str, Any] | DictConfig) -> DictConfig:
     """The schema of a run, with that of an option where it has one of its own."""
     schema = OmegaConf.structured(ExperimentConfig)
     for group in group_names():
-        name = (settings.get(group) or {}).get("name")
-        own = option_schema(group, name)
+        own = option_schema(group, settings.get(group) or {})
         if own is not group_schema(group):
             schema[group] = OmegaConf.structured(own)
     assert isinstance(schema, DictConfig)
@@ -175,6 +174,4 @@ def load_option(group: str, option: str) -> Any:
     if not isinstance(content, DictConfig):
         raise TypeError(f"{group}={option}: not a mapping")
     content.pop("defaults", None)
-    return OmegaConf.to_object(
-        OmegaConf.merge(OmegaConf.structured(option_schema(group, content.get("name"))), content)
-    )
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(option_schema(group, content)), content))

@@ -20,9 +20,6 @@ from patentlab.config.trainer import TrackingConfig, TrainerConfig
 RERUN = ("missing", "failed", "always", "never")
 ON_ERROR = ("continue", "stop")
 CONTROL = ("name", "rerun", "on_error", "plan", "exclude")  # of a sweep: settings that say nothing about a run
-GENERATED = ("label_conditioned", "paraphrase")  # strategies that ask a generator
-UNMIXED = ("none", "step_matched")  # strategies that add nothing
-RESAMPLED = ("duplicate", "oversample")
 TASKS = ("multi_label", "single_label")
 MAIN_METRIC = {"multi_label": "f1_micro", "single_label": "f1_micro"}
 _SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

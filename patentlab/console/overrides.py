@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
-from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString, RangeSweep
 from hydra.errors import HydraException
@@ -20,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from patentlab.config import ON_ERROR, REGIME_PATTERN, RERUN, ExperimentConfig, RequestError, config_folder
 from patentlab.config.options import group_names, options, schemas, without_none
+from patentlab.console.hydra_internals import split_arguments
 
 # group → the setting that a number stands for
 SHORTHAND = {"regime": "regime.keep", "mix": "mix.real_share"}
@@ -53,11 +53,11 @@ def read_arguments(arguments: Sequence[str]) -> list[str]:
     Raises:
         RequestError: Flags, groups, options or settings are unknown, or values are of a wrong kind; all of them.
     """
-    known, unknown_flags = get_args_parser().parse_known_args(list(arguments))
+    overrides, unknown_flags = split_arguments(arguments)
     problems = [f"{flag}: no such flag; --help lists them" for flag in unknown_flags if flag.startswith("-")]
     own_folders = any(argument.lstrip("+").startswith(_OWN_FOLDERS) for argument in arguments)
     rewritten = {}
-    for text in known.overrides:
+    for text in overrides:
         found, rewritten[text] = _read(text, own_folders)
         problems += found
     if problems:
@@ -73,7 +73,7 @@ def settings_of(overrides: Sequence[str]) -> list[str]:
 
 def overrides_of(arguments: Sequence[str]) -> list[str]:
     """Those of command-line arguments that are overrides, and no flags."""
-    return list(get_args_parser().parse_known_args(list(arguments))[0].overrides)
+    return split_arguments(arguments)[0]
 
 
 def _read(text: str, own_folders: bool) -> tuple[list[str], str]:

@@ -50,7 +50,7 @@ def adapt_generator(
         from patentlab.language_models.finetuning import finetune
 
         loaded = load_causal(
-            config, "generator", progress, precision=config.precision, attn_implementation=config.attention
+            config, "generator", progress, precision=config.precision, attn_implementation=config.attn_implementation
         )
         items = [
             _item(loaded.tokenizer, config.form, request, answer, settings.max_length) for request, answer in pairs

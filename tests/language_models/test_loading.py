@@ -16,7 +16,12 @@ from patentlab.protocols import Silent
 def load(path: object, precision: str = "fp32", *, repack: bool = False) -> Loaded:
     config = compose("mix=0.5", f"generator.path={path}").generator
     return load_causal(
-        config, "generator", Silent(), precision=precision, attn_implementation=config.attention, repack=repack
+        config,
+        "generator",
+        Silent(),
+        precision=precision,
+        attn_implementation=config.attn_implementation,
+        repack=repack,
     )
 
 

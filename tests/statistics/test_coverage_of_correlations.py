@@ -6,14 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from patentlab.analysis.correlation import (
+from patentlab.statistics.correlation import (
     bca_interval,
     cluster_interval,
-    compare_independent,
-    compare_paired,
     fisher_interval,
     spearman,
 )
+from patentlab.statistics.correlation_difference import compare_independent, compare_paired
 
 pytestmark = pytest.mark.slow
 

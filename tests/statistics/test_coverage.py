@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from patentlab.analysis.significance import paired_bootstrap_f1
+from patentlab.statistics.bootstrap import paired_bootstrap_f1
 
 pytestmark = pytest.mark.slow
 

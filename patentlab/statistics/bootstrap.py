@@ -1,4 +1,4 @@
-"""Two classifiers on the same documents: tests and intervals of their difference, and families of tests."""
+"""The difference of two classifiers' F1 on the same documents, with its bootstrap interval."""
 
 from __future__ import annotations
 
@@ -7,37 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
-from patentlab.analysis.undecidable import UndecidableError
+from patentlab.statistics.arrays import CHUNK, FEWEST, Floats, Labels, booleans
+from patentlab.statistics.undecidable import UndecidableError
 
 Average = Literal["micro", "macro"]
 Method = Literal["percentile", "bca"]
-Floats = NDArray[np.float64]
-Labels = NDArray[np.bool_]
-"""Shape ``(documents, labels)``; of single-label classifiers one-hot."""
-
-FEWEST = 4  # documents: they have 35 different resamples, and three have 10
-_CHUNK = 64 * 2**20  # bytes
 _EQUAL = 1e-12  # apart by rounding alone
-
-
-@dataclass(frozen=True)
-class McNemar:
-    """McNemar's test of two classifiers.
-
-    Attributes:
-        only_first: Documents that only the first has right.
-        only_second: Documents that only the second has right.
-        p_exact: Two-sided, of the exact conditional test, which keeps its level.
-        p_mid: Two-sided mid-p: more powerful, and in practice within its level too.
-    """
-
-    only_first: int
-    only_second: int
-    p_exact: float
-    p_mid: float
 
 
 @dataclass(frozen=True)
@@ -55,55 +33,6 @@ class Difference:
     low: float
     high: float
     p: float
-
-
-def subset_correct(true: ArrayLike, predicted: ArrayLike) -> NDArray[np.bool_]:
-    """Which documents have exactly their true labels: what subset accuracy is the mean of.
-
-    Args:
-        true: Boolean, shape ``(documents, labels)``.
-        predicted: As ``true``.
-
-    Returns:
-        Shape ``(documents,)``.
-
-    Raises:
-        ValueError: Shapes differ, or values are not boolean.
-        UndecidableError: Values are missing.
-    """
-    first, second = _booleans(true, predicted, dimensions=2)
-    return np.asarray((first == second).all(axis=1))
-
-
-def mcnemar(first: ArrayLike, second: ArrayLike) -> McNemar:
-    """McNemar's exact conditional test, and its mid-p version.
-
-    Of the n documents that one classifier alone has right, those of the first are Binomial(n, 1/2) where both are
-    right equally often (McNemar 1947). Mid-p is the exact p without the probability f of what was observed, and
-    1 − f / 2 where both counts are equal (Fagerland, Lydersen and Laake 2013, BMC Medical Research Methodology 13:91).
-
-    Args:
-        first: What the first classifier has right, boolean, shape ``(documents,)``.
-        second: The same of the second.
-
-    Returns:
-        Counts and p-values; these are 1 where no document tells the two apart.
-
-    Raises:
-        ValueError: Shapes differ, or values are not boolean.
-        UndecidableError: There are no documents, or values are missing.
-    """
-    a, b = _booleans(first, second, dimensions=1)
-    if len(a) == 0:
-        raise UndecidableError("needs at least 1 document, has 0")
-    only_first, only_second = int(np.sum(a & ~b)), int(np.sum(b & ~a))
-    discordant = only_first + only_second
-    if discordant == 0:
-        return McNemar(0, 0, 1.0, 1.0)
-    p_exact = float(stats.binomtest(only_first, discordant, 0.5).pvalue)
-    observed = float(stats.binom.pmf(only_first, discordant, 0.5))
-    p_mid = 1 - observed / 2 if only_first == only_second else p_exact - observed
-    return McNemar(only_first, only_second, p_exact, p_mid)
 
 
 def paired_bootstrap_f1(
@@ -129,7 +58,7 @@ def paired_bootstrap_f1(
 
     In 1000 simulations of 400 documents, 10 labels and two correlated classifiers, 95 % intervals hold the true
     difference of micro- or macro-F1 in 94 to 96 % where the rarest label has five or more true documents on average
-    (``tests/analysis/test_coverage.py``). Of micro-F1 they do so with one document too; of macro-F1 then in 85 %, and
+    (``tests/statistics/test_coverage.py``). Of micro-F1 they do so with one document too; of macro-F1 then in 85 %, and
     BCa in 76 %, as a test set without a label says nothing of its F1. Nothing is promised of macro-F1 over labels with
     fewer than five documents.
 
@@ -189,7 +118,7 @@ def bootstrap_f1_over_runs(
         raise UndecidableError("needs at least 1 run, has 0")
     test_sets: dict[tuple[tuple[int, ...], bytes], list[Floats]] = {}
     for pair in pairs:
-        true, first, second = _booleans(*pair, dimensions=2)
+        true, first, second = booleans(*pair, dimensions=2)
         if len(true) < FEWEST:
             raise UndecidableError(f"needs at least {FEWEST} documents, has {len(true)}")
         if true.shape[1] == 0:
@@ -207,122 +136,6 @@ def bootstrap_f1_over_runs(
     left_out = [_gain(counts.sum(axis=0) - counts) for counts in sets]
     bias = float(stats.norm.ppf(_share_below(resampled, estimate)))
     return _interval(estimate, resampled, confidence, bias, _acceleration(left_out))
-
-
-def paired_permutation(
-    differences: ArrayLike, clusters: ArrayLike | None = None, resamples: int = 9_999, seed: int = 0
-) -> float:
-    """Two-sided p of a mean of paired differences, by flips of their signs (Fisher 1935, section 21).
-
-    Where no cluster is better than its twin, each sign was as likely to be the other. All flips are enumerated where
-    they are as few as ``resamples``; otherwise p is (1 + flips as extreme) / (1 + flips), per side and doubled
-    (Phipson and Smyth 2010).
-
-    Args:
-        differences: Shape ``(n,)``.
-        clusters: Shape ``(n,)``, the cluster of each difference; the signs of a cluster flip together. None for
-            differences that are independent.
-        resamples: Flips.
-        seed: Of the flips.
-
-    Returns:
-        At least 2 / 2ᵏ with k differences or clusters.
-
-    Raises:
-        ValueError: Shapes differ.
-        UndecidableError: Fewer than four differences or clusters, missing values, or all of them are zero.
-    """
-    values = np.asarray(differences, dtype=np.float64)
-    if values.ndim != 1:
-        raise ValueError(f"differences have the shape (n,), not {values.shape}")
-    if not np.isfinite(values).all():
-        raise UndecidableError("differences are missing")
-    what = "pairs"
-    if clusters is not None:
-        what, of = "clusters", np.asarray(clusters)
-        if of.shape != values.shape:
-            raise ValueError(f"{len(values)} differences, and clusters of the shape {of.shape}")
-        if any(cluster is None or cluster != cluster for cluster in of.tolist()):
-            raise UndecidableError("the clusters of some differences are missing")
-        # a mean of clusters that flip as a whole depends on their sums alone
-        values = np.bincount(np.unique(of, return_inverse=True)[1], weights=values).astype(np.float64)
-    if len(values) < FEWEST:
-        raise UndecidableError(f"needs at least {FEWEST} {what}, has {len(values)}")
-    if not values.any():
-        raise UndecidableError("the differences are all zero")
-    found = stats.permutation_test(
-        (values,),
-        np.sum,
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=resamples,
-        batch=max(1, _CHUNK // (8 * len(values))),
-        rng=np.random.default_rng(seed),
-    )
-    return float(found.pvalue)
-
-
-def holm(p: ArrayLike) -> Floats:
-    """p-values adjusted for the family-wise error rate (Holm 1979, Scandinavian Journal of Statistics 6, 65 to 70).
-
-    Args:
-        p: Shape ``(tests,)``; NaN for a test that could not be made, which does not count in the family.
-
-    Returns:
-        In the order of ``p``, with its NaN.
-
-    Raises:
-        ValueError: A value is not between 0 and 1.
-    """
-    adjusted, made = _family(p)
-    values = adjusted[made]
-    order = np.argsort(values)
-    steps = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
-    values[order] = np.minimum(steps, 1)
-    adjusted[made] = values
-    return adjusted
-
-
-def benjamini_hochberg(p: ArrayLike) -> Floats:
-    """p-values adjusted for the false discovery rate (Benjamini and Hochberg 1995).
-
-    It holds for tests that are independent or positively dependent (Benjamini and Yekutieli 2001).
-
-    Args:
-        p: As for :func:`holm`.
-
-    Returns:
-        In the order of ``p``, with its NaN.
-
-    Raises:
-        ValueError: A value is not between 0 and 1.
-    """
-    adjusted, made = _family(p)
-    if made.any():
-        adjusted[made] = stats.false_discovery_control(adjusted[made], method="bh")
-    return adjusted
-
-
-def _family(p: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
-    values = np.array(p, dtype=np.float64)
-    made = ~np.isnan(values)
-    if values.ndim != 1 or np.any((values[made] < 0) | (values[made] > 1)):
-        raise ValueError("p-values are a list of numbers between 0 and 1")
-    return values, made
-
-
-def _booleans(*arrays: ArrayLike, dimensions: int) -> list[NDArray[np.bool_]]:
-    """As boolean arrays of one shape."""
-    values = [np.asarray(array) for array in arrays]
-    shape = values[0].shape
-    if len(shape) != dimensions or any(value.shape != shape for value in values):
-        found = ", ".join(str(value.shape) for value in values)
-        raise ValueError(f"arrays of one shape with {dimensions} dimensions, not {found}")
-    if any(value.dtype.kind == "f" and np.isnan(value).any() for value in values):
-        raise UndecidableError("values are missing")
-    if not all(np.isin(value, (0, 1)).all() for value in values):
-        raise ValueError("values are true or false, 1 or 0")
-    return [value.astype(np.bool_) for value in values]
 
 
 def _counts(true: Labels, predicted: Labels, average: Average) -> Floats:
@@ -360,7 +173,7 @@ def _resample(counts: Floats, resamples: int, generator: np.random.Generator) ->
 def _multiplicities(documents: int, columns: int, resamples: int, generator: np.random.Generator) -> Iterator[Floats]:
     """How often each document is drawn, ``(resamples, documents)`` in chunks of bounded memory."""
     # indices, counts, their conversion; sums of counts, F1 and what leads to it
-    rows = max(1, _CHUNK // (8 * (3 * documents + 3 * columns)))
+    rows = max(1, CHUNK // (8 * (3 * documents + 3 * columns)))
     for start in range(0, resamples, rows):
         size = min(rows, resamples - start)
         drawn = generator.integers(documents, size=(size, documents))

@@ -1,4 +1,4 @@
-"""Tests and intervals against scipy, statsmodels, scikit-learn and published examples."""
+"""Bootstrap intervals of differences in F1 against scipy and scikit-learn."""
 
 from typing import Literal
 
@@ -6,26 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from scipy import stats
-from sklearn.metrics import accuracy_score, f1_score
-from statsmodels.stats.contingency_tables import mcnemar as mcnemar_of_statsmodels
-from statsmodels.stats.multitest import multipletests
+from sklearn.metrics import f1_score
 
-from patentlab.analysis import significance
-from patentlab.analysis.significance import (
-    benjamini_hochberg,
-    bootstrap_f1_over_runs,
-    holm,
-    mcnemar,
-    paired_bootstrap_f1,
-    paired_permutation,
-    subset_correct,
-)
-from patentlab.analysis.undecidable import UndecidableError
-
-# height differences of Darwin's crossed and self-fertilised maize, in eighths of an inch (Fisher 1935, section 17)
-DARWIN = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
+from patentlab.statistics import bootstrap
+from patentlab.statistics.bootstrap import bootstrap_f1_over_runs, paired_bootstrap_f1
+from patentlab.statistics.undecidable import UndecidableError
+from tests.statistics.classifiers import classifiers
 
 AVERAGES = pytest.mark.parametrize("average", ["micro", "macro"])
 METHODS = pytest.mark.parametrize("method", ["percentile", "bca"])
@@ -34,75 +21,9 @@ Method = Literal["percentile", "bca"]
 Run = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def from_counts(both: int, only_first: int, only_second: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
-    sizes = [both, only_first, only_second, neither]
-    return np.repeat([True, True, False, False], sizes), np.repeat([True, False, True, False], sizes)
-
-
-def classifiers(
-    documents: int, labels: int, seed: int, flips: tuple[float, float] = (0.1, 0.15)
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """True labels, and two predictions of them with errors."""
-    generator = np.random.default_rng(seed)
-    true = generator.random((documents, labels)) < 0.35
-    first, second = (true ^ (generator.random(true.shape) < flip) for flip in flips)
-    return true, first, second
-
-
 def f1_difference(true: np.ndarray, first: np.ndarray, second: np.ndarray, average: Average) -> float:
     scores = [f1_score(true, predicted, average=average, zero_division=0) for predicted in (first, second)]
     return float(scores[0] - scores[1])
-
-
-# the tables of Fagerland, Lydersen and Laake 2013: airway hyper-responsiveness of 21 children (Bentur et al. 2009), and
-# complete response of 161 patients (Cavo et al. 2012); p is the sum of binomial coefficients over 2^n
-@pytest.mark.parametrize(
-    ("table", "p_exact", "p_mid"),
-    [
-        ((1, 1, 7, 12), 2 * (1 + 8) / 2**8, (2 * (1 + 8) - 8) / 2**8),
-        ((59, 6, 16, 80), 2 * 110_056 / 2**22, (2 * 110_056 - 74_613) / 2**22),
-    ],
-)
-def test_mcnemar_of_published_tables(table: tuple[int, int, int, int], p_exact: float, p_mid: float):
-    found = mcnemar(*from_counts(*table))
-    assert (found.only_first, found.only_second) == table[1:3]
-    assert found.p_exact == pytest.approx(p_exact)
-    assert found.p_mid == pytest.approx(p_mid)
-
-
-@given(st.integers(0, 5), st.integers(0, 40), st.integers(0, 40), st.integers(0, 5))
-def test_mcnemar_equals_statsmodels_and_its_definition(both: int, b: int, c: int, neither: int):
-    if both + b + c + neither == 0:
-        return
-    found = mcnemar(*from_counts(both, b, c, neither))
-    if b + c:
-        assert found.p_exact == pytest.approx(mcnemar_of_statsmodels([[both, b], [c, neither]], exact=True).pvalue)
-        # twice the tail, of which the outcome itself counts half
-        tail = stats.binom.cdf(min(b, c), b + c, 0.5) - stats.binom.pmf(b, b + c, 0.5) / 2
-        published = 1 - stats.binom.pmf(b, b + c, 0.5) / 2 if b == c else 2 * tail
-        assert found.p_mid == pytest.approx(published)
-        assert 0 < found.p_mid < found.p_exact <= 1
-    else:
-        assert (found.p_exact, found.p_mid) == (1, 1)
-
-
-def test_mcnemar_refuses_what_it_cannot_count():
-    with pytest.raises(UndecidableError, match="has 0"):
-        mcnemar(np.array([], dtype=bool), np.array([], dtype=bool))
-    with pytest.raises(UndecidableError, match="missing"):
-        mcnemar([1.0, np.nan], [1.0, 0.0])
-    with pytest.raises(ValueError, match=r"not \(2,\), \(3,\)"):
-        mcnemar([True, False], [True, False, True])
-    with pytest.raises(ValueError, match="1 or 0"):
-        mcnemar([0.5, 1.0], [1.0, 0.0])
-
-
-def test_subset_correct_averages_to_subset_accuracy():
-    true, first, _ = classifiers(200, 3, 0)
-    correct = subset_correct(true, first)
-    assert correct.shape == (200,)
-    assert correct.mean() == pytest.approx(accuracy_score(true, first))
-    assert 0 < correct.mean() < 1
 
 
 @AVERAGES
@@ -224,15 +145,15 @@ def test_an_interval_of_confidence_one_minus_p_ends_at_zero(average: Average, me
 def test_p_undoes_the_corrections_of_the_interval(bias: float, acceleration: float):
     # F1 differences are too symmetric to tell the sign of an acceleration
     resampled = 1.5 + stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000)
-    p = significance._interval(1.5, resampled, 0.95, bias, acceleration).p
-    at = significance._interval(1.5, resampled, 1 - p, bias, acceleration)
+    p = bootstrap._interval(1.5, resampled, 0.95, bias, acceleration).p
+    at = bootstrap._interval(1.5, resampled, 1 - p, bias, acceleration)
     assert at.low == pytest.approx(0, abs=1e-3)
 
 
 def test_chunks_of_resamples_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch):
     pair = classifiers(50, 4, 1)
     whole = paired_bootstrap_f1(*pair, "macro", resamples=500)
-    monkeypatch.setattr(significance, "_CHUNK", 8 * 3 * (50 + 16) * 7)  # seven at a time
+    monkeypatch.setattr(bootstrap, "CHUNK", 8 * 3 * (50 + 16) * 7)  # seven at a time
     assert paired_bootstrap_f1(*pair, "macro", resamples=500) == whole
     assert paired_bootstrap_f1(*pair, "macro", resamples=500, seed=1) != whole
 
@@ -270,90 +191,3 @@ def test_bootstraps_refuse_what_they_cannot_tell():
     one, other = np.eye(4, dtype=bool), np.roll(np.eye(4, dtype=bool), 1, axis=1)
     with pytest.raises(UndecidableError, match="whatever document is left out"):
         paired_bootstrap_f1(one, one, other, "macro", resamples=100, method="bca")
-
-
-def test_the_permutation_test_of_darwins_maize():
-    # Fisher 1935, section 21: in 863 of 2^15 choices of signs the sum is 314 or more, the 5.267 % of both sides
-    assert paired_permutation(DARWIN, resamples=2**15) == pytest.approx(2 * 863 / 2**15)
-
-
-def test_sampled_flips_come_near_to_all_of_them():
-    p = 2 * 863 / 2**15
-    for seed in range(3):
-        assert paired_permutation(DARWIN, seed=seed) == pytest.approx(p, abs=6 * np.sqrt(p / 9999))
-    assert paired_permutation(DARWIN, seed=1) == paired_permutation(DARWIN, seed=1)
-
-
-@settings(deadline=None)
-@given(arrays(float, st.integers(4, 9), elements=st.integers(-5, 5).map(float)))
-def test_enumerated_flips_equal_those_by_hand(differences: np.ndarray):
-    if not differences.any():
-        with pytest.raises(UndecidableError, match="all zero"):
-            paired_permutation(differences)
-        return
-    signs = np.array(np.meshgrid(*[[-1, 1]] * len(differences))).reshape(len(differences), -1)
-    sums = differences @ signs
-    expected = min(1, 2 * np.mean(sums >= abs(differences.sum())))
-    assert paired_permutation(differences) == pytest.approx(expected)
-
-
-def test_clusters_flip_together():
-    generator = np.random.default_rng(0)
-    differences, clusters = generator.normal(0.3, 1, 40), np.repeat([3, 1, 7, 5, 2, 9, 11, 4], 5)
-    sums = [differences[clusters == cluster].sum() for cluster in np.unique(clusters)]
-    assert paired_permutation(differences, clusters) == paired_permutation(sums)
-    names = [f"g{cluster}" for cluster in clusters]
-    assert paired_permutation(differences, names) == paired_permutation(differences, clusters)
-    # each on its own is no cluster
-    assert paired_permutation(DARWIN, np.arange(15)) == paired_permutation(DARWIN)
-
-
-def test_clustered_differences_are_rejected_as_often_as_promised():
-    generator = np.random.default_rng(1)
-    clusters = np.repeat(np.arange(8), 6)
-    draws = generator.normal(size=(300, 8))[:, clusters] + 0.3 * generator.normal(size=(300, 48))
-    together = np.mean([paired_permutation(row, clusters) <= 0.05 for row in draws])
-    # 12 of 2^8 flips lie in the tails of the test of level 0.05
-    assert together == pytest.approx(12 / 2**8, abs=4 * np.sqrt(0.05 * 0.95 / 300))
-    apart = np.mean([paired_permutation(row, resamples=199) <= 0.05 for row in draws])
-    assert apart > 0.2
-
-
-def test_permutation_refuses_what_it_cannot_tell():
-    with pytest.raises(UndecidableError, match="needs at least 4 pairs, has 3"):
-        paired_permutation([1, 2, 3])
-    with pytest.raises(UndecidableError, match="needs at least 4 clusters, has 2"):
-        paired_permutation([1, 2, 3, 4], ["a", "a", "b", "b"])
-    with pytest.raises(UndecidableError, match="missing"):
-        paired_permutation([1, 2, 3, np.nan])
-    with pytest.raises(UndecidableError, match="clusters of some"):
-        paired_permutation([1, 2, 3, 4], np.array(["a", None, "b", "c"], dtype=object))
-    with pytest.raises(ValueError, match="clusters of the shape"):
-        paired_permutation([1, 2, 3, 4], [1, 2])
-
-
-p_values = st.lists(st.floats(0, 1) | st.just(np.nan), max_size=12)
-
-
-@settings(deadline=None, max_examples=30)
-@given(p_values)
-def test_adjusted_p_values_equal_those_of_statsmodels(values: list[float]):
-    p = np.array(values)
-    made = ~np.isnan(p)
-    for adjust, method in ((holm, "holm"), (benjamini_hochberg, "fdr_bh")):
-        adjusted = adjust(p)
-        assert np.array_equal(np.isnan(adjusted), ~made)
-        if made.any():
-            np.testing.assert_allclose(adjusted[made], multipletests(p[made], method=method)[1], atol=1e-12)
-
-
-def test_families_by_hand():
-    # Holm: 3 × 0.01, 2 × 0.02, then no less than that; Benjamini and Hochberg: 3 × 0.01, 3/2 × 0.02, 3/3 × 0.03
-    assert holm([0.03, 0.01, np.nan, 0.02])[[1, 3, 0]] == pytest.approx([0.03, 0.04, 0.04])
-    assert benjamini_hochberg([0.03, 0.01, np.nan, 0.02])[[1, 3, 0]] == pytest.approx([0.03, 0.03, 0.03])
-
-
-@pytest.mark.parametrize("adjust", [holm, benjamini_hochberg])
-def test_p_values_are_between_zero_and_one(adjust):
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        adjust([0.1, 1.1])

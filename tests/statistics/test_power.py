@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.power import TTestPower
 
-from patentlab.analysis.power import (
+from patentlab.statistics.power import (
     correlation_power,
     mean_power,
     points_for_correlations,
@@ -12,7 +12,7 @@ from patentlab.analysis.power import (
     smallest_correlation_difference,
     smallest_mean_difference,
 )
-from patentlab.analysis.undecidable import UndecidableError
+from patentlab.statistics.undecidable import UndecidableError
 
 
 @pytest.mark.parametrize(("difference", "sd", "n"), [(0.02, 0.015, 5), (0.5, 1.0, 34), (0.1, 0.05, 3)])

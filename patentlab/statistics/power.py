@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import optimize, stats
 
-from patentlab.analysis.correlation import FEWEST, fisher_standard_error
-from patentlab.analysis.undecidable import UndecidableError
+from patentlab.statistics.correlation import FEWEST
+from patentlab.statistics.correlation_difference import fisher_standard_error
+from patentlab.statistics.undecidable import UndecidableError
 
 LEVEL, POWER = 0.05, 0.8
 _MOST = 1_000_000

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
-from patentlab.analysis.aggregation import (
+from patentlab.statistics.aggregation import (
     Interval,
     bootstrap_probability_of_improvement,
     cluster_mean_interval,
@@ -19,7 +19,7 @@ from patentlab.analysis.aggregation import (
     stratified_bootstrap,
     t_interval,
 )
-from patentlab.analysis.undecidable import UndecidableError
+from patentlab.statistics.undecidable import UndecidableError
 
 
 def mean(values: np.ndarray) -> float:
@@ -215,6 +215,8 @@ def test_wrong_shapes_are_mistakes():
         stratified_bootstrap([1.0, 2, 3, 4], mean)
     with pytest.raises(ValueError, match=r"shape \(n,\)"):
         t_interval([[1.0, 2.0]])
+    with pytest.raises(UndecidableError, match="clusters of some values are missing"):
+        cluster_mean_interval([1.0, 2, 3, 4, 5], np.array(["a", "b", "c", "d", np.nan], dtype=object))
     with pytest.raises(ValueError, match="3 values, and clusters of 2"):
         cluster_mean_interval([1.0, 2, 3], ["a", "b"])
     assert Interval(1.0, 0.0, 2.0).dropped == 0

@@ -1,20 +1,18 @@
+"""Tests of two correlations against worked examples."""
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from patentlab.analysis.correlation import (
+from patentlab.statistics.correlation_difference import (
     compare_independent,
     compare_nonoverlapping,
     compare_overlapping,
     compare_paired,
-    fisher_interval,
-    pearson,
-    permutation_p,
-    spearman,
 )
-from patentlab.analysis.undecidable import UndecidableError
+from patentlab.statistics.undecidable import UndecidableError
 
 CORRELATIONS = st.floats(-0.95, 0.95)
 
@@ -71,31 +69,6 @@ def test_steiger_of_worked_examples():
     assert compare_nonoverlapping(0.5, 0.6, 0.8, 0.5, 0.5, 0.7, 103).z == pytest.approx(-1.4050, abs=5e-5)
 
 
-def test_pearson_and_spearman_are_those_of_scipy():
-    generator = np.random.default_rng(0)
-    x = generator.normal(size=30)
-    y = 0.5 * x + generator.normal(size=30)
-    found, reference = pearson(x, y), stats.pearsonr(x, y)
-    interval = reference.confidence_interval(0.95)
-    assert (found.r, found.p, found.low, found.high) == pytest.approx(
-        (reference.statistic, reference.pvalue, interval.low, interval.high), rel=1e-9
-    )
-    ranks, by_scipy = spearman(x, y), stats.spearmanr(x, y)
-    assert (ranks.r, ranks.p) == pytest.approx((by_scipy.statistic, by_scipy.pvalue), rel=1e-9)
-    wider = fisher_interval(ranks.r, 30)
-    assert ranks.low < wider[0] and ranks.high > wider[1]
-    exact = spearman([1, 2, 3, 4, 5], [2, 1, 3, 5, 4])
-    assert exact.p == pytest.approx(16 / 120)  # 8 orders of the 120 have ρ ≥ 0.8, and as many ρ ≤ −0.8
-
-
-def test_permutation_p_is_exact_for_few_pairs_and_near_the_t_test_for_many():
-    # of 4! = 24 pairings two have |r| as large as the rising one: itself and its mirror image
-    assert permutation_p([1, 2, 3, 4], [1, 2, 3, 4.5]) == pytest.approx(2 / 24)
-    generator = np.random.default_rng(1)
-    x, y = generator.normal(size=(2, 40))
-    assert permutation_p(x, y) == pytest.approx(stats.pearsonr(x, y).pvalue, abs=0.02)
-
-
 @given(CORRELATIONS, CORRELATIONS, st.integers(4, 200), st.integers(4, 200))
 def test_differences_mirror(r_1: float, r_2: float, n_1: int, n_2: int):
     found, mirrored = compare_independent(r_1, n_1, r_2, n_2), compare_independent(r_2, n_2, r_1, n_1)
@@ -145,21 +118,6 @@ def test_paired_tests_hold_their_level(rho: float):
         compare_paired(*generator.multivariate_normal(np.zeros(4), covariance, size=20).T).p < 0.05 for _ in range(1500)
     ]
     assert 0.03 < np.mean(rejected) < 0.07  # ± 3.5 standard errors of 0.0056
-
-
-@pytest.mark.parametrize(
-    ("x", "y", "sentence"),
-    [
-        ([1, 2, 3], [1, 2, 3], "needs at least 4 pairs, has 3"),
-        ([1, 1, 1, 1], [1, 2, 3, 4], "the values do not vary"),
-        ([0.1 + 0.2, 0.3, 0.3, 0.3], [1, 2, 3, 4], "the values do not vary"),
-        ([1, 2, 3, np.nan], [1, 2, 3, 4], "some values are no numbers"),
-        ([1, 2, 3, 4], [2, 4, 6, 8], "the correlation is exactly 1, and has no interval"),
-    ],
-)
-def test_what_cannot_be_told_is_said(x: list[float], y: list[float], sentence: str):
-    with pytest.raises(UndecidableError, match=sentence):
-        pearson(x, y)
 
 
 def test_too_few_points_give_no_difference():

@@ -9,15 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
-from patentlab.analysis.undecidable import UndecidableError
-
-Floats = NDArray[np.float64]
-
-FEWEST = 4  # scores, values or clusters: four have 35 different resamples, and three have 10
+from patentlab.statistics.arrays import FEWEST, Floats
+from patentlab.statistics.undecidable import UndecidableError
 
 
 @dataclass(frozen=True)
@@ -161,12 +157,17 @@ def cluster_mean_interval(
 
     Raises:
         ValueError: Shapes differ.
-        UndecidableError: Fewer than four clusters, missing values, or values that do not vary.
+        UndecidableError: Fewer than four clusters, missing values or clusters, or values that do not vary.
     """
     sample = _sample(values, 1)
-    numbers, names = pd.factorize(np.asarray(clusters))
-    if len(numbers) != len(sample):
-        raise ValueError(f"{len(sample)} values, and clusters of {len(numbers)}")
+    of = np.asarray(clusters).tolist()
+    if len(of) != len(sample):
+        raise ValueError(f"{len(sample)} values, and clusters of {len(of)}")
+    if any(cluster is None or cluster != cluster for cluster in of):
+        raise UndecidableError("the clusters of some values are missing")
+    # numbered as they first appear
+    names = {cluster: number for number, cluster in enumerate(dict.fromkeys(of))}
+    numbers = np.array([names[cluster] for cluster in of])
     _enough(len(names), "clusters")
     sums, sizes = np.bincount(numbers, sample), np.bincount(numbers)
     drawn = np.random.default_rng(seed).multinomial(len(names), [1 / len(names)] * len(names), size=resamples)
