@@ -11,20 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from patentlab.augmentation import (
-    TrainingSet,
-    cardinality,
-    label_table,
-    make_training_set,
-    measure_fidelity,
-    naming,
-    step_matched,
-)
 from patentlab.config import ExperimentConfig, RequestError
-from patentlab.corpus import Examples, LabelSpace, derive_seed, fingerprint, is_real
-from patentlab.data.regimes import keep_part
-from patentlab.data.sources import read_corpus
-from patentlab.data.splits import Split, split_corpus
+from patentlab.corpus import Examples, LabelSpace, fingerprint
+from patentlab.data.documents import read_documents
+from patentlab.data.splits import Split
 from patentlab.evaluation.classification import (
     DEFAULT_THRESHOLD,
     choose_threshold,
@@ -36,14 +26,18 @@ from patentlab.evaluation.classification import (
     prediction_table,
 )
 from patentlab.evaluation.retrieval import ndcg_at
+from patentlab.fidelity.profile import cardinality, label_table, measure_fidelity, naming
 from patentlab.figures.labels import confusion_map, f1_against_support
 from patentlab.figures.saving import save
+from patentlab.mixing.training_set import TrainingSet, make_training_set
 from patentlab.protocols import Classifier, Embeds, Observer, Progress, Targets, TrainingReport
+from patentlab.synthesis.strategies import find_strategy
 from patentlab.tracking.identity import input_fingerprints, run_key, run_name
 from patentlab.tracking.lifecycle import Clock, recorded
 from patentlab.tracking.mirror import Mirror, SweepRun
 from patentlab.tracking.record import Record, machine, peak_memory, reset_peak_memory
 from patentlab.training.classifiers import build_classifier, training_steps
+from patentlab.training.judging import Judge
 from patentlab.training.memory import fit_within_memory
 
 
@@ -73,11 +67,10 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
         with clock("data"):
             fingerprints = input_fingerprints(config)
             record.key = run_key(config, fingerprints)
-            corpus = read_corpus(config.data)
-            split = split_corpus(corpus, config.data.split, derive_seed(config.seed, "split"))
-            real = keep_part(split.pool, corpus.labels, config.regime.divisor, derive_seed(config.seed, "regime"))
+            documents = read_documents(config)
+            corpus, split, real = documents.corpus, documents.split, documents.real
         with clock("synthesis"):
-            made = make_training_set(config, real, split, corpus.labels, progress)
+            made = make_training_set(config, documents, progress, Judge)
             record.fidelity = _fidelity(made, split, corpus.labels, config.seed, progress)
         sets = {"train": made.documents, "validation": split.validation, "test": split.test}
         train, validation, test = (Examples.of(held, corpus.labels) for held in sets.values())
@@ -90,17 +83,16 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             "synthetic": len(made.added),
             "requested_share": config.mix.real_share,
             "achieved_share": made.achieved_share,
-            "real_cardinality": cardinality([document for document in made.documents if is_real(document)]),
+            "real_cardinality": cardinality(made.real),
             "synthetic_cardinality": cardinality(made.added),
-            "real_named": naming([document for document in made.documents if is_real(document)], corpus.labels),
+            "real_named": naming(made.real, corpus.labels),
             "synthetic_named": naming(made.added, corpus.labels),
             "labels": len(corpus.labels),
             "labels_in_train": int(train.targets.any(axis=0).sum()),
             **corpus.dropped,
             **split.counts,
         }
-        if made.synthetic is not None:
-            record.synthesis = {**made.synthetic.report, "store": str(made.synthetic.store)}
+        record.synthesis = dict(made.addition.report)
         single, monitor = corpus.labels.single, config.trainer.metric
         observer = Observer(partial(evaluate_at_best, monitor=monitor, single=single), progress, mirror.epoch)
 
@@ -116,7 +108,8 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
                 return classifier.fit(train, validation, observer, config.seed)
 
         steps = partial(training_steps, config.trainer)
-        classifier, report, trainer = fit_within_memory(step_matched(config, made.plan, steps), build, fit)
+        settings = find_strategy(config.strategy_used).training(config, made.plan.total, steps)
+        classifier, report, trainer = fit_within_memory(settings, build, fit)
         with clock("evaluation"):
             validation_scores = report.validation_scores
             if validation_scores is None:
@@ -174,7 +167,7 @@ def _fidelity(made: TrainingSet, split: Split, labels: LabelSpace, seed: int, pr
         return embed_texts(texts, progress)
 
     try:
-        return measure_fidelity(made.added, split.pool, labels, seed, embed)
+        return measure_fidelity(made.added, split.pool, labels, seed, embed, Judge)
     except RequestError as missing:  # a run is worth having without, where the embedded encoder is not installed
         progress.say(f"fidelity is not measured: {missing}")
         return {}
@@ -183,8 +176,8 @@ def _fidelity(made: TrainingSet, split: Split, labels: LabelSpace, seed: int, pr
 def _keep_added(made: TrainingSet, labels: LabelSpace, folder: Path) -> None:
     """What was added, by label and document by document."""
     label_table(made.documents, labels).to_csv(folder / "labels_in_training.csv", index=False)
-    if made.synthetic is not None:
-        pd.DataFrame(made.synthetic.rows).to_parquet(folder / "synthetic.parquet", index=False)
+    if made.addition.rows is not None:
+        pd.DataFrame(made.addition.rows).to_parquet(folder / "synthetic.parquet", index=False)
 
 
 def _retrieval(classifier: Classifier, test: Examples, progress: Progress) -> float | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from patentlab.config import UNMIXED, ExperimentConfig, TrainerConfig
+from patentlab.config import ExperimentConfig, TrainerConfig
 from patentlab.corpus import LabelSpace
 from patentlab.models.baselines import ConstantClassifier, TfidfLinearClassifier
 from patentlab.protocols import Classifier, Progress
+from patentlab.synthesis.strategies import find_strategy
 from patentlab.training.ensemble import MEMBERS, EnsembleClassifier
 
 
@@ -26,7 +27,7 @@ def build_classifier(config: ExperimentConfig, labels: LabelSpace, seed: int, pr
     Raises:
         RequestError: The model cannot be had.
     """
-    if config.mix.ordering == "ensemble" and config.strategy_used not in UNMIXED:
+    if config.mix.ordering == "ensemble" and find_strategy(config.strategy_used).adds:
         return EnsembleClassifier([_build(config, labels, seed, progress) for _ in MEMBERS])
     return _build(config, labels, seed, progress)
 

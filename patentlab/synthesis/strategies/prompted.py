@@ -1,23 +1,17 @@
-"""Strategies: where the added documents of a training set come from.
-
-Some draw real documents again; the others ask a generator, and here is what they ask.
-"""
+"""Strategies that ask a generator, and what they ask."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
 from patentlab.config import RequestError, StrategyConfig
+from patentlab.config.registry import STRATEGIES
 from patentlab.corpus import Document, LabelSpace, derive_seed
 from patentlab.synthesis.prompts import Request, rewrite, write
-
-Resampling = Callable[[Sequence[Document], int, int], tuple[Document, ...]]
-"""Real training documents, a number, a seed → so many added documents, the same for the same seed, and the first
-ones the same for any larger number."""
+from patentlab.synthesis.strategies import Added, Context, Strategy
 
 Asking = Callable[[int], Request]
 """The number of an attempt → what is asked; the same number, the same request."""
@@ -25,60 +19,51 @@ Asking = Callable[[int], Request]
 _BLOCK = 4  # attempts that share their examples, so that a generator reads them once
 
 
-def duplicate(real: Sequence[Document], count: int, seed: int) -> tuple[Document, ...]:
-    """The control for volume: real training documents drawn with replacement.
+class Prompted(Strategy):
+    """A strategy that asks a generator; a new one says what is asked."""
 
-    Args:
-        real: The real documents of the training set.
-        count: How many to draw.
-        seed: The same seed yields the same draw.
+    generates = True
 
-    Returns:
-        Copies with an id of their own, ``source_id`` naming the original.
+    def ask(self, sources: Sequence[Document], labels: LabelSpace, config: StrategyConfig, seed: int) -> Asking:
+        """What is asked.
 
-    Raises:
-        RequestError: There is nothing to draw from.
-    """
-    if count and not real:
-        raise RequestError("strategy=duplicate: there are no real documents to draw from; raise mix.real_share")
-    drawn = np.random.default_rng(seed).integers(len(real), size=count) if count else ()
-    return tuple(
-        replace(real[i], id=f"{real[i].id}#{number}", origin="duplicate", source_id=real[i].id)
-        for number, i in enumerate(drawn)
-    )
+        Args:
+            sources: Real documents that it may be made of, sorted by id.
+            labels: Their label space.
+            config: The strategy's settings.
+            seed: Of all that is drawn.
+
+        Returns:
+            Attempt → request.
+
+        Raises:
+            RequestError: There are no sources.
+        """
+        raise NotImplementedError
+
+    def add(self, context: Context, count: int) -> Added:
+        """So many answers that pass the screening; those that any run asked for before come from the cache."""
+        from patentlab.synthesis.production import synthesise  # slow to import
+
+        return synthesise(context, self.ask, count)
 
 
-def oversample(real: Sequence[Document], count: int, seed: int) -> tuple[Document, ...]:
-    """Random oversampling: real training documents drawn with replacement, every label with the same chance.
+@STRATEGIES.add("label_conditioned")
+class LabelConditioned(Prompted):
+    """Full synthesis: a document for a label set of the real ones."""
 
-    First a label is drawn, then one of its documents (class-aware sampling, Shen et al. 2016, section 3.1), so that
-    documents of rare labels come more often. With one label a document, all classes are expected equally often.
+    def ask(self, sources: Sequence[Document], labels: LabelSpace, config: StrategyConfig, seed: int) -> Asking:
+        """As :func:`label_conditioned`."""
+        return label_conditioned(sources, labels, config, seed)
 
-    Args:
-        real: The real documents of the training set.
-        count: How many to draw.
-        seed: The same seed yields the same draw.
 
-    Returns:
-        Copies with an id of their own, ``source_id`` naming the original.
+@STRATEGIES.add("paraphrase")
+class Paraphrase(Prompted):
+    """Real training documents in other words."""
 
-    Raises:
-        RequestError: There is nothing to draw from.
-    """
-    if count and not real:
-        raise RequestError("strategy=oversample: there are no real documents to draw from; raise mix.real_share")
-    holders: dict[str, list[Document]] = {}
-    for document in real:
-        for label in document.labels:
-            holders.setdefault(label, []).append(document)
-    labels = sorted(holders)
-    generator = np.random.default_rng(seed)
-    added = []
-    for number in range(count):
-        documents = holders[labels[generator.integers(len(labels))]]
-        source = documents[generator.integers(len(documents))]
-        added.append(replace(source, id=f"{source.id}#{number}", origin="oversample", source_id=source.id))
-    return tuple(added)
+    def ask(self, sources: Sequence[Document], labels: LabelSpace, config: StrategyConfig, seed: int) -> Asking:
+        """As :func:`paraphrase`."""
+        return paraphrase(sources, config, seed)
 
 
 def label_conditioned(sources: Sequence[Document], labels: LabelSpace, config: StrategyConfig, seed: int) -> Asking:
@@ -120,12 +105,11 @@ def label_conditioned(sources: Sequence[Document], labels: LabelSpace, config: S
     return ask
 
 
-def paraphrase(sources: Sequence[Document], labels: LabelSpace, config: StrategyConfig, seed: int) -> Asking:
+def paraphrase(sources: Sequence[Document], config: StrategyConfig, seed: int) -> Asking:
     """Ask for real documents in other words, each before any a second time.
 
     Args:
         sources: Real training documents.
-        labels: Not used: a paraphrase keeps the labels of its source.
         config: ``prompts`` is used.
         seed: Of order and families.
 
@@ -143,10 +127,6 @@ def paraphrase(sources: Sequence[Document], labels: LabelSpace, config: Strategy
         return rewrite(number, sources[order[position]], _family(config, seed, number))
 
     return ask
-
-
-RESAMPLING: dict[str, Resampling] = {"duplicate": duplicate, "oversample": oversample}
-ASKING = {"label_conditioned": label_conditioned, "paraphrase": paraphrase}
 
 
 def _check(sources: Sequence[Document], name: str) -> None:

@@ -1,6 +1,6 @@
-"""Training sets and their controls: mixture laws, matched twins, leakage, fidelity."""
+"""Training sets and their controls: mixture laws, matched twins, leakage."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,15 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from patentlab.augmentation import TrainingSet, label_table, make_training_set, measure_fidelity, step_matched
 from patentlab.config import ExperimentConfig
 from patentlab.console.command_line import compose
-from patentlab.corpus import Corpus, Document, derive_seed
+from patentlab.corpus import Document, LabelSpace, derive_seed, is_real
+from patentlab.data.documents import Documents, read_documents
 from patentlab.data.regimes import keep_part
-from patentlab.data.sources import read_corpus
-from patentlab.data.splits import Split, split_corpus
 from patentlab.mixing.plan import Plan
+from patentlab.mixing.training_set import TrainingSet, choose, in_order, make_training_set
 from patentlab.protocols import Silent
+from patentlab.synthesis.strategies import find_strategy
+from patentlab.synthesis.strategies.resampling import duplicate
+from patentlab.training.judging import Judge
 from tests.synthesis.scripted_server import serving
 
 SMALL = ["data.size=200", "data.split.validation=30", "data.split.test=40", "model=tfidf_linear", "tracking=none"]
@@ -31,10 +33,8 @@ def url() -> object:
 
 
 @pytest.fixture(scope="module")
-def data() -> tuple[Corpus, Split]:
-    config = compose(*SMALL)
-    corpus = read_corpus(config.data)
-    return corpus, split_corpus(corpus, config.data.split, derive_seed(0, "split"))
+def data() -> Documents:
+    return read_documents(compose(*SMALL))
 
 
 def settings_for(url: str, *more: str) -> ExperimentConfig:
@@ -45,14 +45,14 @@ def settings_for(url: str, *more: str) -> ExperimentConfig:
 _CONFIGS: dict[str, ExperimentConfig] = {}
 
 
-def training_set(
-    data: tuple[Corpus, Split], url: str, strategy: str, divisor: int, share: float, seed: int
-) -> TrainingSet:
-    corpus, split = data
+def training_set(data: Documents, url: str, strategy: str, divisor: int, share: float, seed: int) -> TrainingSet:
     base = _CONFIGS.setdefault(strategy, settings_for(url, f"strategy={strategy}", "mix=0.5"))
     config = replace(base, seed=seed, mix=replace(base.mix, real_share=share))
-    real = keep_part(split.pool, corpus.labels, divisor, derive_seed(seed, "regime"))
-    return make_training_set(config, real, split, corpus.labels, Silent())
+    return make_training_set(config, cut(data, divisor, derive_seed(seed, "regime")), Silent(), Judge)
+
+
+def cut(data: Documents, divisor: int, seed: int = 0) -> Documents:
+    return replace(data, real=keep_part(data.split.pool, data.corpus.labels, divisor, seed))
 
 
 STRATEGIES = ["label_conditioned", "paraphrase", "duplicate", "oversample", "none", "step_matched"]
@@ -60,12 +60,10 @@ STRATEGIES = ["label_conditioned", "paraphrase", "duplicate", "oversample", "non
 
 @settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(STRATEGIES), st.sampled_from([4, 10]), st.sampled_from([0.2, 0.3, 0.5]), st.integers(0, 1))
-def test_the_laws_of_mixtures(
-    data: tuple[Corpus, Split], url: str, strategy: str, divisor: int, share: float, seed: int
-):
-    corpus, split = data
+def test_the_laws_of_mixtures(data: Documents, url: str, strategy: str, divisor: int, share: float, seed: int):
+    corpus, split = data.corpus, data.split
     made = training_set(data, url, strategy, divisor, share, seed)
-    real = keep_part(split.pool, corpus.labels, divisor, derive_seed(seed, "regime"))
+    real = cut(data, divisor, derive_seed(seed, "regime")).real
     held_out = {d.text for d in (*split.validation, *split.test)}
     own = [d for d in made.documents if d.origin == "real"]
     # counts
@@ -88,7 +86,7 @@ def test_the_laws_of_mixtures(
     assert {d.text for d in smaller.added} <= {d.text for d in made.added}
 
 
-def test_the_twins_of_an_augmented_run_have_its_real_documents(data: tuple[Corpus, Split], url: str):
+def test_the_twins_of_an_augmented_run_have_its_real_documents(data: Documents, url: str):
     sets = [training_set(data, url, strategy, 4, 0.3, 0) for strategy in STRATEGIES]
     real = [{d.id for d in made.documents if d.origin == "real"} for made in sets]
     assert all(ids == real[0] for ids in real)
@@ -100,67 +98,82 @@ def test_steps_are_matched_exactly(url: str):
         url, "strategy=step_matched", "mix=0.2", "model=minilm", "head=embedding", "adapter=full", "trainer=finetune"
     )
     plan = Plan(10, 40)
-    matched = step_matched(config, plan, lambda documents: documents * 3)
+    matched = find_strategy("step_matched").training(config, plan.total, lambda documents: documents * 3)
     assert matched.trainer.max_steps == 150
     assert (matched.trainer.epochs, matched.trainer.patience) == (None, None)
-    other = replace(config, strategy=replace(config.strategy, name="none"))
-    assert step_matched(other, plan, lambda documents: documents * 3) == other
+    assert find_strategy("none").training(config, plan.total, lambda documents: documents * 3) == config
+    fitted = compose(*SMALL, "strategy=step_matched", "mix=0.2")
+    assert find_strategy("step_matched").training(fitted, plan.total, lambda documents: documents * 3) == fitted
 
 
-def test_filtered_documents_agree_with_a_classifier_on_real_ones(data: tuple[Corpus, Split]):
-    corpus, split = data
-    real = keep_part(split.pool, corpus.labels, 2, 0)
-
+def test_filtered_documents_agree_with_a_classifier_on_real_ones(data: Documents):
+    documents = cut(data, 2)
     with serving() as server:
         many = "strategy.max_attempts=100"
         plain = settings_for(server.url, "mix=0.9", many)
         filtered = settings_for(
             server.url, "mix=filtered", "mix.real_share=0.9", "strategy.max_attempts=100", "mix.agreement=1"
         )
-        whole = make_training_set(plain, real, split, corpus.labels, Silent())
-        kept = make_training_set(filtered, real, split, corpus.labels, Silent())
+        whole = make_training_set(plain, documents, Silent(), Judge)
+        kept = make_training_set(filtered, documents, Silent(), Judge)
     assert len(kept.added) == len(whole.added)
-    assert kept.synthetic is not None and whole.synthetic is not None
-    assert kept.synthetic.report["rejected"]["disagrees"] > 0
-    assert kept.synthetic.report["key"] == whole.synthetic.report["key"]  # the same answers
+    assert kept.addition.report["rejected"]["disagrees"] > 0
+    assert kept.addition.report["key"] == whole.addition.report["key"]  # the same answers
 
 
-def test_budgets_shrink_and_achieved_counts_are_told(data: tuple[Corpus, Split], url: str):
-    corpus, split = data
-    real = keep_part(split.pool, corpus.labels, 10, 0)  # 13 documents
+def test_budgets_shrink_and_achieved_counts_are_told(data: Documents, url: str):
+    documents = cut(data, 10)  # 13 of them
     config = settings_for(url, "mix=0.2", "mix.budget=250", "mix.on_shortage=shrink")
-    made = make_training_set(config, real, split, corpus.labels, Silent())
-    assert (made.plan.real, made.plan.added) == (len(real), len(made.added)) == (13, 52)
+    made = make_training_set(config, documents, Silent(), Judge)
+    assert (made.plan.real, made.plan.added) == (len(documents.real), len(made.added)) == (13, 52)
 
 
-def test_fidelity_is_measured_against_the_same_sample_at_equal_sizes(data: tuple[Corpus, Split]):
-    corpus, split = data
-    calls: list[int] = []
-
-    def embed(texts: object) -> np.ndarray:
-        listed = list(texts)  # type: ignore[call-overload]
-        calls.append(len(listed))
-        vocabulary = ["sensor", "wheel", "user", "device", "method", "signal", "the", "is"]
-        return np.array([[text.lower().split().count(word) for word in vocabulary] for text in listed], dtype=float)
-
-    pool, labels = split.pool, corpus.labels
-    near = measure_fidelity(pool[:40], pool, labels, 0, embed)
-    far = measure_fidelity([replace(d, text="sensor wheel signal " * 9) for d in pool[:40]], pool, labels, 0, embed)
-    assert calls == [len(pool), 40] * 2
-    assert near["bandwidth"] == far["bandwidth"]
-    assert far["mmd2"] > near["mmd2"]
-    assert far["mmd2_p"] <= 0.005 < near["mmd2_p"]
-    assert near["label_consistency"] > far["label_consistency"]
-    assert measure_fidelity(pool[:1], pool, labels, 0, embed) == {}
+LABELS = LabelSpace(("a", "b", "c"))
+REAL = tuple(Document(str(number), f"text {number}", ("a",)) for number in range(40))
 
 
-def test_label_counts_and_names_of_both_parts():
-    corpus = read_corpus(compose(*SMALL).data)
-    name = corpus.labels.names[0]
-    title = corpus.labels.titles[name]
-    documents = [Document("1", f"a text about a {title}", (name,)), Document("2", "nothing", (name,), "paraphrase")]
-    row = label_table(documents, corpus.labels).set_index("label").loc[name]
-    assert (row["real"], row["added"], row["real_named"], row["added_named"]) == (1, 1, 1.0, 0.0)
+def mixed(real: Sequence[Document], plan: Plan, seed: int) -> tuple[Document, ...]:
+    """Duplicates to match, step by step."""
+    chosen, repeated = choose(real, plan, LABELS, seed)
+    added = duplicate(sorted(chosen or real, key=lambda document: document.id), plan.added, 0)
+    return in_order([*chosen, *repeated, *added], seed)
+
+
+@given(st.integers(1, 60), st.integers(0, 60), st.integers(0, 3))
+def test_a_mixture_has_the_counts_of_its_plan_and_is_the_same_for_a_seed(real: int, added: int, seed: int):
+    documents = mixed(REAL, Plan(real, added), seed)
+    assert sum(map(is_real, documents)) == real
+    assert len(documents) == real + added
+    assert len({document.id for document in documents}) == len(documents)
+    assert documents == mixed(REAL, Plan(real, added), seed)
+    known = {document.text for document in REAL}
+    assert {document.text for document in documents} <= known
+
+
+def test_added_documents_come_from_the_chosen_real_ones_alone():
+    documents = mixed(REAL, Plan(5, 200), 0)
+    chosen = {document.id for document in documents if document.origin == "real"}
+    assert {document.source_id for document in documents if document.origin == "duplicate"} == chosen
+
+
+def test_real_documents_are_nested_over_budgets_and_shares():
+    smaller, larger = (mixed(REAL, Plan(count, 10), 0) for count in (5, 20))
+    assert {d.id for d in smaller if d.origin == "real"} <= {d.id for d in larger if d.origin == "real"}
+
+
+@given(st.integers(0, 20))
+def test_the_real_documents_of_a_budget_are_stratified(seed: int):
+    # a tenth of the documents hold b, a tenth c: a plain draw of twenty misses one of them for every fifth seed
+    labels = ["b"] * 10 + ["c"] * 10 + ["a"] * 80
+    real = [Document(str(number), f"text {number}", (label,)) for number, label in enumerate(labels)]
+    drawn = [document.labels[0] for document in mixed(real, Plan(20, 0), seed)]
+    assert all(1 <= drawn.count(rare) <= 3 for rare in "bc")
+
+
+def test_every_real_document_is_used_before_one_is_repeated():
+    documents = mixed(REAL, Plan(55, 0), 0)
+    assert {document.id for document in documents if document.origin == "real"} == {d.id for d in REAL}
+    assert sum(document.origin == "repeat" for document in documents) == 15
 
 
 @pytest.mark.parametrize("ordering", ["curriculum", "ensemble", "filtered"])
@@ -180,8 +193,7 @@ def test_every_ordering_trains_a_network(ordering: str, url: str, tiny_model: Ca
     assert {"ndcg_at_10_before", "ndcg_at_10_after"} <= set(record.retrieval) or ordering == "ensemble"
     table = pd.read_parquet(tmp_path / "synthetic.parquet")
     assert len(table) == record.counts["synthetic"]
-    corpus = read_corpus(config.data)
-    split = split_corpus(corpus, config.data.split, derive_seed(0, "split"))
+    split = read_documents(config).split
     saved = pd.read_parquet(tmp_path / "predictions.parquet").query("set == 'test'")["scores"].tolist()
     scores = load_classifier(tmp_path / "model", Silent()).predict([d.text for d in split.test], Silent())
     assert np.allclose(np.stack(saved), scores, atol=1e-5)
