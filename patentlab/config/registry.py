@@ -8,6 +8,7 @@ is imported where it is used.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -100,6 +101,8 @@ class Registry(Generic[T]):
         if self._loaded:
             return
         self._loaded = True  # the modules that are imported now may look names up themselves
+        if importlib.util.find_spec(self.room) is None:
+            return
         package = importlib.import_module(self.room)
         for module in pkgutil.iter_modules(getattr(package, "__path__", ())):
             importlib.import_module(f"{self.room}.{module.name}")
