@@ -101,7 +101,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
         }
         if made.synthetic is not None:
             record.synthesis = {**made.synthetic.report, "store": str(made.synthetic.store)}
-        single, monitor = corpus.labels.single, config.trainer.monitor
+        single, monitor = corpus.labels.single, config.trainer.metric
         observer = Observer(partial(evaluate_at_best, monitor=monitor, single=single), progress, mirror.epoch)
 
         def build(settings: ExperimentConfig) -> Classifier:

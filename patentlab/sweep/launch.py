@@ -1,10 +1,10 @@
-"""One start of a sweep or a run, as the process sees it that the user started: what it shows, and how it ends."""
+"""One launch of a sweep or a run, as the process sees it that the user started: what it shows, and how it ends."""
 
 from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,10 +13,13 @@ from omegaconf import DictConfig, OmegaConf
 from patentlab.config import RequestError, TrackingConfig
 from patentlab.console.command_line import DONE as EXIT_DONE
 from patentlab.console.command_line import FAILED as EXIT_FAILED
-from patentlab.console.overrides import overrides_of
-from patentlab.console.terminal import SweepDisplay, TerminalProgress, report_plan, report_single, report_sweep, say
+from patentlab.console.effect import refuse_without_effect
+from patentlab.console.hydra_internals import options_of_jobs, scope_of
+from patentlab.console.overrides import overrides_of, settings_of
+from patentlab.console.terminal import TerminalProgress, say
 from patentlab.protocols import Progress
 from patentlab.storage import held, is_held
+from patentlab.sweep.display import SweepDisplay, report_plan, report_single, report_sweep
 from patentlab.sweep.journal import (
     ELSEWHERE,
     EXCLUDED,
@@ -29,21 +32,27 @@ from patentlab.sweep.journal import (
     new_start,
 )
 from patentlab.sweep.naming import sweep_name
-from patentlab.sweep.progress import Watch, scope_of
+from patentlab.sweep.progress import Watch
 from patentlab.sweep.resume import DONE, FAILED, MISSING
 from patentlab.tracking.mirror import SweepRun
 from patentlab.tracking.record import FILE_NAME, lock_of, read_record
 
 
-class Start:
+class Refused(BaseException):
+    """A wrong request, found in a callback, where Hydra passes over whatever is an ``Exception``; see its cause."""
+
+
+class Launch:
     """From the command to its exit code.
 
     Args:
         typed: The command's arguments.
         arguments: The same for Hydra, shorthand rewritten.
+        write_matrix: Writes the matrix of a sweep into its folder.
     """
 
-    def __init__(self, typed: Sequence[str], arguments: Sequence[str]) -> None:
+    def __init__(self, typed: Sequence[str], arguments: Sequence[str], write_matrix: Callable[[Path], None]) -> None:
+        self._write_matrix = write_matrix
         self.typed = list(typed)
         self.arguments = list(arguments)
         self.identifier = new_start()
@@ -75,6 +84,11 @@ class Start:
         """
         if self.journal is not None:
             return  # a second pass
+        if (jobs := options_of_jobs(composed)) is not None:
+            try:
+                refuse_without_effect(settings_of(overrides_of(self.arguments)), jobs)
+            except RequestError as wrong:
+                raise Refused from wrong
         scope = scope_of(composed)
         self._sweep, self._jobs = composed, scope.jobs
         self.journal = Journal(Path(composed.hydra.sweep.dir).resolve(), self.identifier)
@@ -83,10 +97,10 @@ class Start:
             display = self.progress = self._shown.enter_context(SweepDisplay(scope.swept))
             self._watch = self._shown.enter_context(Watch(self.journal, scope.jobs, display))
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Show what has changed."""
         if self._watch is not None:
-            self._watch.look()
+            self._watch.refresh()
 
     def needs_second_pass(self) -> bool:
         """Whether other processes held runs; from now on jobs wait for them."""
@@ -132,7 +146,7 @@ class Start:
     def _end_single(self, entry: Entry) -> int:
         folder = Path(entry.folder)
         if entry.settings is not None:
-            self._tell_plan([entry])
+            self._show_plan([entry])
             return EXIT_DONE
         if entry.refused:
             raise RequestError(*entry.problems)
@@ -145,11 +159,11 @@ class Start:
 
     def _end_plan(self, entries: list[Entry], journal: Journal) -> None:
         """Show the plan, and leave no trace of it."""
-        self._tell_plan(entries)
+        self._show_plan(entries)
         if not any(journal.sweep.glob(f"*/{FILE_NAME}")) and not (journal.sweep / ".sweep" / "requests").is_dir():
             shutil.rmtree(journal.sweep, ignore_errors=True)
 
-    def _tell_plan(self, entries: list[Entry]) -> None:
+    def _show_plan(self, entries: list[Entry]) -> None:
         from patentlab.sweep.plan import plan_runs
 
         report_plan(plan_runs(entries, (Path("multirun"), Path("outputs"))))
@@ -157,7 +171,7 @@ class Start:
     def _end_sweep(self, entries: list[Entry], journal: Journal, stopped: bool) -> None:
         for entry in entries:
             if entry.state == RUNNING:
-                _bury(entry)
+                _mark_killed(entry)
         if ended := [entry for entry in entries if entry.state != EXCLUDED]:
             report_sweep(journal.sweep.name, ended)
         begun = {state: sum(entry.state == state for entry in entries) for state in (DONE, FAILED, EXCLUDED)}
@@ -171,9 +185,7 @@ class Start:
             say(f"what is left: {shlex.join(['python', '-m', 'patentlab.run', *again, *failed])}")
         made = journal.sweep / "matrix.csv"
         if any(entry.executed or entry.refused for entry in entries) or not made.is_file():
-            from patentlab.analysis.matrix import read_matrix, write_matrix  # pandas is slow to import
-
-            write_matrix(read_matrix(journal.sweep), journal.sweep)
+            self._write_matrix(journal.sweep)
         if any(entry.executed for entry in entries):
             self._mirror(entries, journal.sweep, made, left > 0 or stopped)
         print(made)
@@ -181,7 +193,10 @@ class Start:
     def _mirror(self, entries: list[Entry], sweep: Path, matrix: Path, unfinished: bool) -> None:
         """Bring the sweep's run in MLflow up to date."""
         assert self._sweep is not None
-        tracking = OmegaConf.to_object(self._sweep.tracking)
+        chosen = OmegaConf.to_container(
+            self._sweep.tracking, resolve=True
+        )  # of the whole, which it names its data from
+        tracking = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrackingConfig), chosen))
         if not isinstance(tracking, TrackingConfig) or not tracking.uri:
             return
         counts = {f"runs.{state}": sum(entry.state == state for entry in entries) for state in (DONE, FAILED, MISSING)}
@@ -192,7 +207,7 @@ class Start:
         SweepRun(sweep, name).finish(tracking, status, counts, runs, [matrix])
 
 
-def _bury(entry: Entry) -> None:
+def _mark_killed(entry: Entry) -> None:
     """Mark a run whose process was ended together with its sweep."""
     folder = Path(entry.folder)
     record = read_record(folder)
