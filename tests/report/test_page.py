@@ -29,6 +29,8 @@ def test_neither_torch_nor_mlflow_is_loaded():
         "    package = importlib.import_module(f'patentlab.{room}')\n"
         "    for module in pkgutil.iter_modules(package.__path__):\n"
         "        importlib.import_module(f'{package.__name__}.{module.name}')\n"
+        "from patentlab.analysis.strategies import properties\n"
+        "properties('none')\n"  # looks up what strategies there are
         "print(*{'torch', 'transformers', 'peft', 'accelerate', 'mlflow'} & set(sys.modules))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == ""
