@@ -18,7 +18,6 @@ PENDING = {
     "report.py",
     "analysis/predictions.py",
     "console/terminal.py",
-    "evaluation/classification.py",
     "models/heads.py",
     "sweep/job.py",
     "sweep/start.py",

@@ -24,15 +24,17 @@ from patentlab.analysis.predictions import (
 from patentlab.analysis.significance import bootstrap_f1_over_runs
 from patentlab.analysis.undecidable import UndecidableError
 from patentlab.corpus import Document, LabelSpace
+from patentlab.evaluation import single_label
 from patentlab.evaluation.calibration import expected_calibration_error
-from patentlab.evaluation.classification import decide, evaluate, prediction_table
-from patentlab.evaluation.classification import per_label as label_table
 from patentlab.figures.calibration import reliability as reliability_figure
 from patentlab.figures.per_label import arms_per_label
+from patentlab.tasks import Decision
+from patentlab.tasks.documents import MultiLabel, SingleLabel
 
 NAMES = ("G06F", "H04L", "NA", "nan")  # two that a careless reader takes for missing
 CELL = ["regime", "mix"]
 THRESHOLD = 0.5
+DECISION = Decision(THRESHOLD)
 
 
 def draw(documents: int, seed: int, noise: float = 0.3, of: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -52,7 +54,7 @@ def write(
     names: tuple[str, ...] = NAMES,
 ) -> Path:
     """What a run writes of its test documents, behind validation documents that nobody shall read."""
-    space = LabelSpace(names, single=single)
+    task = (SingleLabel if single else MultiLabel)(LabelSpace(names))
     ids = ids if ids is not None else [f"d{number}" for number in range(len(true))]
     documents = [
         Document(one, "", tuple(name for name, has in zip(names, row, strict=True) if has))
@@ -61,11 +63,11 @@ def write(
     validation = [Document("v", "", names[:1])]
     folder.mkdir(parents=True)
     tables = [
-        prediction_table("validation", validation, space, np.full((1, len(names)), 0.9, np.float32), THRESHOLD),
-        prediction_table("test", documents, space, scores, THRESHOLD),
+        task.predictions(validation, np.full((1, len(names)), 0.9, np.float32), DECISION).assign(set="validation"),
+        task.predictions(documents, scores, DECISION).assign(set="test"),
     ]
     pd.concat(tables, ignore_index=True).to_parquet(folder / "predictions.parquet", index=False)
-    label_table(true, decide(scores, THRESHOLD, single), names).to_csv(folder / "per_label.csv", index=False)
+    task.tables(true, scores, DECISION)["per_label"].to_csv(folder / "per_label.csv", index=False)
     return folder
 
 
@@ -304,7 +306,7 @@ def test_reliability_is_that_of_the_pooled_seeds(three: tuple[Runs, dict[str, Pa
     assert summary["arm"].tolist() == ["smollm2", "real only"]
     drawn = [draw(60, 1, 0.35, seed) for seed in range(3)]
     true, scores = (np.concatenate(part) for part in zip(*drawn, strict=True))
-    expected = expected_calibration_error(true, scores, single=False, bins=10)
+    expected = expected_calibration_error(scores.ravel(), true.ravel(), bins=10)
     own = table[table["arm"] == "smollm2"]
     assert summary.loc[0, "ece"] == pytest.approx(expected)
     assert np.average(abs(own["predicted"] - own["observed"]), weights=own["count"]) == pytest.approx(expected)
@@ -326,7 +328,7 @@ def test_single_label_tasks_are_judged_by_their_best_label(tmp_path: Path):
     folders = {f"run{i}": write(tmp_path / f"run{i}", true, scores[i], single=True) for i in range(2)}
     found = read_predictions(folders["run0"])
     assert found.single
-    expected = evaluate(true, scores[0], THRESHOLD, single=True)
+    expected = single_label.evaluate(true, scores[0])
     table, summary = reliability(pd.DataFrame({"run": ["run0"], "arm": "a", "seed": 0}), folders)
     assert summary.loc[0, "ece"] == pytest.approx(expected["ece"])
     assert table["count"].sum() == 200
