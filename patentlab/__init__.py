@@ -13,6 +13,7 @@ Data flows one way; a room imports only rooms above it, and the shared words.
 ``fidelity``          MMD and its relatives
 --------------------  ------------------------------------------------------------------------------------------------
 ``data``              sources, duplicates, the fixed split, regimes 1:N
+``language_models``   causal models: loading, decoding, fine-tuning
 ``synthesis``         prompts, generators, strategies, screening, shards: where added documents come from
 ``mixing``            a training set out of real and added documents
 ``models``            backbones, heads, adapters, baselines

@@ -112,13 +112,11 @@ def generate(
     Raises:
         RequestError: Too few passed, or the generator cannot be had.
     """
-    from patentlab.training.generation import adapt_generator
-
     sets = {"train": real, "validation": split.validation, "test": split.test}
     agrees: Agrees | None = None
     if config.mix.ordering == "filtered":
         agrees = _agreement(Judge(real, labels, config.seed), config.mix.agreement or 0.0)
-    return synthesise(config, sources, sets, labels, count, progress, adapt_generator, agrees)
+    return synthesise(config, sources, sets, labels, count, progress, agrees)
 
 
 def measure_fidelity(

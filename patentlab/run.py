@@ -15,7 +15,7 @@ from patentlab.console.command_line import run_command
 from patentlab.console.overrides import read_arguments
 from patentlab.protocols import Silent
 from patentlab.sweep.job import carry_out, register_folders
-from patentlab.sweep.start import Start
+from patentlab.sweep.start import Refused, Start
 
 register()
 register_folders()  # when imported, so that it holds in the processes of launchers too
@@ -60,6 +60,9 @@ def main() -> int:
         command()
         if start.needs_second_pass():
             command()
+    except Refused as refused:
+        assert refused.__cause__ is not None
+        raise refused.__cause__ from None
     except BaseException:
         start.end(stopped=True)
         raise

@@ -1,12 +1,14 @@
 import dataclasses
+import re
 from typing import Any
 
 import pytest
 import yaml
 
 from patentlab.config import ExperimentConfig, RequestError, config_folder
+from patentlab.config.bounds import neutral_value
+from patentlab.config.options import options, schemas, settings_of
 from patentlab.console.command_line import compose
-from patentlab.console.overrides import options
 
 GROUPS: dict[str, Any] = {
     field.name: field.default_factory
@@ -28,6 +30,7 @@ NEEDED = {
     "loss=cross_entropy": ["data.task=single_label"],
     "loss=weighted_cross_entropy": ["data.task=single_label"],
 }
+FOLLOWING = {("data", "task"), ("trainer", "monitor")}
 CHOICES = [f"{group}={option}" for group in GROUPS for option in options(group)]
 
 
@@ -41,13 +44,26 @@ def test_every_option_composes(choice: str):
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_every_file_names_exactly_the_settings_of_its_schema(choice: str):
+def test_every_file_names_settings_of_its_schema_and_no_null_that_says_nothing(choice: str):
     group, _, option = choice.partition("=")
-    content = yaml.safe_load((config_folder() / group / f"{option}.yaml").read_text())
-    inherits = any(isinstance(entry, str) and entry != "_self_" for entry in content.pop("defaults", []))
-    fields = {field.name for field in dataclasses.fields(GROUPS[group])}
-    assert set(content) <= fields
-    assert inherits or set(content) == fields
+    path = config_folder() / group / f"{option}.yaml"
+    content = yaml.safe_load(path.read_text())
+    content.pop("defaults", None)
+    assert set(content) <= {field.name for schema in _schemas(group, content) for field in dataclasses.fields(schema)}
+    for line in path.read_text().splitlines():
+        # a setting that is null by default says what it is, and so that it is one of this option
+        assert not re.match(r"\s*\w+:\s*(null|~|\{\}|\[\])\s*$", line), line
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_an_options_settings_are_composed_as_its_file_has_them(choice: str):
+    group, _, option = choice.partition("=")
+    config = compose(choice, *NEEDED.get(choice, []))
+    known = settings_of(group, option)
+    assert known
+    for name, value in vars(getattr(config, group)).items():
+        if name not in known and (group, name) not in FOLLOWING:
+            assert value == neutral_value(getattr(config, group), name)
 
 
 def test_every_folder_of_conf_is_a_group():
@@ -90,9 +106,9 @@ def test_shares_are_rounded_to_six_places():
 WRONG = {
     "trainer.learning_rate=nan": "trainer.learning_rate=nan: must be above 0",
     "trainer.weight_decay=inf": "trainer.weight_decay=inf: must be 0 or more",
-    "adapter.alpha=0": "adapter.alpha=0.0: must be above 0",
+    "adapter.alpha=0": "adapter.alpha=0: must be above 0",
     "trainer.max_examples=3": "trainer.max_examples=3: a step takes 8",
-    "model=minilm model.tfidf.ngram_max=2": "model.tfidf.ngram_max: is a setting of model=tfidf_linear alone",
+    "model=minilm model.tfidf.ngram_max=2": "has no effect with model=minilm; it is a setting of model=tfidf_linear",
     "model=tfidf_linear model.tfidf=null": "model.tfidf: is a section; set model.tfidf.NAME=",
     "model=tfidf_linear head=embedding": "head=embedding: model=tfidf_linear is no neural network",
     "data=jsonl data.path=x data.encoding=rot13": "data.encoding=rot13: no such encoding",
@@ -116,7 +132,7 @@ WRONG = {
     "regime.keep=10:1": "regime.keep=10:1: not a regime",
     "regime.keep=1:0": "regime.keep=1:0: not a regime",
     "seed=-1": "seed=-1: must be 0 or more",
-    "data.level=galaxy": "data.level=galaxy: allowed are section, class, subclass, group",
+    "data=patentsview data.path=x data.level=galaxy": "data.level=galaxy: allowed are section, class, subclass, group",
     "data.split.test=1.5": "data.split.test=1.5",
     "'data.text=\"{claims}\"'": "data.text={claims}: must name",
     "loss=cross_entropy": "loss=cross_entropy: needs data.task=single_label",
@@ -126,13 +142,19 @@ WRONG = {
     "trainer.schedule=steep": "trainer.schedule=steep: allowed are linear",
     "loss.name=dice": "loss.name=dice: allowed are bce, weighted_bce",
     "head.name=token": "head.name=token: allowed are embedding, two_layer, none",
-    "model.attention=flash_attention_2": "allowed are sdpa, eager",
+    "model.attn_implementation=flash_attention_2": "allowed are sdpa, eager",
+    "model.attention=eager": "model.attention: is called model.attn_implementation now",
     "adapter.dropout=1.5": "adapter.dropout=1.5: must be at least 0 and below 1",
     "data.split.test=inf": "data.split.test=inf",
     "model=tfidf_linear model.tfidf.ngram_max=0": "model.tfidf: ngram_max and min_df must be 1 or more",
     "mix=unheard_of": "mix=unheard_of: no such option; allowed are curriculum, ensemble",
     "head.dropout=1": "head.dropout=1: must be at least 0 and below 1",
     "adapter.rank=0": "adapter.rank=0: must be 1 or more",
+    "data.path=x": "data.path: has no effect with data=demo; it is a setting of data=csv, data=hub, data=jsonl",
+    "data=csv data.path=x data.level=subclass": "has no effect with data=csv; it is a setting of data=patentsview",
+    "loss.gamma=1": "loss.gamma: has no effect with loss=bce; it is a setting of loss=asymmetric, loss=focal",
+    "mix=0.5 strategy=duplicate strategy.screening.min_words=3": "it is a setting of strategy=label_conditioned",
+    "model=constant trainer.max_steps=3": "has no effect with trainer=none",
     "adapter.targets=[]": "adapter.targets: model=smollm2_135m names no modules",
 }
 
@@ -157,3 +179,7 @@ def test_all_problems_are_told_at_once():
         "trainer.epochs",
         "seed",
     ]
+
+
+def _schemas(group: str, settings: Any) -> list[Any]:
+    return [schema for setting in settings for schema in schemas(group, setting)]

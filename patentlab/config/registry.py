@@ -8,6 +8,7 @@ is imported where it is used.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -58,11 +59,11 @@ class Registry(Generic[T]):
 
         return register
 
-    def get(self, name: str) -> T:
+    def get(self, name: str | None) -> T:
         """What is registered under a name.
 
         Args:
-            name: As users write it.
+            name: As users write it; None, which is nobody's, where they left it out.
 
         Returns:
             The thing.
@@ -71,9 +72,9 @@ class Registry(Generic[T]):
             RequestError: There is none.
         """
         self._load()
-        if name not in self._known:
+        if name is None or name not in self._known:
             where = f"{self.group}.name" if self.group else self.kind
-            raise RequestError(f"{where}={closest(name, self._known)}: allowed are {', '.join(self.names())}")
+            raise RequestError(f"{where}={closest(str(name), self._known)}: allowed are {', '.join(self.names())}")
         return self._known[name]
 
     def settings(self, name: str) -> type[Any] | None:
@@ -100,6 +101,8 @@ class Registry(Generic[T]):
         if self._loaded:
             return
         self._loaded = True  # the modules that are imported now may look names up themselves
+        if importlib.util.find_spec(self.room) is None:
+            return
         package = importlib.import_module(self.room)
         for module in pkgutil.iter_modules(getattr(package, "__path__", ())):
             importlib.import_module(f"{self.room}.{module.name}")

@@ -40,6 +40,7 @@ _LEFT_OUT = {
     "duplicates_removed": "duplicates of held-out documents",
 }
 _SCORES = ("f1_micro", "f1_macro")
+_TOLD = 4  # runs that a line names
 _TELL_EVERY = 60  # seconds between lines of a task where there are no bars
 console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160)
 
@@ -260,6 +261,11 @@ def report_plan(planned: Sequence[PlannedRun]) -> None:
     for entry in entries:
         if entry.error is not None:
             say(f"{label(entry, swept)}: {entry.error}")
+    for setting in dict.fromkeys(name for entry in entries for name in entry.left_out):
+        without = [entry for entry in entries if setting in entry.left_out]
+        told = ", ".join(dict.fromkeys(label(entry, swept) for entry in without[:_TOLD]))
+        more = f" and {len(without) - _TOLD} more" if len(without) > _TOLD else ""
+        say(f"{setting}: left out of {told}{more}, which do not know it")
     states = [entry.state for entry in entries]
     say(f"{len(states)} runs: {', '.join(f'{states.count(state)} {state}' for state in (DONE, FAILED, MISSING))}")
     left = [run for run in planned if run.entry.state == MISSING]

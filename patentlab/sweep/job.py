@@ -10,16 +10,22 @@ import copy
 import os
 import time
 import traceback
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from patentlab.config import ExperimentConfig, RequestError, from_hydra
+from patentlab.console.effect import refuse_without_effect
+from patentlab.console.hydra_internals import read_option
+from patentlab.console.overrides import settings_of
 from patentlab.protocols import Progress
 from patentlab.storage import held
+from patentlab.sweep.earlier import folder_of, key_today
 from patentlab.sweep.exclusion import is_excluded
 from patentlab.sweep.journal import ELSEWHERE, EXCLUDED, RUNNING, START_VARIABLE, STOPPED, Entry, Journal
 from patentlab.sweep.naming import refused_folder, run_folder
@@ -38,12 +44,14 @@ class Prepared:
         key: Of the run; empty where there is a problem.
         config: Checked; None where there is a problem.
         problem: Why the run cannot be.
+        left_out: Settings that were given and that its options do not know.
     """
 
     folder: str
     key: str = ""
     config: ExperimentConfig | None = None
     problem: Exception | None = None
+    left_out: Mapping[str, Any] = field(default_factory=dict)
 
 
 _prepared: dict[str, Prepared] = {}  # between Hydra's asking for a job's folder and its calling the job
@@ -63,25 +71,30 @@ def _run_folder(*, _root_: DictConfig) -> str:
     composed = copy.deepcopy(_root_)
     with open_dict(composed):
         del composed["hydra"]
-    prepared = prepare(composed, list(_root_.hydra.overrides.task))
-    _prepared[prepared.folder] = prepared
-    return prepared.folder
+    prepared = prepare(composed, list(_root_.hydra.overrides.task), dict(_root_.hydra.runtime.choices))
+    folder = folder_of(Path(_root_.hydra.sweep.dir).resolve(), prepared.key, prepared.folder)
+    _prepared[folder] = prepared
+    return folder
 
 
-def prepare(composed: DictConfig, overrides: list[str]) -> Prepared:
+def prepare(composed: DictConfig, overrides: list[str], options: Mapping[str, Any], *, alone: bool = False) -> Prepared:
     """Check a job's configuration, and find out the key of its run.
 
     Args:
         composed: What Hydra composed, ``hydra`` node excluded.
         overrides: Of the job.
+        options: Of each group.
+        alone: No other run could use what this one leaves out.
 
     Returns:
         It never raises: Hydra would give up the whole sweep.
     """
     try:
-        config = from_hydra(composed)
-        key = run_key(config, input_fingerprints(config))
-        return Prepared(run_folder(config.choices, key), key, config)
+        found = from_hydra(composed, options, read_option)
+        if alone:
+            refuse_without_effect(settings_of(overrides), [options])
+        key = run_key(found.config, input_fingerprints(found.config))
+        return Prepared(run_folder(found.config.choices, key), key, found.config, left_out=found.left_out)
     except Exception as problem:
         traceback.clear_frames(problem.__traceback__)
         return Prepared(refused_folder(overrides), problem=problem)
@@ -101,17 +114,18 @@ def carry_out(composed: DictConfig, progress: Progress) -> Entry:
         How the job stands.
     """
     hydra = HydraConfig.get()
+    options = dict(hydra.runtime.choices)
     folder, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
     if hydra.mode != RunMode.MULTIRUN:
         entry = Entry(0, overrides, str(folder))
-        _attempt(entry, prepare(composed, overrides), progress, None, bool(composed.plan))
+        _attempt(entry, prepare(composed, overrides, options, alone=True), progress, None, bool(composed.plan))
         return entry
     journal = Journal(Path(hydra.sweep.dir).resolve(), os.environ[START_VARIABLE])
     entry = Entry(int(hydra.job.num), overrides, str(folder))
     before = journal.read(entry.number)
     if before is not None and before.state != ELSEWHERE:
         return before  # a second pass, for what another process held
-    prepared = _prepared.pop(folder.name, None) or prepare(composed, overrides)
+    prepared = _prepared.pop(folder.name, None) or prepare(composed, overrides, options)
     try:
         _attempt(entry, prepared, progress, journal, bool(composed.plan))
     finally:
@@ -127,7 +141,7 @@ def _attempt(entry: Entry, prepared: Prepared, progress: Progress, journal: Jour
         if journal is not None and journal.is_marked("stop"):
             entry.state = STOPPED
         elif prepared.config is not None:
-            _execute_if_needed(entry, prepared.config, prepared.key, progress, journal)
+            _execute_if_needed(entry, prepared, progress, journal)
         elif prepared.problem is not None:
             _refuse(entry, prepared.problem)
             if journal is not None and not planned:
@@ -159,12 +173,11 @@ def _one_line(error: Exception | None) -> str:
     return " ".join(text.split())
 
 
-def _execute_if_needed(
-    entry: Entry, config: ExperimentConfig, key: str, progress: Progress, journal: Journal | None
-) -> None:
-    folder = Path(entry.folder)
-    entry.key, entry.name = key, run_name(config.choices)
-    if is_excluded(config):
+def _execute_if_needed(entry: Entry, prepared: Prepared, progress: Progress, journal: Journal | None) -> None:
+    assert prepared.config is not None
+    folder, config, key = Path(entry.folder), prepared.config, prepared.key
+    entry.key, entry.name, entry.left_out = key, run_name(config.choices), sorted(prepared.left_out)
+    if is_excluded(config, prepared.left_out):
         entry.state = EXCLUDED
     elif config.plan:
         entry.settings = config.settings
@@ -184,7 +197,7 @@ def _execute_if_needed(
 def _look(entry: Entry, folder: Path, key: str) -> None:
     """Read from disk how a run stands."""
     record = read_record(folder)
-    entry.state = state_of(record, key)
+    entry.state = state_of(record, key_today(record, folder) if record is not None else "", key)
     if record is not None and entry.state != MISSING:
         _take_over(entry, record)
 

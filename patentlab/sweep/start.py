@@ -13,7 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 from patentlab.config import RequestError, TrackingConfig
 from patentlab.console.command_line import DONE as EXIT_DONE
 from patentlab.console.command_line import FAILED as EXIT_FAILED
-from patentlab.console.overrides import overrides_of
+from patentlab.console.effect import refuse_without_effect
+from patentlab.console.hydra_internals import options_of_jobs
+from patentlab.console.overrides import overrides_of, settings_of
 from patentlab.console.terminal import SweepDisplay, TerminalProgress, report_plan, report_single, report_sweep, say
 from patentlab.protocols import Progress
 from patentlab.storage import held, is_held
@@ -33,6 +35,10 @@ from patentlab.sweep.progress import Watch, scope_of
 from patentlab.sweep.resume import DONE, FAILED, MISSING
 from patentlab.tracking.mirror import SweepRun
 from patentlab.tracking.record import FILE_NAME, lock_of, read_record
+
+
+class Refused(BaseException):
+    """A wrong request, found in a callback, where Hydra passes over whatever is an ``Exception``; see its cause."""
 
 
 class Start:
@@ -75,6 +81,11 @@ class Start:
         """
         if self.journal is not None:
             return  # a second pass
+        if (jobs := options_of_jobs(composed)) is not None:
+            try:
+                refuse_without_effect(settings_of(overrides_of(self.arguments)), jobs)
+            except RequestError as wrong:
+                raise Refused from wrong
         scope = scope_of(composed)
         self._sweep, self._jobs = composed, scope.jobs
         self.journal = Journal(Path(composed.hydra.sweep.dir).resolve(), self.identifier)
@@ -181,7 +192,7 @@ class Start:
     def _mirror(self, entries: list[Entry], sweep: Path, matrix: Path, unfinished: bool) -> None:
         """Bring the sweep's run in MLflow up to date."""
         assert self._sweep is not None
-        tracking = OmegaConf.to_object(self._sweep.tracking)
+        tracking = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrackingConfig), self._sweep.tracking))
         if not isinstance(tracking, TrackingConfig) or not tracking.uri:
             return
         counts = {f"runs.{state}": sum(entry.state == state for entry in entries) for state in (DONE, FAILED, MISSING)}

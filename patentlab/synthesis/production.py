@@ -14,15 +14,11 @@ from patentlab.config import ExperimentConfig, GeneratorConfig, RequestError, St
 from patentlab.corpus import Document, LabelSpace, derive_seed, fingerprint
 from patentlab.protocols import Advance, Progress
 from patentlab.synthesis import prompts, screening
-from patentlab.synthesis.generators import Generator, TransformersGenerator, generator_fingerprint, is_guided
+from patentlab.synthesis.generators import Generator, build_generator, generator_kind
 from patentlab.synthesis.prompts import Request
 from patentlab.synthesis.screening import Screen
-from patentlab.synthesis.servers import ServerGenerator
 from patentlab.synthesis.store import Shard, ShardStore
 from patentlab.synthesis.strategies import ASKING
-
-Adapt = Callable[[GeneratorConfig, Sequence[tuple[Request, str]], int, Progress], Path]
-"""Fine-tunes a generator on pairs of request and answer, and returns the folder with its adapter."""
 
 Agrees = Callable[[Document], bool]
 """Whether a classifier trained on real documents agrees with a document's labels."""
@@ -54,7 +50,6 @@ def synthesise(
     labels: LabelSpace,
     count: int,
     progress: Progress,
-    adapt: Adapt | None = None,
     agrees: Agrees | None = None,
 ) -> Synthetic:
     """Documents of the configured strategy and generator; those that any run asked for before come from the cache.
@@ -69,7 +64,6 @@ def synthesise(
         labels: Their label space.
         count: Documents wanted.
         progress: Shows them coming, and the time that they will take.
-        adapt: Fine-tunes the generator first, for ``generator.adapt``.
         agrees: For ``mix=filtered``.
 
     Returns:
@@ -98,7 +92,7 @@ def synthesise(
         masked=config.data.mask_labels,
     )
     pairs = partial(_pairs, ordered, labels, strategy)
-    source = _Lazy(generator, pairs, adapt, derive_seed(seed, "adaptation"), progress)
+    source = _Lazy(generator, pairs, derive_seed(seed, "adaptation"), progress)
     rows: list[dict[str, Any]] = []
     documents: list[Document] = []
     rejects: Counter[str] = Counter()
@@ -170,12 +164,12 @@ def _description(
     more: dict[str, Any] = {} if generator.extra is None else {"extra": dict(generator.extra)}
     if not any(source.title for source in sources):
         more["titled"] = False
-    elif is_guided(generator):
+    elif generator_kind(generator).is_guided(generator):
         more["guided"] = True
     return {
         "prompt_version": prompts.VERSION,
         "strategy": asked,
-        "generator": generator_fingerprint(generator),
+        "generator": generator_kind(generator).fingerprint(generator),
         "sampling": {name: getattr(generator, name) for name in sampling},
         "adaptation": adaptation,
         "sources": fingerprint(sources),
@@ -192,12 +186,11 @@ class _Lazy:
         self,
         config: GeneratorConfig,
         pairs: Callable[[], list[tuple[Request, str]]],
-        adapt: Adapt | None,
         seed: int,
         progress: Progress,
     ) -> None:
         self.config, self.progress = config, progress
-        self._pairs, self._adapt, self._seed = pairs, adapt, seed
+        self._pairs, self._seed = pairs, seed
         self._generator: Generator | None = None
         self._told = False
         self.adaptation_seconds = 0.0
@@ -237,19 +230,14 @@ class _Lazy:
     def load(self) -> Generator:
         """The generator, loaded the first time that it is asked for."""
         if self._generator is None:
-            if self.config.kind == "openai":
-                self._generator = ServerGenerator(self.config)
-            else:
-                self._generator = TransformersGenerator(self.config, self._adapter(), self.progress)
+            self._generator = build_generator(self.config, self._adapter(), self.progress)
         return self._generator
 
     def _adapter(self) -> Path | None:
         if self.config.adapt == "none":
             return None
-        if self._adapt is None:
-            raise TypeError("generator.adapt needs what fine-tunes it")
         start = time.perf_counter()
-        folder = self._adapt(self.config, self._pairs(), self._seed, self.progress)
+        folder = generator_kind(self.config).adapt(self.config, self._pairs(), self._seed, self.progress)
         self.adaptation_seconds = round(time.perf_counter() - start, 3)
         return folder
 

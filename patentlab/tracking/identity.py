@@ -5,15 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from patentlab import weights
-from patentlab.config import UNMIXED, ExperimentConfig
+from patentlab.config import CONTROL, UNMIXED, ExperimentConfig
+from patentlab.config.bounds import neutral_value
 from patentlab.data.sources import data_fingerprint
 from patentlab.synthesis.generators import generator_fingerprint
 
 # Raise a stage's number when its meaning changes: every earlier run then counts as another run.
 STAGE_VERSIONS = {"data": 1, "split": 2, "regime": 1, "synthesis": 2, "mixing": 2, "training": 3, "evaluation": 1}
+
+# Raise it when keys are made in another way: those of earlier records are then computed anew from their settings.
+KEY_VERSION = 2
 
 _NO_EFFECT = ("tracking",)
 _NO_EFFECT_WITHIN = {
@@ -48,19 +53,20 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str]) -> str:
     """Hash of all that can change a run's result.
 
     Args:
-        config: Settings that cannot change a result (paths, tracking, what is saved) are left out; so are the
+        config: Settings that cannot change a result (paths, tracking, what is saved) are left out, and those at their
+            neutral value, so that a setting that is added later leaves earlier runs what they are; so are the
             strategy where nothing is added, the generator where none is asked, and the loss of models that have none.
         fingerprints: Of the data and the model, which stand for their paths.
 
     Returns:
         16 hexadecimal digits.
     """
-    settings: dict[str, Any] = config.settings
-    for group in _NO_EFFECT:
-        del settings[group]
+    settings = _beside_neutral(config)
+    for group in (*_NO_EFFECT, *CONTROL):
+        settings.pop(group, None)
     for group, names in _NO_EFFECT_WITHIN.items():
         for name in names:
-            del settings[group][name]
+            settings.get(group, {}).pop(name, None)
     if config.strategy_used == "none":
         del settings["strategy"]
     elif not config.generates:
@@ -68,13 +74,26 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str]) -> str:
     if not config.generates:
         del settings["generator"]
     if config.strategy_used in UNMIXED:
-        del settings["mix"]["ordering"], settings["mix"]["agreement"]
-    if config.model.kind != "transformer":
+        del settings["mix"]["ordering"]
+        settings["mix"].pop("agreement", None)
+    if config.is_fitted:
         for group in ("head", "adapter", "loss"):
             del settings[group]
         settings["trainer"] = {"monitor": config.trainer.monitor}
     content = {"settings": settings, "fingerprints": fingerprints, "stages": STAGE_VERSIONS}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _beside_neutral(section: Any) -> dict[str, Any]:
+    """Settings of a dataclass that have another value than their neutral one, nested ones too."""
+    found: dict[str, Any] = {}
+    for field in fields(section):
+        value = getattr(section, field.name)
+        if is_dataclass(value):
+            found[field.name] = _beside_neutral(value)
+        elif value != neutral_value(section, field.name):
+            found[field.name] = value
+    return found
 
 
 def run_name(choices: Mapping[str, Any]) -> str:

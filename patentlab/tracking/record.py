@@ -44,6 +44,7 @@ class Record:
     tracking: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
+    key_version: int = 1  # of the way in which the key was made
     schema: int = SCHEMA
 
     @property

@@ -88,7 +88,7 @@ class EmbeddingClassifier:
             pooling,
             self.trainer.max_length,
             str(self.dtype),
-            self.model_config.attention,
+            self.model_config.attn_implementation,
             *([self.adapter.quantisation, self.adapter.double_quantisation] if self.adapter.quantisation else []),
         )
 

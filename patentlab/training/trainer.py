@@ -74,7 +74,7 @@ def train(
         collate: Makes a batch of items.
         config: The trainer group, complete.
         loss: What is minimised.
-        observer: Measures validation documents shows and keeps the curve.
+        observer: Measures validation documents, shows and keeps the curve.
         seed: Of dropout and batch order.
         fallback: Weights whose validation metrics are known; they count as epoch 0, and are kept where no epoch comes
             near them.

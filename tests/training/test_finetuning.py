@@ -9,8 +9,8 @@ import torch
 from transformers import AutoModel
 
 from patentlab.config import RequestError
+from patentlab.config.options import options
 from patentlab.console.command_line import compose
-from patentlab.console.overrides import options
 from patentlab.corpus import Examples, LabelSpace
 from patentlab.protocols import Observer, Silent
 from patentlab.tasks import Decision

@@ -1,20 +1,22 @@
-"""Generators: language models in this process that answer requests, in batches."""
+"""Language models of transformers in this process, which answer requests in batches."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from patentlab import weights
 from patentlab.config import GeneratorConfig, RequestError
+from patentlab.config.registry import GENERATORS
+from patentlab.language_models.loading import load_causal
 from patentlab.protocols import Advance, Progress
+from patentlab.synthesis.generators import Answer, Generator
 from patentlab.synthesis.prompts import FAMILIES, RECORD_END, TITLE, Request
 
 if TYPE_CHECKING:
@@ -26,62 +28,8 @@ _SEEN = 3  # tokens in which the end of a record is looked for
 _PROBED = 8  # tokens that speed is estimated from
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a generator said.
-
-    Attributes:
-        text: As it came; empty where there was an error.
-        tokens: Generated.
-        complete: Whether the model ended by itself, not at the limit of tokens.
-        error: Why there is no text.
-    """
-
-    text: str
-    tokens: int = 0
-    complete: bool = True
-    error: str | None = None
-
-
-class Generator(Protocol):
-    """Answers requests."""
-
-    def answer(self, requests: Sequence[Request], seed: int, advance: Advance) -> list[Answer]:
-        """An answer for each request, in their order.
-
-        Args:
-            requests: Any number.
-            seed: The same requests and seed yield the same answers, as far as the generator can promise it.
-            advance: Told of every answer.
-        """
-        ...
-
-    def seconds_each(self, requests: Sequence[Request]) -> float | None:
-        """Seconds that an answer would take at most in a batch of these, None where that cannot be known before."""
-        ...
-
-
-def generator_fingerprint(config: GeneratorConfig) -> str:
-    """What a generator is: its weights, or a server and the name that it knows it by.
-
-    Args:
-        config: The generator group.
-
-    Returns:
-        As of :func:`patentlab.weights.fingerprint`, or ``openai:NAME@HOST/PATH``, which cannot tell when the server
-        changes what it serves; ``generator.revision`` can.
-
-    Raises:
-        RequestError: An embedded model is not installed.
-    """
-    if config.kind == "openai":
-        server = urlsplit(config.base_url or "")
-        port = f":{server.port}" if server.port else ""
-        return f"openai:{config.path}@{server.hostname}{port}{server.path}#{config.revision or ''}"
-    return weights.fingerprint(config.path, config.revision)
-
-
-class TransformersGenerator:
+@GENERATORS.add("transformers")
+class TransformersGenerator(Generator):
     """A causal language model of transformers, in this process.
 
     Args:
@@ -96,9 +44,17 @@ class TransformersGenerator:
     def __init__(self, config: GeneratorConfig, adapter: Path | None, progress: Progress) -> None:
         import torch
 
-        self.config = config
+        super().__init__(config, adapter, progress)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model, self.tokenizer = load_generator(config, progress)
+        loaded = load_causal(
+            config,
+            "generator",
+            progress,
+            precision=config.precision,
+            attn_implementation=config.attn_implementation,
+            repack=True,  # it answers, and is not trained any more
+        )
+        self.model, self.tokenizer = loaded.model, loaded.tokenizer
         self.chats = config.form == "chat"
         if self.chats and self.tokenizer.chat_template is None:
             raise RequestError(f"generator.form=chat: {config.path} has no chat template; use generator.form=text")
@@ -110,7 +66,7 @@ class TransformersGenerator:
         if config.precision != "nf4":
             self.model.to(self.device)
         self.ends = _end_tokens(self.model, self.tokenizer)
-        self.guided = is_guided(config)
+        self.guided = self.is_guided(config)
 
     def answer(self, requests: Sequence[Request], seed: int, advance: Advance) -> list[Answer]:
         """Answers, in batches of like prompts: those with the same examples side by side, the longest last."""
@@ -140,6 +96,29 @@ class TransformersGenerator:
             return None
         return float(first + np.median(steps) * self.config.max_new_tokens) / len(batch)
 
+    @classmethod
+    def fingerprint(cls, config: GeneratorConfig) -> str:
+        """Of the weights, as of :func:`patentlab.weights.fingerprint`."""
+        return weights.fingerprint(config.path, config.revision)
+
+    @classmethod
+    def is_guided(cls, config: GeneratorConfig) -> bool:
+        """Whether a title is followed by the heading of the body, whatever the model would have written.
+
+        Of a model that has only learned to continue texts, few answers get that far otherwise: of 128 paraphrases of
+        patents by SmolLM2, 118 stopped after the title.
+        """
+        return config.form == "text" and config.adapt == "none"
+
+    @classmethod
+    def adapt(
+        cls, config: GeneratorConfig, pairs: Sequence[tuple[Request, str]], seed: int, progress: Progress
+    ) -> Path:
+        """With LoRA; see :func:`patentlab.synthesis.adaptation.adapt_generator`."""
+        from patentlab.synthesis.adaptation import adapt_generator
+
+        return adapt_generator(config, pairs, seed, progress)
+
     def _encode(self, request: Request) -> list[int]:
         tokens = encode(self.tokenizer, request, self.config.form)
         room = self.config.context - self.config.max_new_tokens
@@ -158,7 +137,7 @@ class TransformersGenerator:
         on_step: Callable[[], None],
         steer: Callable[[int, list[int]], Sequence[int]] = lambda row, tokens: (),
     ) -> list[Answer]:
-        from patentlab.synthesis.decoding import Sampling, decode
+        from patentlab.language_models.decoding import Sampling, decode
 
         config = self.config
         sampling = Sampling(config.temperature, config.top_p, config.no_repeat_ngram, new_tokens)
@@ -196,15 +175,6 @@ class TransformersGenerator:
         return Answer(text, len(tokens), complete=ended)
 
 
-def is_guided(config: GeneratorConfig) -> bool:
-    """Whether a title is followed by the heading of the body, whatever the model would have written.
-
-    Of a model that has only learned to continue texts, few answers get that far otherwise: of 128 paraphrases of
-    patents by SmolLM2, 118 stopped after the title.
-    """
-    return config.kind == "transformers" and config.form == "text" and config.adapt == "none"
-
-
 def encode(tokenizer: PreTrainedTokenizerBase, request: Request, form: str) -> list[int]:
     """Tokens of a prompt, with the beginning of its answer.
 
@@ -222,53 +192,6 @@ def encode(tokenizer: PreTrainedTokenizerBase, request: Request, form: str) -> l
     # a template brings its own special tokens
     prompt = _render(tokenizer, turns) + request.start
     return list(tokenizer(prompt, add_special_tokens=False)["input_ids"])
-
-
-def load_generator(config: GeneratorConfig, progress: Progress) -> tuple[Any, PreTrainedTokenizerBase]:
-    """A causal language model with its tokenizer.
-
-    Args:
-        config: The generator group.
-        progress: Told of a conversion.
-
-    Returns:
-        The model in evaluation mode, on the CPU unless quantised; the tokenizer has a padding token.
-
-    Raises:
-        RequestError: It cannot be loaded.
-    """
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
-    from transformers.utils import logging
-
-    source = weights.resolve(config.path, progress, "generator.path")
-    capable = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    bf16 = config.precision == "bf16" or (config.precision in ("auto", "nf4") and capable)
-    dtype = torch.bfloat16 if bf16 else torch.float32
-    options: dict[str, Any] = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        if config.precision == "nf4":
-            options["quantization_config"] = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
-                load_in_4bit=True,
-                bnb_4bit_quant_type="nf4",
-                bnb_4bit_use_double_quant=True,
-                bnb_4bit_compute_dtype=dtype,
-            )
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=dtype, attn_implementation=config.attention or "sdpa", **options
-        )
-    except (OSError, ValueError, ImportError) as error:
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise RequestError(
-            f"generator.path={config.path}: cannot be loaded ({reason.strip()[:200]}); it must be a local folder with "
-            f"a causal language model, a name on a reachable hub, or one of {weights.embedded_names()}"
-        ) from error
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    model.train(False)
-    return model, tokenizer
 
 
 def loops(tokens: Sequence[int]) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
-from patentlab.synthesis.decoding import Sampling, decode, draw
+from patentlab.language_models.decoding import Sampling, decode, draw
 
 GREEDY = Sampling(0, 1.0, None, 12)
 

@@ -6,18 +6,21 @@ import ipaddress
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from patentlab.config import GeneratorConfig, RequestError
+from patentlab.config.registry import GENERATORS
 from patentlab.corpus import derive_seed
-from patentlab.protocols import Advance
-from patentlab.synthesis.generators import Answer
+from patentlab.protocols import Advance, Progress
+from patentlab.synthesis.generators import Answer, Generator
 from patentlab.synthesis.prompts import RECORD_END, Request
 
 _NO_KEY = "none"  # the client wants one, a server of one's own does not
 
 
-class ServerGenerator:
+@GENERATORS.add("openai")
+class ServerGenerator(Generator):
     """A model behind an OpenAI-compatible API.
 
     Requests that fail for a while (no connection, 408, 409, 429, 5xx, too slow) are sent again, ``retries`` times,
@@ -26,21 +29,23 @@ class ServerGenerator:
     Args:
         config: The generator group. The key comes from the environment variable that it names, and is kept in the
             client alone.
+        adapter: None: a server's model cannot be fine-tuned from here.
+        progress: Not used.
 
     Raises:
         RequestError: There is no key, and the server is not on this machine.
     """
 
-    def __init__(self, config: GeneratorConfig) -> None:
+    def __init__(self, config: GeneratorConfig, adapter: Path | None, progress: Progress) -> None:
         from openai import OpenAI
 
+        super().__init__(config, adapter, progress)
         key = os.environ.get(config.api_key_variable or "")
         if not key and not _is_local(config.base_url or ""):
             raise RequestError(
                 f"generator={config.name}: the environment variable {config.api_key_variable} must hold the API key of "
                 f"{config.base_url}"
             )
-        self.config = config
         self._client = OpenAI(
             base_url=config.base_url,
             api_key=key or _NO_KEY,
@@ -65,9 +70,15 @@ class ServerGenerator:
                 raise
         return [answers[position] for position in range(len(requests))]
 
-    def seconds_each(self, requests: Sequence[Request]) -> float | None:
-        """Not known before: a server's speed depends on who else asks it."""
-        return None
+    @classmethod
+    def fingerprint(cls, config: GeneratorConfig) -> str:
+        """The server, and the name that it knows the model by: ``openai:NAME@HOST/PATH``.
+
+        It cannot tell when the server changes what it serves; ``generator.revision`` can.
+        """
+        server = urlsplit(config.base_url or "")
+        port = f":{server.port}" if server.port else ""
+        return f"openai:{config.path}@{server.hostname}{port}{server.path}#{config.revision or ''}"
 
     def _ask(self, request: Request, seed: int) -> Answer:
         from openai import OpenAIError
