@@ -11,10 +11,10 @@ is warming up. The share is that of model operations (real tokens alone, nothing
 card multiplies bf16 matrices, which is measured first.
 
 On a machine with torch, transformers, peft, accelerate, scikit-learn, pandas, pyarrow, matplotlib and rich, but without
-a package index, this path needs six more packages, none of them compiled. On a machine with an index::
+a package index, this path needs five more packages, none of them compiled. On a machine with an index::
 
     python -m pip wheel --no-deps -w wheels hydra-core==1.3.8 omegaconf==2.3.1 antlr4-python3-runtime==4.9.3 \
-        iterative-stratification==0.1.9 datasketch==2.0.0 platformdirs==4.14.5
+        iterative-stratification==0.1.9 platformdirs==4.14.5
     python -m pip download --no-deps -d wheels bitsandbytes==0.50.2     # for QLoRA; 60 MB, else that row is skipped
 
 and there, in the checkout::
