@@ -13,6 +13,7 @@ Data flows one way; a room imports only rooms above it, and the shared words.
 ``fidelity``          MMD and its relatives
 --------------------  ------------------------------------------------------------------------------------------------
 ``data``              sources, duplicates, the fixed split, regimes 1:N
+``language_models``   causal models: loading, decoding, fine-tuning
 ``synthesis``         prompts, generators, strategies, screening, shards: where added documents come from
 ``mixing``            a training set out of real and added documents
 ``models``            backbones, heads, adapters, baselines
@@ -20,8 +21,10 @@ Data flows one way; a room imports only rooms above it, and the shared words.
 ``evaluation``        scores to decisions to metrics, calibration, retrieval
 ``tracking``          result.json, the run key, the MLflow mirror
 ``sweep``             names, journal, resume, progress, plan, exclusions, one run a GPU
-``analysis``          records to tables, runs to pairs, pairs to claims; ``report`` writes them down, with figures
+``statistics``        tests, intervals, power; on arrays alone
+``analysis``          records to tables, runs to pairs, pairs to claims
 ``figures``           tables to pictures
+``report``            tables, figures and a page, written down
 ====================  ================================================================================================
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,12 +20,16 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share what the process th
     _STATE = tempfile.TemporaryDirectory(prefix="patentlab-tests-")
     os.environ["PATENTLAB_CACHE"] = str(Path(_STATE.name) / "cache")
     os.environ["PATENTLAB_DATA"] = str(Path(_STATE.name) / "data")
-else:
-    os.environ["OMP_NUM_THREADS"] = "1"  # two workers on two cores
+os.environ["OMP_NUM_THREADS"] = "1"  # two workers on two cores, and sums in another order differ in the last digits
 for variable in ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "MAKELEVEL", "ARGS", "EDITION", "PORT", "PYTHON", "WORKERS"):
     os.environ.pop(variable, None)  # `make test ARGS=…` would pass them on to the make that tests start
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["TQDM_DISABLE"] = "1"  # commands in this process set it, too late where tqdm was imported before
+
+from tests.in_process import start  # noqa: E402  after the environment is set
+
+SHARED = Path(os.environ["PATENTLAB_CACHE"]).parent  # of all workers; gone when the tests end
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -50,10 +55,11 @@ def run_command(tmp_path: Path) -> Command:
     """Run ``python -m patentlab.<command> <arguments>`` in an empty folder."""
 
     def run(*arguments: str, command: str = "run", **environment: str) -> subprocess.CompletedProcess[str]:
+        inherited = {name: value for name, value in os.environ.items() if name != "TQDM_DISABLE"}
         return subprocess.run(
             [sys.executable, "-m", f"patentlab.{command}", *arguments],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            env={**inherited, "PYTHONPATH": str(ROOT), **environment},
             capture_output=True,
             text=True,
             timeout=600,
@@ -61,6 +67,30 @@ def run_command(tmp_path: Path) -> Command:
         )
 
     return run
+
+
+@pytest.fixture
+def run_in_process(tmp_path: Path) -> Command:
+    """What ``run_command`` does, without a process of its own: for all that does not test how one starts and ends."""
+
+    def run(*arguments: str, command: str = "run", **environment: str) -> subprocess.CompletedProcess[str]:
+        return start(command, arguments, tmp_path, environment)
+
+    return run
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> dict[str, str]:
+    """The variable for a data folder of the test's own, with an empty database of MLflow: to make one takes seconds."""
+    from patentlab.storage import make_once
+    from patentlab.tracking.mlflow import connect
+
+    def make(folder: Path) -> None:
+        connect(f"sqlite:///{folder}/mlflow.db")
+
+    made = make_once(SHARED / "database", make)
+    shutil.copytree(made, tmp_path / "state")
+    return {"PATENTLAB_DATA": str(tmp_path / "state")}
 
 
 @pytest.fixture(scope="session")

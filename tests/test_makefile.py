@@ -5,11 +5,11 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
+from functools import cache
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Command
 
 FIGURES = (
     "arms",
@@ -27,10 +27,16 @@ FIGURES = (
 SWEEPS = {"arms": 12, "fidelity": 12, "shares": 8, "learning": 9, "orderings": 4, "leakage": 6, "retrieval": 6}
 
 
+@cache
 def lines(*arguments: str) -> list[str]:
     """What make would do, but for setting up."""
     done = subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
     return [line for line in done.stdout.splitlines() if "-m patentlab." in line]
+
+
+@cache
+def told() -> str:
+    return subprocess.check_output(["make", "help"], cwd=ROOT, text=True)
 
 
 @pytest.mark.parametrize("figure", FIGURES)
@@ -40,20 +46,15 @@ def test_every_figure_has_a_sweep_and_a_report_of_it(figure: str):
     assert name and f"sweep=multirun/{name[1]}" in analyze
     assert f"+experiment={name[1].removeprefix('small-')}" in run
     assert (ROOT / "conf" / "experiment" / f"{name[1].removeprefix('small-')}.yaml").is_file()
-    assert f"{figure} ({name[1].removeprefix('small-')})" in subprocess.check_output(
-        ["make", "help"], cwd=ROOT, text=True
-    )
+    assert f"{figure} ({name[1].removeprefix('small-')})" in told()
 
 
 @pytest.mark.parametrize(("figure", "runs"), SWEEPS.items())
-def test_the_small_edition_can_be_run(figure: str, runs: int, tmp_path: Path):
+def test_the_small_edition_can_be_run(run_in_process: Command, figure: str, runs: int):
     arguments = shlex.split(lines(f"figure-{figure}")[0])[3:]
     assert "seed=0,1" in arguments
     arguments[arguments.index("seed=0,1")] = "seed=0"
-    done = subprocess.run(
-        [sys.executable, "-m", "patentlab.run", *arguments, "plan=true"], cwd=tmp_path, capture_output=True, text=True,
-        check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    done = run_in_process(*arguments, "plan=true")
     assert done.returncode == 0, done.stderr
     assert f"{runs} runs: 0 done, 0 failed, {runs} missing" in done.stderr
     keys = re.findall(r"│ ([0-9a-f]{16}) │", done.stderr)

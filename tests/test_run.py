@@ -15,11 +15,11 @@ import pytest
 import yaml
 
 from patentlab.console.command_line import compose
-from patentlab.corpus import Examples, fingerprint
+from patentlab.corpus import fingerprint
 from patentlab.data.sources import read_corpus
-from patentlab.evaluation.classification import evaluate
 from patentlab.experiment import run_experiment
 from patentlab.protocols import Observer, Silent
+from patentlab.tasks.documents import MultiLabel
 from patentlab.training.classifiers import build_classifier, load_classifier
 from tests.conftest import ROOT, Command
 
@@ -55,8 +55,8 @@ def test_one_run_leaves_everything_in_its_folder(run_command: Command):
     assert per_label["f1"].mean() == pytest.approx(result["metrics"]["test"]["f1_macro"])
 
 
-def test_the_sweep_line_of_the_readme_makes_four_runs_with_the_shares_asked_for(run_command: Command):
-    done = run_command(
+def test_the_sweep_line_of_the_readme_makes_four_runs_with_the_shares_asked_for(run_in_process: Command):
+    done = run_in_process(
         "-m", "regime=1:10,1:100", "mix=0.2,0.3", "model=tfidf_linear", "tracking=none", "strategy=duplicate"
     )
     assert done.returncode == 0, done.stderr
@@ -87,14 +87,14 @@ def test_a_failed_job_does_not_hide_the_others(run_command: Command):
     assert matrix["status"].tolist() == ["failed", "finished"]
 
 
-def test_a_folder_that_is_used_again_never_shows_the_earlier_run(run_command: Command, tmp_path: Path):
+def test_a_folder_that_is_used_again_never_shows_the_earlier_run(run_in_process: Command, tmp_path: Path):
     again = ["hydra.run.dir=same", "tracking=none"]
-    first = run_command("model=tfidf_linear", *again)
-    second = run_command("model=constant", *again)
+    first = run_in_process("model=tfidf_linear", *again)
+    second = run_in_process("model=constant", *again)
     assert first.stdout == second.stdout
     assert json.loads(Path(second.stdout.strip()).read_text())["choices"]["model"] == "constant"
     assert not (tmp_path / "same" / "model" / "tfidf_linear.skops").exists()
-    refused = run_command("model=constant", "regime=1:100000", *again)
+    refused = run_in_process("model=constant", "regime=1:100000", *again)
     assert (refused.returncode, refused.stdout) == (2, "")
 
 
@@ -111,8 +111,8 @@ def test_an_error_of_ours_is_recorded_with_its_traceback(tmp_path: Path, monkeyp
     assert "on purpose" in (tmp_path / "traceback.txt").read_text()
 
 
-def test_an_unreachable_server_leaves_the_run_whole(run_command: Command):
-    done = run_command("model=constant", "tracking.uri=http://127.0.0.1:9")
+def test_an_unreachable_server_leaves_the_run_whole(run_in_process: Command):
+    done = run_in_process("model=constant", "tracking.uri=http://127.0.0.1:9")
     assert done.returncode == 0
     assert json.loads(Path(done.stdout.strip()).read_text())["status"] == "finished"
     assert done.stderr.replace("\n", " ").count("the run goes on without it") == 1
@@ -143,7 +143,8 @@ def test_two_arms_share_split_subset_and_differ_in_what_was_added(tmp_path: Path
 def test_embedded_models_train_and_predict_the_same_after_loading(tmp_path: Path, model: str, adapter: str):
     config = compose(
         f"model={model}", f"adapter={adapter}", "trainer.max_steps=6", "trainer.batch_size=4", "tracking=none",
-        "trainer.save_model=always", *QUICK,
+        "trainer.save_model=always", "trainer.max_length=64", "data.size=150", "data.split.validation=20",
+        "data.split.test=20",
     )  # fmt: skip
     record = run_experiment(config, tmp_path, Silent())
     assert record.status == "finished"
@@ -172,8 +173,8 @@ def test_a_frozen_probe_learns_on_real_patents_and_beats_the_constant_answer(tmp
 
 
 @pytest.mark.integration
-def test_single_label_utterances_in_the_sets_that_their_publisher_gave(run_command: Command, shared_data: Path):
-    done = run_command(
+def test_single_label_utterances_in_the_sets_that_their_publisher_gave(run_in_process: Command, shared_data: Path):
+    done = run_in_process(
         "data=jsonl", f"data.path={shared_data}/massive/en-US.jsonl", "data.text=utt", "data.labels=intent",
         "data.task=single_label", "data.split.method=given", "data.split.column=partition", "data.min_count=10",
         "data.id=id", "model=tfidf_linear", "tracking=none",
@@ -192,15 +193,15 @@ def test_single_label_utterances_in_the_sets_that_their_publisher_gave(run_comma
 @pytest.mark.integration
 def test_qlora_learns_as_lora_does_in_less_memory_and_survives(tmp_path: Path):
     corpus = read_corpus(compose("data.size=200", "data.top_k=6").data)
-    examples = Examples.of(corpus.documents[:24], corpus.labels)
-    observer = Observer(lambda targets, scores: evaluate(targets, scores, 0.5, single=False))
+    task = MultiLabel(corpus.labels)
+    examples, observer = task.encode(corpus.documents[:12]), Observer(task.measure)
     curves, size = {}, {}
     for adapter in ("lora", "qlora"):
         config = compose(
-            f"adapter={adapter}", "head.fallback=null", "trainer.epochs=4", "trainer.batch_size=6",
-            "trainer.max_steps=null", "trainer.patience=null",
+            f"adapter={adapter}", "head.fallback=null", "trainer.epochs=3", "trainer.batch_size=6",
+            "trainer.max_steps=null", "trainer.patience=null", "trainer.max_length=32",
         )  # fmt: skip
-        classifier = build_classifier(config, corpus.labels, 0, Silent())
+        classifier = build_classifier(config, task, 0, Silent())
         report = classifier.fit(examples, examples, observer, 0)
         curves[adapter] = [row["train_loss"] for row in report.history]
         size[adapter] = classifier.count_bytes()
@@ -215,11 +216,11 @@ def test_qlora_learns_as_lora_does_in_less_memory_and_survives(tmp_path: Path):
 
 
 @pytest.mark.integration
-def test_runs_are_mirrored_to_the_database_that_the_ui_opens(run_command: Command, tmp_path: Path):
+def test_runs_are_mirrored_to_the_database_that_the_ui_opens(run_in_process: Command, tmp_path: Path):
     from mlflow import MlflowClient
 
     state = {"PATENTLAB_DATA": str(tmp_path / "state")}
-    done = run_command("model=minilm", "adapter=frozen", *QUICK, **state)
+    done = run_in_process("model=minilm", "adapter=frozen", *QUICK, **state)
     assert done.returncode == 0, done.stderr
     uri = f"sqlite:///{tmp_path}/state/mlflow.db"
     assert uri in done.stderr

@@ -13,6 +13,7 @@ import urllib.request
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,16 @@ import pandas as pd
 import pytest
 import yaml
 
-from patentlab import run
 from patentlab.console.command_line import compose
 from patentlab.corpus import Corpus
 from patentlab.data.sources import read_corpus
 from patentlab.experiment import run_experiment
 from patentlab.protocols import Silent
+from patentlab.tracking import identity
 from patentlab.tracking.mlflow import PARENT, connect
 from patentlab.tracking.record import read_record
 from tests.conftest import ROOT, Command
 
-ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # sums in another order differ in the last digits
 SMALL = ["data.split.validation=20", "data.split.test=20", "data.min_count=5", "trainer.max_steps=2"]
 
 
@@ -64,14 +64,14 @@ def line(corpus_file: Path, tiny_model: Callable[[str], Path]) -> list[str]:
 
 
 @pytest.mark.integration
-def test_only_what_is_missing_is_executed(run_command: Command, line: list[str], corpus_file: Path, tmp_path: Path):
-    def start(*more: str, code: str = "") -> subprocess.CompletedProcess[str]:
-        if code:
-            whole = f"import sys; {code}; from patentlab import run; sys.argv[1:] = {[*line, *more]}; run.main()"
-            environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT)}
-            command = [sys.executable, "-c", whole]
-            return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-        return run_command(*line, *more, **ONE_THREAD)
+def test_only_what_is_missing_is_executed(
+    run_in_process: Command,
+    line: list[str],
+    corpus_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    start = partial(run_in_process, *line)
 
     plan = start("plan=true")
     assert plan.returncode == 0
@@ -87,7 +87,11 @@ def test_only_what_is_missing_is_executed(run_command: Command, line: list[str],
     assert not re.search(r"[:'\"=\s]", "".join(str(path.relative_to(tmp_path)) for path in folder.rglob("*")))
     before = (folder / "matrix.csv").read_bytes()
 
-    again = start(code="import atexit; atexit.register(lambda: print('torch' in sys.modules))")
+    code = f"import sys; from patentlab import run; sys.argv[1:] = {line}; run.main(); print('torch' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    again = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert executed(again.stderr) == 0
     assert again.stdout == f"{folder / 'matrix.csv'}\nFalse\n"
     assert (folder / "matrix.csv").read_bytes() == before
@@ -103,13 +107,14 @@ def test_only_what_is_missing_is_executed(run_command: Command, line: list[str],
     assert victim.is_file()
 
     (tmp_path / "conf").mkdir()  # how it is run makes nothing missing
-    more = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", f"hydra.searchpath=[file://{tmp_path}/conf]"]
+    more = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1", f"hydra.searchpath=[file://{tmp_path}/conf]"]
     assert "4 done" in start(*more, "plan=true").stderr
     assert executed(start(*more).stderr) == 0
 
     assert executed(start("trainer.learning_rate=0.001").stderr) == 4
-    raised = "from patentlab.tracking import identity; identity.STAGE_VERSIONS['mixing'] = 9"
-    assert executed(start(code=raised).stderr) == 4
+    with monkeypatch.context() as raised:
+        raised.setitem(identity.STAGE_VERSIONS, "mixing", 9)
+        assert executed(start().stderr) == 4
     assert len(pd.read_csv(folder / "matrix.csv")) == 8  # two lines were asked for, each with its present runs
     text = corpus_file.read_text()
     corpus_file.write_text(text[:-3] + text[-3:].replace("}", " }"))
@@ -146,8 +151,9 @@ def test_a_comment_in_a_yaml_makes_nothing_missing(line: list[str], tmp_path: Pa
 
 
 @pytest.mark.integration
-def test_a_failed_run_stays_where_it_happens(run_command: Command, line: list[str], tmp_path: Path):
-    state = {"PATENTLAB_DATA": str(tmp_path / "state"), **ONE_THREAD}
+def test_a_failed_run_stays_where_it_happens(
+    run_command: Command, run_in_process: Command, line: list[str], state: dict[str, str], tmp_path: Path
+):
     rest = [part for part in line if not part.startswith(("regime", "mix", "tracking"))]
     rates = "trainer.learning_rate=1e-4,1e30,1e-3,1e-2"
     rest = [*rest, "trainer.max_steps=12", "trainer.batch_size=8"]
@@ -177,52 +183,51 @@ def test_a_failed_run_stays_where_it_happens(run_command: Command, line: list[st
     assert child.data.tags["error"] == record.error
     assert "traceback.txt" in {artifact.path for artifact in client.list_artifacts(child.info.run_id)}
 
-    again = run_command(*rest, rates, **state)
+    again = run_in_process(*rest, rates, **state)
     assert again.returncode == 1
     assert "3 finished, 1 failed, 0 missing; 0 executed now" in again.stderr
-    assert executed(run_command(*rest, rates, "rerun=failed", **state).stderr) == 1
+    assert executed(run_in_process(*rest, rates, "rerun=failed", **state).stderr) == 1
     after = client.search_runs([e.experiment_id for e in client.search_experiments()])
     assert len([found for found in after if PARENT not in found.data.tags]) == 1
     finished = {found.info.run_id: found.info.end_time for found in runs if found.info.status == "FINISHED"}
     assert finished.items() <= {found.info.run_id: found.info.end_time for found in after}.items()
 
-    stopped = run_command(*rest, "name=stopping", rates, "on_error=stop", **state)
+    stopped = run_in_process(*rest, "name=stopping", rates, "on_error=stop", **state)
     assert stopped.returncode == 1
     assert "1 finished, 1 failed, 2 missing; 2 executed now" in stopped.stderr
 
 
-def test_the_table_from_mlflow_equals_that_from_the_records(run_command: Command, tmp_path: Path):
-    state = {"PATENTLAB_DATA": str(tmp_path / "state")}
+def test_the_table_from_mlflow_equals_that_from_the_records(run_in_process: Command, state: dict[str, str]):
     line = ["-m", "model=constant", "regime=1:1,1:100000", "seed=range(0,3)"]
-    assert run_command(*line, "exclude=\"regime == '1:1' and seed > 1\"", "name=both", **state).returncode == 1
-    records = run_command("sweep=multirun/both", "table=parquet", command="analyze", **state)
+    assert run_in_process(*line, "exclude=\"regime == '1:1' and seed > 1\"", "name=both", **state).returncode == 1
+    records = run_in_process("sweep=multirun/both", "table=parquet", command="analyze", **state)
     assert records.returncode == 0, records.stderr
-    mirror = run_command("sweep=both", "source=mlflow", "table=parquet", "out=m", command="analyze", **state)
+    mirror = run_in_process("sweep=both", "source=mlflow", "table=parquet", "out=m", command="analyze", **state)
     assert mirror.returncode == 0, mirror.stderr
     table = pd.read_parquet(records.stdout.strip())
     assert len(table) == 5
     assert table["choices.seed"].tolist() == [0, 1, 0, 1, 2]
     assert table["settings.trainer.monitor"].tolist() == ["f1_micro"] * 5
     pd.testing.assert_frame_equal(pd.read_parquet(mirror.stdout.strip()), table)
-    unknown = run_command("sweep=none", "source=mlflow", command="analyze", **state)
+    unknown = run_in_process("sweep=none", "source=mlflow", command="analyze", **state)
     assert unknown.returncode == 2
     assert "no such sweep; it has both" in unknown.stderr
 
 
 @pytest.mark.integration
 def test_a_killed_sweep_ends_with_the_numbers_of_an_undisturbed_one(
-    run_command: Command, line: list[str], tmp_path: Path
+    run_in_process: Command, line: list[str], state: dict[str, str], tmp_path: Path
 ):
-    undisturbed = run_command(*line, "name=undisturbed", **ONE_THREAD)
+    undisturbed = run_in_process(*line, "name=undisturbed")
     assert executed(undisturbed.stderr) == 4
-    state = {**os.environ, **ONE_THREAD, "PATENTLAB_DATA": str(tmp_path / "state"), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, **state, "PYTHONPATH": str(ROOT)}
     disturbed = [part for part in line if not part.startswith("tracking")] + ["name=disturbed"]
     moments = random.Random(7)
     folder = tmp_path / "multirun" / "disturbed"
     for _ in range(3):
         command = [sys.executable, "-m", "patentlab.run", *disturbed]
         silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        process = subprocess.Popen(command, cwd=tmp_path, env=state, **silent)  # type: ignore[call-overload]
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, **silent)  # type: ignore[call-overload]
         deadline = time.monotonic() + 120
         begun = len(list(folder.glob("*/result.json")))
         while len(list(folder.glob("*/result.json"))) <= begun and time.monotonic() < deadline:
@@ -232,7 +237,7 @@ def test_a_killed_sweep_ends_with_the_numbers_of_an_undisturbed_one(
         process.wait()
     for path in folder.glob("*/result.json"):
         assert json.loads(path.read_text())["status"] in ("running", "finished")
-    resumed = run_command(*disturbed, **{"PATENTLAB_DATA": str(tmp_path / "state")}, **ONE_THREAD)
+    resumed = run_in_process(*disturbed, **state)
     assert resumed.returncode == 0, resumed.stderr
     assert 1 <= executed(resumed.stderr) <= 4
     pd.testing.assert_frame_equal(metrics(resumed.stdout.strip()), metrics(undisturbed.stdout.strip()))
@@ -247,10 +252,15 @@ def test_a_killed_sweep_ends_with_the_numbers_of_an_undisturbed_one(
 
 
 @pytest.mark.integration
-def test_launchers_give_the_same_numbers_and_one_parent_each(run_command: Command, tmp_path: Path):
-    line = ["-m", "model=minilm", "adapter=full", "data.size=150", "data.top_k=6", *SMALL, "trainer.batch_size=4"]
-    line += ["regime=1:1,1:2"]
-    state = {"PATENTLAB_DATA": str(tmp_path / "state"), **ONE_THREAD}
+def test_launchers_give_the_same_numbers_and_one_parent_each(
+    run_command: Command,
+    run_in_process: Command,
+    state: dict[str, str],
+    tiny_model: Callable[[str], Path],
+    tmp_path: Path,
+):
+    line = ["-m", "model=minilm", f"model.path={tiny_model('bert')}", "adapter=full", "trainer.max_length=64"]
+    line += ["data.size=150", "data.top_k=6", *SMALL, "trainer.batch_size=4", "regime=1:1,1:2"]
     ray = "+hydra.launcher.ray.init"
     launchers = {
         "basic": [],
@@ -260,12 +270,13 @@ def test_launchers_give_the_same_numbers_and_one_parent_each(run_command: Comman
     }
     tables = {}
     for name, launcher in launchers.items():
-        done = run_command(*line, f"name={name}", *launcher, **state)
+        start = run_in_process if name == "basic" else run_command
+        done = start(*line, f"name={name}", *launcher, **state)
         assert done.returncode == 0, done.stderr
         assert executed(done.stderr) == 2
         tables[name] = metrics(done.stdout.strip())
         if name in ("basic", "joblib"):
-            assert executed(run_command(*line, f"name={name}", *launcher, **state).stderr) == 0
+            assert executed(start(*line, f"name={name}", *launcher, **state).stderr) == 0
     for name in launchers:
         pd.testing.assert_frame_equal(tables[name], tables["basic"])
     client = connect(f"sqlite:///{tmp_path}/state/mlflow.db")
@@ -279,7 +290,7 @@ def test_launchers_give_the_same_numbers_and_one_parent_each(run_command: Comman
 
 @pytest.mark.integration
 def test_two_processes_that_start_the_same_sweep_share_it(tmp_path: Path):
-    environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment |= {"PATENTLAB_DATA": str(tmp_path / "state"), "PATENTLAB_CACHE": str(tmp_path / "cache")}
     line = ["-m", "model=minilm", "adapter=frozen", "data.size=150", "data.top_k=6", *SMALL[:2], "seed=0,1,2,3"]
     command = [sys.executable, "-m", "patentlab.run", *line]
@@ -307,7 +318,7 @@ def test_two_processes_that_start_the_same_sweep_share_it(tmp_path: Path):
 @pytest.mark.integration
 def test_the_eighth_run_in_a_row_takes_no_more_memory_than_the_second(run_command: Command):
     line = ["-m", "model=minilm", "adapter=full", "data.size=150", "data.top_k=6", *SMALL, "seed=range(0,8)"]
-    done = run_command(*line, "tracking=none", **ONE_THREAD)
+    done = run_command(*line, "tracking=none")
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(done.stdout.strip())
     assert table["choices.seed"].tolist() == list(range(8))
@@ -315,23 +326,8 @@ def test_the_eighth_run_in_a_row_takes_no_more_memory_than_the_second(run_comman
     assert peaks[7] < 1.1 * peaks[1]
 
 
-@pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[list[str]], int]]:
-    """Start a sweep in this process, where models can be watched."""
-    handler = signal.getsignal(signal.SIGTERM)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-
-    def start(arguments: list[str]) -> int:
-        monkeypatch.setattr(sys, "argv", ["patentlab.run", *arguments])
-        return run.main()
-
-    yield start
-    signal.signal(signal.SIGTERM, handler)
-
-
 def test_a_failed_run_gives_its_model_back_before_the_next_begins(
-    in_process: Callable[[list[str]], int], line: list[str], monkeypatch: pytest.MonkeyPatch
+    run_in_process: Command, line: list[str], monkeypatch: pytest.MonkeyPatch
 ):
     import patentlab.experiment as experiment
 
@@ -353,7 +349,7 @@ def test_a_failed_run_gives_its_model_back_before_the_next_begins(
 
     monkeypatch.setattr(experiment, "build_classifier", watched)
     monkeypatch.setattr(experiment, "choose_threshold", fail)
-    assert in_process(line) == 1
+    assert run_in_process(*line).returncode == 1
     assert alive_when_next_is_built == [0, 0, 0, 0]
     assert len(models) == 4
 
@@ -435,22 +431,22 @@ def mlflow_server(folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.integration
-def test_everything_goes_to_an_mlflow_server(run_command: Command, tmp_path: Path):
+def test_everything_goes_to_an_mlflow_server(run_in_process: Command, tmp_path: Path):
     line = ["-m", "model=constant", "seed=0,1", "name=served", "tracking=server"]
     with mlflow_server(tmp_path) as uri:
         server = {"MLFLOW_TRACKING_URI": uri, "PATENTLAB_DATA": str(tmp_path / "state")}
-        done = run_command(*line, **server)
+        done = run_in_process(*line, **server)
         assert done.returncode == 0, done.stderr
         assert "WARNING" not in done.stderr
         table = ["sweep=served", "source=mlflow", f"tracking.uri={uri}", "table=csv", "out=m"]
-        mirror = run_command(*table, command="analyze")
+        mirror = run_in_process(*table, command="analyze")
         assert mirror.returncode == 0, mirror.stderr
         assert Path(mirror.stdout.strip()).read_bytes() == Path(done.stdout.strip()).read_bytes()
     assert not (tmp_path / "state").exists()
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")))
-def test_every_experiment_can_be_planned(run_command: Command, name: str):
+def test_every_experiment_can_be_planned(run_in_process: Command, name: str):
     content = yaml.safe_load((ROOT / "conf" / "experiment" / f"{name}.yaml").read_text())
     assert content["name"] == name
     for setting, values in content["hydra"]["sweeper"]["params"].items():
@@ -459,14 +455,14 @@ def test_every_experiment_can_be_planned(run_command: Command, name: str):
     # a value each of what is only a number; controls are left out at other temperatures
     few = {"seed": 0, "generator.temperature": 0.8, "regime.keep": "1:10", "mix.real_share": 0.3}
     fewer = [f"{setting}={few[setting]}" for setting in content["hydra"]["sweeper"]["params"] if setting in few]
-    planned = run_command(f"+experiment={name}", "plan=true", "tracking=none", *fewer)
+    planned = run_in_process(f"+experiment={name}", "plan=true", "tracking=none", *fewer)
     assert planned.returncode == 0, planned.stderr
     assert re.search(r"\d+ runs: 0 done, 0 failed, \d+ missing", planned.stderr)
     assert "wrong request" not in planned.stderr
 
 
-def test_slurm_is_composed_with_one_gpu_a_run(run_command: Command):
-    shown = run_command("hydra/launcher=submitit_slurm", "hydra.launcher.gpus_per_node=1", "--cfg", "hydra")
+def test_slurm_is_composed_with_one_gpu_a_run(run_in_process: Command):
+    shown = run_in_process("hydra/launcher=submitit_slurm", "hydra.launcher.gpus_per_node=1", "--cfg", "hydra")
     assert shown.returncode == 0, shown.stderr
     launcher = yaml.safe_load(shown.stdout)["hydra"]["launcher"]
     assert launcher["_target_"].endswith("SlurmLauncher")

@@ -8,6 +8,7 @@ is imported where it is used.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -24,11 +25,12 @@ class Registry(Generic[T]):
     Args:
         kind: What they are, for messages; also the entry point group of other packages, as in ``patentlab.losses``.
         room: The package whose modules register them.
-        group: The config group whose option names one of them, if they belong to a group.
+        setting: The one that names one of them, as in ``loss.name``, if a config group does.
     """
 
-    def __init__(self, kind: str, room: str, group: str | None = None) -> None:
-        self.kind, self.room, self.group = kind, room, group
+    def __init__(self, kind: str, room: str, setting: str = "") -> None:
+        self.kind, self.room, self.setting = kind, room, setting
+        self.group, _, self.field = setting.partition(".")
         self._known: dict[str, T] = {}
         self._settings: dict[str, type[Any]] = {}
         self._loaded = False
@@ -58,11 +60,11 @@ class Registry(Generic[T]):
 
         return register
 
-    def get(self, name: str) -> T:
+    def get(self, name: str | None) -> T:
         """What is registered under a name.
 
         Args:
-            name: As users write it.
+            name: As users write it; None, which is nobody's, where they left it out.
 
         Returns:
             The thing.
@@ -71,9 +73,10 @@ class Registry(Generic[T]):
             RequestError: There is none.
         """
         self._load()
-        if name not in self._known:
-            where = f"{self.group}.name" if self.group else self.kind
-            raise RequestError(f"{where}={closest(name, self._known)}: allowed are {', '.join(self.names())}")
+        if name is None or name not in self._known:
+            raise RequestError(
+                f"{self.setting or self.kind}={closest(str(name), self._known)}: allowed are {', '.join(self.names())}"
+            )
         return self._known[name]
 
     def settings(self, name: str) -> type[Any] | None:
@@ -100,6 +103,8 @@ class Registry(Generic[T]):
         if self._loaded:
             return
         self._loaded = True  # the modules that are imported now may look names up themselves
+        if importlib.util.find_spec(self.room) is None:
+            return
         package = importlib.import_module(self.room)
         for module in pkgutil.iter_modules(getattr(package, "__path__", ())):
             importlib.import_module(f"{self.room}.{module.name}")
@@ -113,10 +118,10 @@ def _origin(thing: Any) -> str:
 
 
 # The values are typed by the rooms that own them; config knows the names alone.
-SOURCES: Registry[Any] = Registry("sources", "patentlab.data.sources", "data")
+SOURCES: Registry[Any] = Registry("sources", "patentlab.data.sources", "data.name")
 METRICS: Registry[Any] = Registry("metrics", "patentlab.evaluation")
 TASKS: Registry[Any] = Registry("tasks", "patentlab.tasks")
-STRATEGIES: Registry[Any] = Registry("strategies", "patentlab.synthesis.strategies", "strategy")
-GENERATORS: Registry[Any] = Registry("generators", "patentlab.synthesis.generators", "generator")
-LOSSES: Registry[Any] = Registry("losses", "patentlab.losses", "loss")
-HEADS: Registry[Any] = Registry("heads", "patentlab.models.heads", "head")
+STRATEGIES: Registry[Any] = Registry("strategies", "patentlab.synthesis.strategies", "strategy.name")
+GENERATORS: Registry[Any] = Registry("generators", "patentlab.synthesis.generators", "generator.kind")
+LOSSES: Registry[Any] = Registry("losses", "patentlab.losses", "loss.name")
+HEADS: Registry[Any] = Registry("heads", "patentlab.models.heads", "head.name")

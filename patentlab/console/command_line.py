@@ -17,10 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.errors import HydraException, MissingConfigException
+from omegaconf import open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from patentlab.config import ExperimentConfig, RequestError, closest, config_folder, from_hydra, register
-from patentlab.console.overrides import read_arguments
+from patentlab.config import Composition, ExperimentConfig, RequestError, closest, config_folder, from_hydra, register
+from patentlab.console.effect import refuse_without_effect
+from patentlab.console.hydra_internals import read_option
+from patentlab.console.overrides import read_arguments, settings_of
 
 DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
 
@@ -35,13 +38,36 @@ def compose(*overrides: str) -> ExperimentConfig:
         The checked configuration.
 
     Raises:
-        RequestError: An override is unknown or contradicts another.
+        RequestError: An override is unknown, contradicts another, or has no effect.
+    """
+    return compose_run(overrides, alone=True).config
+
+
+def compose_run(overrides: Sequence[str], *, alone: bool) -> Composition:
+    """Compose one run of a request.
+
+    Args:
+        overrides: As on the command line.
+        alone: There is no other run that could use what this one leaves out.
+
+    Returns:
+        The checked configuration, and what it leaves out.
+
+    Raises:
+        RequestError: An override is unknown or contradicts another, or has no effect where the run is alone.
     """
     register()
     expanded = read_arguments(overrides)
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            return from_hydra(hydra_compose("config", overrides=expanded))
+            composed = hydra_compose("config", overrides=expanded, return_hydra_config=True)
+            options = dict(composed.hydra.runtime.choices)
+            with open_dict(composed):
+                del composed["hydra"]
+            found = from_hydra(composed, options, read_option)
+            if alone:
+                refuse_without_effect(settings_of(expanded), [found.options])
+            return found
     except (HydraException, OmegaConfBaseException) as error:
         raise RequestError(describe(error)) from error
 

@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from patentlab.config import ON_ERROR, REGIME_PATTERN, RERUN, ExperimentConfig, RequestError, config_folder
+from patentlab.config.options import group_names, options, schemas, without_none
 from patentlab.console.hydra_internals import split_arguments
 
 # group → the setting that a number stands for
@@ -26,19 +27,13 @@ _NUMBERS = {"regime": "1:N with a whole number N ≥ 1, as in 1:10", "mix": "a n
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", list: "a list: [a,b]"}
 # settings of a sweep, which are better refused once than in each of its jobs
 _WORDS = {"rerun": RERUN, "on_error": ON_ERROR}
+_FOLLOWING = ("loss",)  # groups that may be null, and then follow other choices
+# settings that have another name now
+_RENAMED = {
+    "model.attention": "model.attn_implementation",
+    "generator.attention": "generator.attn_implementation",
+}
 _OWN_FOLDERS = ("--config-dir", "-cd", "--config-path", "-cp", "hydra.searchpath")
-
-
-def options(group: str) -> list[str]:
-    """The options of a config group, by the files that it has.
-
-    Args:
-        group: A folder of ``conf/``.
-
-    Returns:
-        The sorted names.
-    """
-    return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
 
 
 def groups() -> list[str]:
@@ -65,10 +60,15 @@ def read_arguments(arguments: Sequence[str]) -> list[str]:
     for text in overrides:
         found, rewritten[text] = _read(text, own_folders)
         problems += found
-    problems += _section_problems(overrides)
     if problems:
         raise RequestError(*problems)
     return [rewritten.get(argument, argument) for argument in arguments]
+
+
+def settings_of(overrides: Sequence[str]) -> list[str]:
+    """The dotted names of the settings that overrides give, each once."""
+    names = [text.lstrip("+~").partition("=")[0] for text in overrides]
+    return [name for name in dict.fromkeys(names) if name.partition(".")[0] in group_names() and "." in name]
 
 
 def overrides_of(arguments: Sequence[str]) -> list[str]:
@@ -93,6 +93,8 @@ def _read(text: str, own_folders: bool) -> tuple[list[str], str]:
         return [], text  # a group of the user's own
     if key not in groups():
         return list(_setting_problems(override, key)), text
+    if key in _FOLLOWING and override.value() is None:
+        return [], f"~{key}"  # Hydra knows no group that is null, but one that is left out
     if key in SHORTHAND:
         found, rewritten = _expand(override, key, text)
         if found or rewritten != text:
@@ -100,15 +102,6 @@ def _read(text: str, own_folders: bool) -> tuple[list[str], str]:
     if own_folders:
         return [], text
     return list(_option_problems(override, key)), text
-
-
-def _section_problems(overrides: Sequence[str]) -> Iterator[str]:
-    """A line per setting of a section that the chosen model does not have."""
-    models = [text.partition("=")[2] for text in overrides if text.startswith("model=")]
-    settings = [text.lstrip("+").partition("=")[0] for text in overrides]
-    for setting in settings:
-        if setting.startswith("model.tfidf.") and models != ["tfidf_linear"] and len(models) < 2:
-            yield f"{setting}: is a setting of model=tfidf_linear alone"
 
 
 def _option_problems(override: Override, group: str) -> Iterator[str]:
@@ -124,23 +117,29 @@ def _option_problems(override: Override, group: str) -> Iterator[str]:
 
 
 def _setting_problems(override: Override, key: str) -> Iterator[str]:
-    kind: Any = ExperimentConfig
+    if key in _RENAMED:
+        yield f"{key}: is called {_RENAMED[key]} now"
+        return
+    kinds: list[Any] = [ExperimentConfig]
     owner: Any = None
+    kind: Any = None
     prefix = part = ""
-    for part in key.split("."):
-        kind = _without_none(kind)
-        if not is_dataclass(kind):
+    path = key.split(".")
+    for part, following in zip(path, [*path[1:], ""], strict=True):
+        if not all(is_dataclass(kind) for kind in kinds):
             return  # inside a mapping: Hydra judges
-        hints = get_type_hints(kind)
-        names = _names(kind)
-        if part not in names:
+        names = list(dict.fromkeys(name for kind in kinds for name in _names(kind)))
+        owner = next((kind for kind in kinds if part in _names(kind)), None)
+        if owner is None:
             what = "setting" if prefix or override.is_add() else "group or setting"
             allowed = ", ".join(prefix + name for name in names)
             yield f"{_meant(part, prefix, names)}: no such {what}; allowed are {allowed}"
             return
-        owner, kind, prefix = kind, hints[part], f"{prefix}{part}."
-    if is_dataclass(_without_none(kind)):
-        yield f"{key}: is a section; set {key}.NAME=… for one of {', '.join(_names(_without_none(kind)))}"
+        kind = get_type_hints(owner)[part]
+        kinds = schemas(part, following) if not prefix and part in group_names() else [without_none(kind)]
+        prefix += f"{part}."
+    if is_dataclass(without_none(kind)):
+        yield f"{key}: is a section; set {key}.NAME=… for one of {', '.join(_names(without_none(kind)))}"
         return
     for element in _elements(override):
         if isinstance(element, str) and "${" in element:
@@ -174,21 +173,15 @@ def _settings(kind: Any, prefix: str = "") -> Iterator[str]:
     """Dotted names of all settings of a dataclass."""
     hints = get_type_hints(kind)
     for field in fields(kind):
-        inner = _without_none(hints[field.name])
+        inner = without_none(hints[field.name])
         if is_dataclass(inner):
             yield from _settings(inner, f"{prefix}{field.name}.")
         else:
             yield prefix + field.name
 
 
-def _without_none(kind: Any) -> Any:
-    """The type of a setting that may be null."""
-    arguments = [argument for argument in get_args(kind) if argument is not type(None)]
-    return arguments[0] if type(None) in get_args(kind) and len(arguments) == 1 else kind
-
-
 def _kind(kind: Any) -> str:
-    inner = _without_none(kind)
+    inner = without_none(kind)
     name = "a mapping" if is_dataclass(inner) else _KINDS.get(getattr(inner, "__origin__", inner), "a mapping")
     return f"{name}, or null" if type(None) in get_args(kind) else name
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from patentlab.config import AdapterConfig, RequestError
+from patentlab.language_models.loading import four_bit
 from patentlab.weights import quiet_peft
 
 if TYPE_CHECKING:
@@ -26,14 +27,7 @@ def quantisation(config: AdapterConfig, compute_dtype: torch.dtype) -> BitsAndBy
     """
     if config.name != "qlora":
         return None
-    from transformers import BitsAndBytesConfig
-
-    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
-        load_in_4bit=True,
-        bnb_4bit_quant_type=config.quantisation,
-        bnb_4bit_use_double_quant=bool(config.double_quantisation),
-        bnb_4bit_compute_dtype=compute_dtype,
-    )
+    return four_bit(compute_dtype, config.quantisation or "nf4", double=bool(config.double_quantisation))
 
 
 def attach(backbone: PreTrainedModel, config: AdapterConfig, *, checkpointing: bool = False) -> nn.Module:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from patentlab.config import ModelConfig, RequestError
+from patentlab.language_models.loading import load
 from patentlab.protocols import Progress
-from patentlab.weights import embedded_names, resolve
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,51 +47,27 @@ def load_backbone(
     Raises:
         RequestError: The model is neither local nor reachable, its folder is broken, or it cannot read so many tokens.
     """
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoModel
     from transformers.utils import logging
 
-    source = resolve(config.path or "", progress)
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # else it lists the language-model head as unused
-    options: dict[str, Any] = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        if quantisation is not None:
-            options["quantization_config"] = quantisation
-        model = AutoModel.from_pretrained(source, dtype=dtype, attn_implementation=config.attention, **options)
-    except (OSError, ValueError, ImportError) as error:
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise RequestError(
-            f"model.path={config.path}: cannot be loaded ({reason.strip()[:200]}); it must be a local folder with a "
-            f"transformers model, a name on a reachable hub, or one of {embedded_names()}"
-        ) from error
+        loaded = load(AutoModel, config, "model", progress, dtype=dtype, quantisation=quantisation)
     finally:
         logging.set_verbosity(verbosity)
-    for module in model.modules():
-        # On CPUs with bf16 products bitsandbytes repacks 4-bit weights at the first evaluation, for good and with loss;
-        # no gradient flows through them afterwards, and training goes on without a word.
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
-    if quantisation is not None:
-        for parameter in model.parameters():
-            if type(parameter).__name__ != "Params4bit":
-                # else the few weights that stay as they are keep the whole file in memory
-                parameter.data = parameter.data.clone()
+    model, tokenizer = loaded.model, loaded.tokenizer
     if hasattr(model, "language_model"):
         model = model.language_model  # of a model that also sees, the part that reads
     if getattr(model, "pooler", None) is not None:
         model.pooler = None  # nothing here reads it, and it would count as trained without ever getting a gradient
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
     if config.padding_side is not None:
         tokenizer.padding_side = config.padding_side
     limit = longest_input(model, tokenizer)
     if max_length is not None and limit is not None and max_length > limit:
         raise RequestError(f"trainer.max_length={max_length}: model={config.name} reads at most {limit} tokens")
     model.config.use_cache = False  # keys and values are of use to generation alone
-    model.eval()
-    return Backbone(model, tokenizer, source)
+    return Backbone(model, tokenizer, loaded.source)
 
 
 def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:

@@ -20,12 +20,14 @@ class _Number(float):
     """As :class:`_Option`, where the choice is a number."""
 
 
-def is_excluded(config: ExperimentConfig) -> bool:
+def is_excluded(config: ExperimentConfig, left_out: Mapping[str, Any] | None = None) -> bool:
     """Whether a run is left out by ``exclude``.
 
     Args:
         config: Checked. The expression knows every choice by its name (``regime == '1:10'``, ``mix < 0.5``) and every
             setting by its dotted one (``trainer.learning_rate > 1e-4``).
+        left_out: Settings that were given and that the run's options do not know, by dotted name: they are compared
+            as they were given.
 
     Returns:
         What the expression says.
@@ -36,7 +38,7 @@ def is_excluded(config: ExperimentConfig) -> bool:
     if config.exclude is None:
         return False
     try:
-        found = EvalWithCompoundTypes(names=_names(config)).eval(config.exclude)
+        found = EvalWithCompoundTypes(names=_names(config, left_out or {})).eval(config.exclude)
     except (InvalidExpression, SyntaxError, TypeError, ValueError, ArithmeticError, LookupError) as error:
         reason = " ".join(str(error).split("\n")[0].split())
         raise RequestError(f"exclude={config.exclude}: {reason}; {_EXAMPLE}") from error
@@ -45,8 +47,14 @@ def is_excluded(config: ExperimentConfig) -> bool:
     return found
 
 
-def _names(config: ExperimentConfig) -> dict[str, Any]:
+def _names(config: ExperimentConfig, left_out: Mapping[str, Any]) -> dict[str, Any]:
     settings, choices = config.settings, config.choices
+    for name, value in left_out.items():
+        *path, last = name.split(".")
+        section = settings
+        for part in path:
+            section = section.get(part) or section.setdefault(part, {})
+        section[last] = value
     names: dict[str, Any] = {}
     for name in dict.fromkeys([*settings, *choices]):
         value = choices.get(name, settings.get(name))

@@ -44,6 +44,7 @@ class Entry:
         settings: All of them, where the sweep is only planned.
         metrics: Of the test set.
         counts: Of documents.
+        left_out: Settings that were given and that the options of this run do not know.
     """
 
     number: int
@@ -59,6 +60,7 @@ class Entry:
     settings: dict[str, Any] | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     counts: dict[str, Any] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def refused(self) -> bool:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Protocol
 
+from patentlab.console.terminal import duration
 from patentlab.sweep.journal import EXCLUDED, RUNNING, Entry, Journal
 from patentlab.sweep.resume import DONE, FAILED
 
@@ -53,15 +54,6 @@ def headline(entries: Sequence[Entry], total: int | None) -> str:
     return ", ".join(parts)
 
 
-def duration(seconds: float) -> str:
-    """A length of time in the unit that suits it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
 class Watch(AbstractContextManager["Watch"]):
     """Looks at the journal of a start now and then, and shows what has changed.
 
@@ -78,7 +70,7 @@ class Watch(AbstractContextManager["Watch"]):
         self._told: set[int] = set()
         self._turn = threading.Lock()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look_now_and_then, name="sweep-progress", daemon=True)
+        self._thread = threading.Thread(target=self._refresh_now_and_then, name="sweep-progress", daemon=True)
 
     def __enter__(self) -> Watch:
         """Begin to look."""
@@ -91,9 +83,9 @@ class Watch(AbstractContextManager["Watch"]):
         """Stop, after a last look."""
         self._over.set()
         self._thread.join()
-        self.look()
+        self.refresh()
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Look now: tell of every run that ended since."""
         with self._turn:
             entries = self.journal.entries()
@@ -104,6 +96,6 @@ class Watch(AbstractContextManager["Watch"]):
                     self._told.add(entry.number)
                     self.display.tell(entry, line)
 
-    def _look_now_and_then(self) -> None:
+    def _refresh_now_and_then(self) -> None:
         while not self._over.wait(_INTERVAL):
-            self.look()
+            self.refresh()

@@ -14,18 +14,19 @@ _EXECUTED = {
 }
 
 
-def state_of(record: Record | None, key: str) -> str:
+def state_of(record: Record | None, recorded: str, key: str) -> str:
     """What a record says of a run.
 
     Args:
         record: In the run's folder, if any.
+        recorded: The key of that run, as keys are made today.
         key: Of the run as it would be executed now.
 
     Returns:
         ``done``: finished, under the same key. ``failed``: so it says, under the same key. ``missing``: anything else;
         also a run that was killed (it says running) or interrupted, which is not the run's own failure.
     """
-    if record is None or record.key != key:
+    if record is None or recorded != key:
         return MISSING
     if record.status == "finished":
         return DONE

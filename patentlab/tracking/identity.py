@@ -5,20 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from patentlab import weights
-from patentlab.config import UNMIXED, ExperimentConfig
+from patentlab.config import CONTROL, ExperimentConfig
+from patentlab.config.bounds import neutral_value
 from patentlab.data.sources import data_fingerprint
 from patentlab.synthesis.generators import generator_fingerprint
+from patentlab.synthesis.strategies import find_strategy
 
 # Raise a stage's number when its meaning changes: every earlier run then counts as another run.
 STAGE_VERSIONS = {"data": 1, "split": 2, "regime": 1, "synthesis": 2, "mixing": 2, "training": 3, "evaluation": 1}
+
+# Raise it when keys are made in another way: those of earlier records are then computed anew from their settings.
+KEY_VERSION = 2
 
 _NO_EFFECT = ("tracking",)
 _NO_EFFECT_WITHIN = {
     "data": ("path", "titles"),
     "model": ("path", "recommended"),
+    "strategy": ("path",),
     "generator": ("path", "licence", "base_url", "api_key_variable", "concurrency", "timeout", "retries"),
     "trainer": ("save_model",),
 }
@@ -31,50 +38,63 @@ def input_fingerprints(config: ExperimentConfig) -> dict[str, str]:
         config: Composed and checked.
 
     Returns:
-        A fingerprint each, of a generator too where one is asked, without reading documents or loading weights.
+        A fingerprint each, of a generator too where one is asked, and of what the strategy reads, without reading
+        documents or loading weights.
 
     Raises:
-        RequestError: Data or model are not there.
+        RequestError: Data, model or a strategy's file are not there.
     """
     fingerprints = {"data": data_fingerprint(config.data)}
     if config.model.kind == "transformer":
         fingerprints["model"] = weights.fingerprint(config.model.path or "", config.model.revision)
     if config.generates:
         fingerprints["generator"] = generator_fingerprint(config.generator)
-    return fingerprints
+    return fingerprints | find_strategy(config.strategy_used).inputs(config.strategy)
 
 
 def run_key(config: ExperimentConfig, fingerprints: dict[str, str]) -> str:
     """Hash of all that can change a run's result.
 
     Args:
-        config: Settings that cannot change a result (paths, tracking, what is saved) are left out; so are the
+        config: Settings that cannot change a result (paths, tracking, what is saved) are left out, and those at their
+            neutral value, so that a setting that is added later leaves earlier runs what they are; so are the
             strategy where nothing is added, the generator where none is asked, and the loss of models that have none.
         fingerprints: Of the data and the model, which stand for their paths.
 
     Returns:
         16 hexadecimal digits.
     """
-    settings: dict[str, Any] = config.settings
-    for group in _NO_EFFECT:
-        del settings[group]
+    settings = _beside_neutral(config)
+    for group in (*_NO_EFFECT, *CONTROL):
+        settings.pop(group, None)
     for group, names in _NO_EFFECT_WITHIN.items():
         for name in names:
-            del settings[group][name]
+            settings.get(group, {}).pop(name, None)
     if config.strategy_used == "none":
         del settings["strategy"]
-    elif not config.generates:
-        settings["strategy"] = {"name": config.strategy_used}
     if not config.generates:
         del settings["generator"]
-    if config.strategy_used in UNMIXED:
-        del settings["mix"]["ordering"], settings["mix"]["agreement"]
-    if config.model.kind != "transformer":
+    if not find_strategy(config.strategy_used).adds:
+        del settings["mix"]["ordering"]
+        settings["mix"].pop("agreement", None)
+    if config.is_fitted:
         for group in ("head", "adapter", "loss"):
             del settings[group]
         settings["trainer"] = {"monitor": config.trainer.monitor}
     content = {"settings": settings, "fingerprints": fingerprints, "stages": STAGE_VERSIONS}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _beside_neutral(section: Any) -> dict[str, Any]:
+    """Settings of a dataclass that have another value than their neutral one, nested ones too."""
+    found: dict[str, Any] = {}
+    for field in fields(section):
+        value = getattr(section, field.name)
+        if is_dataclass(value):
+            found[field.name] = _beside_neutral(value)
+        elif value != neutral_value(section, field.name):
+            found[field.name] = value
+    return found
 
 
 def run_name(choices: Mapping[str, Any]) -> str:

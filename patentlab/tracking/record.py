@@ -30,6 +30,7 @@ class Record:
     status: str = "running"
     error: str | None = None
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    main_metric: str | None = None
     threshold: float | None = None
     counts: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
@@ -43,6 +44,7 @@ class Record:
     tracking: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
+    key_version: int = 1  # of the way in which the key was made
     schema: int = SCHEMA
 
     @property

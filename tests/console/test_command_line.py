@@ -109,6 +109,10 @@ def test_help_names_groups_and_shorthand(run_command: Command):
         assert text in shown.stdout
 
 
+# its messages and exit code are those of a process, before and after libraries were imported
+IN_A_PROCESS = ("model=foo", "model=minilm model.path=no-such-model tracking=none")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -127,8 +131,11 @@ def test_help_names_groups_and_shorthand(run_command: Command):
         "foo",
     ],
 )
-def test_a_wrong_request_costs_one_line_and_exit_code_2(run_command: Command, tmp_path, arguments: str):
-    done = run_command(*arguments.split())
+def test_a_wrong_request_costs_one_line_and_exit_code_2(
+    run_command: Command, run_in_process: Command, tmp_path, arguments: str
+):
+    run = run_command if arguments in IN_A_PROCESS else run_in_process
+    done = run(*arguments.split())
     assert done.returncode == 2
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
@@ -138,8 +145,8 @@ def test_a_wrong_request_costs_one_line_and_exit_code_2(run_command: Command, tm
         assert not list(tmp_path.rglob("result.json"))
 
 
-def test_several_mistakes_get_a_line_each(run_command: Command):
-    done = run_command("seed=-1", "trainer.epochs=0")
+def test_several_mistakes_get_a_line_each(run_in_process: Command):
+    done = run_in_process("seed=-1", "trainer.epochs=0")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 2
 

@@ -20,7 +20,7 @@ from patentlab.tracking.record import Record, lock_of, read_record
     ],
 )
 def test_done_means_finished_under_the_same_key(record: Record | None, state: str):
-    assert state_of(record, "k") == state
+    assert state_of(record, record.key if record else "", "k") == state
 
 
 def test_policies():

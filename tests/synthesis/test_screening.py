@@ -11,7 +11,8 @@ from patentlab.corpus import Document, LabelSpace, derive_seed
 from patentlab.data.masking import mask_names, mask_text, name_overlap, singular
 from patentlab.data.sources import read_corpus
 from patentlab.data.splits import split_corpus
-from patentlab.synthesis.generators import Answer, loops
+from patentlab.synthesis.generators import Answer
+from patentlab.synthesis.generators.transformers import loops
 from patentlab.synthesis.prompts import Request, show, write
 from patentlab.synthesis.screening import Screen, label_mentions, parse, repetition, word_bounds
 

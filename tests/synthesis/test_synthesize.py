@@ -19,9 +19,9 @@ import yaml
 from patentlab.console.command_line import compose
 from patentlab.corpus import Document, LabelSpace
 from patentlab.protocols import Silent
-from patentlab.synthesis.generators import TransformersGenerator, encode
+from patentlab.synthesis.adaptation import adapt_generator
+from patentlab.synthesis.generators.transformers import TransformersGenerator, encode
 from patentlab.synthesis.prompts import FAMILIES, Request, adaptation_pair, rewrite, write
-from patentlab.training.generation import adapt_generator
 from patentlab.weights import model_folder
 from tests.conftest import Command
 
@@ -29,7 +29,9 @@ QUICK = ["data.size=120", "data.split.validation=20", "data.split.test=20", "reg
 
 
 @pytest.mark.integration
-def test_the_embedded_model_writes_a_corpus_with_its_card(run_command: Command, tmp_path: Path):
+def test_the_embedded_model_writes_a_corpus_with_its_card(
+    run_command: Command, run_in_process: Command, tmp_path: Path
+):
     done = run_command(*QUICK, "n=3", command="synthesize")
     assert done.returncode == 0, done.stderr
     folder = Path(done.stdout.strip())
@@ -52,7 +54,7 @@ def test_the_embedded_model_writes_a_corpus_with_its_card(run_command: Command, 
         "Fidelity",
     ):
         assert part in card
-    again = run_command(*QUICK, "n=3", "out=again", command="synthesize")
+    again = run_in_process(*QUICK, "n=3", "out=again", command="synthesize")
     assert (Path(again.stdout.strip()) / "corpus.jsonl").read_text() == (folder / "corpus.jsonl").read_text()
     assert "at most about" not in again.stderr  # nothing was generated
 
@@ -86,8 +88,11 @@ def test_a_title_is_followed_by_the_heading_of_the_body():
         (["n=3", "strategy.prompts=[novel]"], "strategy.prompts=novel: allowed are patent_abstract"),
     ],
 )
-def test_a_wrong_request_is_told_in_one_line(run_command: Command, arguments: list[str], message: str):
-    done = run_command(*arguments, command="synthesize")
+def test_a_wrong_request_is_told_in_one_line(
+    run_command: Command, run_in_process: Command, arguments: list[str], message: str
+):
+    run = run_in_process if arguments else run_command
+    done = run(*arguments, command="synthesize")
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -145,7 +150,7 @@ def test_a_generator_learns_to_answer_a_label_set_with_its_document(
 
 
 @pytest.mark.integration
-def test_the_embedded_model_behind_a_real_server(run_command: Command, tmp_path: Path):
+def test_the_embedded_model_behind_a_real_server(run_in_process: Command, tmp_path: Path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -157,16 +162,17 @@ def test_the_embedded_model_behind_a_real_server(run_command: Command, tmp_path:
             stdout=log, stderr=log, env={**os.environ, "HF_HUB_OFFLINE": "1"},
         )  # fmt: skip
         try:
-            for _ in range(240):
+            for _ in range(1200):
                 try:
                     urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).close()
                     break
                 except (urllib.error.URLError, OSError):
                     assert server.poll() is None, (tmp_path / "server.log").read_text()[-2000:]
-                    time.sleep(0.5)
-            done = run_command(
-                *QUICK, "generator=openai", f"generator.path={folder}", "generator.concurrency=1", "n=1",
-                "generator.max_new_tokens=80", "strategy.screening.min_words=8", "generator.timeout=300",
+                    time.sleep(0.1)
+            done = run_in_process(
+                *QUICK[:-1], "generator.batch_size=2", "generator=openai", f"generator.path={folder}",
+                "generator.concurrency=1", "n=1",
+                "generator.max_new_tokens=40", "strategy.screening.min_words=8", "generator.timeout=300",
                 f"generator.base_url=http://127.0.0.1:{port}/v1", "strategy.max_attempts=12",
                 "strategy.screening.max_repetition=1", "strategy.screening.max_compression=100",
                 command="synthesize",

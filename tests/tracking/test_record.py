@@ -1,10 +1,12 @@
 import json
 import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from patentlab.console.command_line import compose
+from patentlab.config import ModelConfig
+from patentlab.console.command_line import compose, compose_run
 from patentlab.tracking import identity
 from patentlab.tracking.identity import run_key
 from patentlab.tracking.record import Record
@@ -13,7 +15,7 @@ PRINTS = {"data": "d" * 64, "model": "m"}
 
 
 def key(*overrides: str, **prints: str) -> str:
-    return run_key(compose(*overrides), {**PRINTS, **prints})
+    return run_key(compose_run(overrides, alone=False).config, {**PRINTS, **prints})
 
 
 def test_a_record_is_read_as_it_was_written_and_replaced_whole(tmp_path: Path):
@@ -89,3 +91,26 @@ def test_controls_have_one_key_whatever_is_said_of_what_they_do_not_use():
     generated = key("mix=0.5")
     for more in ("strategy.examples=1", "generator.temperature=1", "generator=phi3_5_mini", "mix.on_shortage=shrink"):
         assert key("mix=0.5", more) != generated
+
+
+@dataclass
+class LaterModelConfig(ModelConfig):
+    """The model group with settings that were added later, each with the value at which nothing changes."""
+
+    rope_scaling: float | None = None
+    tie_layers: bool = False
+    attention: str = "causal"
+
+
+def test_a_setting_that_is_added_later_leaves_keys_alone_at_its_neutral_value():
+    config = compose("model=minilm")
+    before = run_key(config, PRINTS)
+    later = LaterModelConfig(**vars(config.model))
+    assert run_key(replace(config, model=later), PRINTS) == before
+    for change in ({"rope_scaling": 2.0}, {"tie_layers": True}, {"attention": "bidirectional"}):
+        assert run_key(replace(config, model=replace(later, **change)), PRINTS) != before
+
+
+def test_what_a_run_leaves_out_is_not_in_its_key():
+    assert key("model=constant", "trainer.max_steps=3") == key("model=constant")
+    assert key("loss=bce", "loss.gamma=3") == key("loss=bce") != key("loss=focal", "loss.gamma=3")

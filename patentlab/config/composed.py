@@ -1,0 +1,179 @@
+"""From what Hydra composed, or a run left on disk, to a checked configuration."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from patentlab.config.experiment import ExperimentConfig, follow, loss_of, task_of
+from patentlab.config.folders import config_folder, data_folder
+from patentlab.config.model import FITTED
+from patentlab.config.options import (
+    ReadOption,
+    group_names,
+    group_schema,
+    leave_out,
+    option_schema,
+    read_own,
+    settings_of,
+)
+from patentlab.config.problems import RequestError
+
+# what steers a sweep, as in conf/config.yaml
+_CONTROL = {"name": None, "rerun": "missing", "on_error": "continue", "plan": False, "exclude": None}
+# settings of earlier records → what they are called now
+_RENAMED = {("model", "attention"): "attn_implementation", ("generator", "attention"): "attn_implementation"}
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A checked configuration.
+
+    Attributes:
+        config: Complete.
+        left_out: Settings that were given and that its options do not know, by dotted name.
+        options: Of each group, those included that followed others.
+    """
+
+    config: ExperimentConfig
+    left_out: Mapping[str, Any]
+    options: Mapping[str, Any]
+
+
+def register() -> None:
+    """Make the groups and the resolvers known to Hydra. May be called again."""
+    # open groups: an option's settings are its own, and are checked once all are composed
+    schema = OmegaConf.create({**{group: {} for group in group_names()}, "seed": "???"})
+    for group in group_names():
+        OmegaConf.set_struct(schema[group], False)
+    ConfigStore.instance().store(name="schema", node=schema)
+    if not OmegaConf.has_resolver("patentlab.data"):
+        OmegaConf.register_new_resolver("patentlab.data", lambda: str(data_folder()))
+
+
+def from_hydra(composed: DictConfig, chosen: Mapping[str, Any], read: ReadOption = read_own) -> Composition:
+    """Turn a composed configuration into dataclasses and check it.
+
+    Args:
+        composed: What Hydra composed, ``hydra`` node excluded.
+        chosen: The option of each group.
+        read: Finds options.
+
+    Returns:
+        The checked configuration.
+
+    Raises:
+        RequestError: Something is missing, unknown or contradictory; every problem is named.
+    """
+    composed, chosen = copy.deepcopy(composed), dict(chosen)
+    if chosen.get("loss") is None:
+        _choose_loss(composed, chosen, read)
+    with open_dict(composed):
+        taken, problems = leave_out(composed, chosen, read)
+    if problems := problems or _unfit(composed):
+        raise RequestError(*problems)
+    try:
+        merged = OmegaConf.merge(_schema(composed), composed)
+        missing = OmegaConf.missing_keys(composed) | OmegaConf.missing_keys(merged)
+        problems = [f"{key}: must be given; write {key}=…" for key in sorted(missing)]
+        if problems:
+            raise RequestError(*problems)
+        config = OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        text = re.sub(r"\s*(full_key|object_type|reference_type)[:=].*", "", str(error))
+        raise RequestError(" ".join(text.split())) from error
+    assert isinstance(config, ExperimentConfig)
+    config = follow(config)
+    if problems := list(config.check()):
+        raise RequestError(*problems)
+    return Composition(config, taken, chosen)
+
+
+def _choose_loss(composed: DictConfig, chosen: dict[str, Any], read: ReadOption) -> None:
+    """The loss of the task, for ``loss=null``; settings that were given for it stay."""
+    head = OmegaConf.select(composed, "head.name")
+    chosen["loss"] = loss_of(OmegaConf.select(composed, "data.task") or task_of(str(head)))
+    with open_dict(composed):
+        composed.loss = OmegaConf.merge(settings_of("loss", chosen["loss"], read) or {}, composed.get("loss") or {})
+
+
+def _unfit(composed: DictConfig) -> list[str]:
+    """Choices that do not go together, where interpolations between them would fail with many words."""
+    recommended = OmegaConf.select(composed, "model.recommended") or {}
+    names = {group: OmegaConf.select(composed, f"{group}.name") for group in ("head", "adapter", "trainer")}
+    kind = OmegaConf.select(composed, "model.kind")
+    if kind in FITTED:
+        why = f"model={composed.model.name} is no neural network and takes none; set"
+        return [f"{group}={name}: {why} {group}=none" for group, name in names.items() if name != "none"]
+    adapter = names["adapter"]
+    if kind == "transformer" and adapter not in recommended:
+        allowed = ", ".join(str(name) for name in recommended) or "none of the adapters"
+        return [f"adapter={adapter}: model={composed.model.name} takes {allowed}"]
+    return []
+
+
+def _schema(settings: Mapping[str, Any] | DictConfig) -> DictConfig:
+    """The schema of a run, with that of an option where it has one of its own."""
+    schema = OmegaConf.structured(ExperimentConfig)
+    for group in group_names():
+        own = option_schema(group, settings.get(group) or {})
+        if own is not group_schema(group):
+            schema[group] = OmegaConf.structured(own)
+    assert isinstance(schema, DictConfig)
+    return schema
+
+
+def from_settings(settings: Mapping[str, Any]) -> ExperimentConfig:
+    """A configuration from the settings of a run, as :attr:`ExperimentConfig.settings` gives them, or once gave them.
+
+    Args:
+        settings: Complete; those that the options of today do not know are left out.
+
+    Returns:
+        The configuration; what steers a sweep is as in ``conf/config.yaml``.
+
+    Raises:
+        RequestError: They are no settings of ours.
+    """
+    complete = OmegaConf.create(dict(settings) | _CONTROL)
+    for (group, name), now in _RENAMED.items():
+        if group in complete and name in complete[group]:
+            complete[group][now] = complete[group].pop(name)
+    for group in group_names():
+        node = complete.get(group)
+        if isinstance(node, DictConfig):
+            option = node.get("ordering") if group == "mix" else node.get("name")
+            known = settings_of(group, str(option))
+            for setting in list(node):
+                if known is not None and setting not in known:
+                    del node[setting]
+    try:
+        config = OmegaConf.to_object(OmegaConf.merge(_schema(complete), complete))
+    except OmegaConfBaseException as error:
+        raise RequestError(" ".join(str(error).split())) from error
+    assert isinstance(config, ExperimentConfig)
+    return follow(config)
+
+
+def load_option(group: str, option: str) -> Any:
+    """One file of ``conf/`` as the dataclass of its group, without composing the rest.
+
+    Args:
+        group: Of ``conf/``.
+        option: A file of it that needs no setting of the user's.
+
+    Returns:
+        The settings.
+    """
+    content = OmegaConf.load(config_folder() / group / f"{option}.yaml")
+    if not isinstance(content, DictConfig):
+        raise TypeError(f"{group}={option}: not a mapping")
+    content.pop("defaults", None)
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(option_schema(group, content)), content))

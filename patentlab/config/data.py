@@ -1,0 +1,107 @@
+"""The data group: labelled documents, the labels that are kept, and the split."""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from omegaconf import MISSING
+
+from patentlab.config.bounds import bounded, out_of_bounds
+
+LEVELS = ("section", "class", "subclass", "group")
+TEXT_FIELDS = ("title", "abstract", "claim")
+_FIXED_FIELDS = ("demo", "patentsview")  # sources whose fields are known
+
+
+@dataclass
+class SplitConfig:
+    """How the corpus is cut into training pool, validation and test set."""
+
+    method: str = bounded(words=("stratified", "date", "given"))
+    validation: float = MISSING
+    test: float = MISSING
+    similarity: float | None = bounded(None, above=0, most=1)
+    column: str | None = None
+
+    def check(self) -> Iterator[str]:
+        """A line per problem."""
+        for name in ("validation", "test"):
+            size = getattr(self, name)
+            if not math.isfinite(size) or size <= 0 or (size > 1 and size != int(size)) or size == 1:
+                yield (
+                    f"data.split.{name}={size}: must be a share between 0 and 1, or a whole number of documents above 1"
+                )
+        yield from out_of_bounds(self, "data.split.")
+
+
+@dataclass
+class DataConfig:
+    """Where the labelled documents come from, which labels are kept, and how they are split."""
+
+    name: str = MISSING
+    size: int | None = bounded(None, least=1)
+    corpus_seed: int | None = None
+    path: str | None = None
+    subset: str | None = None
+    revision: str | None = None
+    level: str | None = bounded(None, words=LEVELS)
+    text: str = MISSING
+    labels: str | None = None
+    separator: str | None = None
+    id: str | None = None
+    date: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    on_bad_row: str = bounded("error", words=("error", "skip"))
+    task: str | None = None  # None: what the head answers
+    min_count: int = bounded(least=1)
+    top_k: int | None = bounded(None, least=2)
+    keep_labels: list[str] | None = None
+    titles: str | None = None
+    mask_labels: bool = False
+    split: SplitConfig = field(default_factory=SplitConfig)
+
+    def check(self) -> Iterator[str]:
+        """A line per problem."""
+        yield from out_of_bounds(self, "data.")
+        yield from self.split.check()
+        if self.keep_labels is not None:
+            if len(set(self.keep_labels)) < 2:
+                yield f"data.keep_labels={','.join(self.keep_labels)}: must name two labels at least"
+            if self.top_k is not None:
+                yield "data.keep_labels: names the labels already; leave out data.top_k"
+        yield from self._check_form()
+        tabular = self.name not in _FIXED_FIELDS
+        if tabular and not self.labels:
+            yield f"data.labels: must name where data={self.name} keeps the labels"
+        if self.split.method == "date" and self.date is None and self.name != "patentsview":
+            yield f"data.split.method=date: data={self.name} needs data.date, the column with dates"
+        if self.split.method == "given" and self.size is not None:
+            yield "data.size: cannot be had with data.split.method=given, which takes the source's sets whole"
+        if self.split.method == "given" and self.split.column is None and self.name != "hub":
+            yield f"data.split.method=given: data={self.name} needs data.split.column, with train, validation or test"
+        try:
+            named = {name for _, name, _, _ in string.Formatter().parse(self.text) if name is not None}
+            self.text.format(**dict.fromkeys(named, ""))
+        except (ValueError, LookupError, AttributeError) as error:
+            yield f"data.text={self.text}: {error}"
+        else:
+            if not tabular and (not named or named - set(TEXT_FIELDS)):
+                yield (
+                    f"data.text={self.text}: must name {{title}}, {{abstract}} or {{claim}}, and nothing else in braces"
+                )
+
+    def _check_form(self) -> Iterator[str]:
+        if self.encoding is not None:
+            try:
+                "a".encode(self.encoding)
+            except LookupError:
+                yield (
+                    f"data.encoding={self.encoding}: no such encoding; allowed are those of Python, such as utf-8, "
+                    "cp1252"
+                )
+        if self.delimiter is not None and len(self.delimiter.replace("\\t", "\t")) != 1:
+            yield f"data.delimiter={self.delimiter}: must be one character, or \\t"

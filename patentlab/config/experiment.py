@@ -1,0 +1,167 @@
+"""Everything that one run is made of, and the checks that span groups."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from omegaconf import MISSING
+
+from patentlab.config.bounds import bounded, out_of_bounds
+from patentlab.config.data import DataConfig
+from patentlab.config.generator import GeneratorConfig
+from patentlab.config.mixture import MixConfig, RegimeConfig, StrategyConfig
+from patentlab.config.model import FITTED, AdapterConfig, HeadConfig, LossConfig, ModelConfig
+from patentlab.config.registry import STRATEGIES, TASKS
+from patentlab.config.trainer import TrackingConfig, TrainerConfig
+
+RERUN = ("missing", "failed", "always", "never")
+ON_ERROR = ("continue", "stop")
+CONTROL = ("name", "rerun", "on_error", "plan", "exclude")  # of a sweep: settings that say nothing about a run
+MAIN_METRIC = {"multi_label": "f1_micro", "single_label": "f1_micro"}
+_SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass
+class ExperimentConfig:
+    """Everything that one run is made of."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    regime: RegimeConfig = field(default_factory=RegimeConfig)
+    mix: MixConfig = field(default_factory=MixConfig)
+    strategy: StrategyConfig = field(default_factory=StrategyConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+    adapter: AdapterConfig = field(default_factory=AdapterConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    seed: int = bounded(least=0)
+    name: str | None = None
+    rerun: str = bounded(words=RERUN)
+    on_error: str = bounded(words=ON_ERROR)
+    plan: bool = MISSING
+    exclude: str | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings of the run, nested; those that steer a sweep are not among them."""
+        return {name: value for name, value in asdict(self).items() if name not in CONTROL}
+
+    @property
+    def strategy_used(self) -> str:
+        """The strategy that takes effect: with a mix of 1 there is nothing to add."""
+        return "none" if self.mix.real_share == 1 else self.strategy.name
+
+    @property
+    def generates(self) -> bool:
+        """Whether a generator is asked."""
+        return self.strategy_used in STRATEGIES and bool(STRATEGIES.get(self.strategy_used).generates)
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the model is no neural network: it takes no head, adapter, loss or gradient steps."""
+        return self.model.kind in FITTED
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """The choices that tell runs apart, as the record names them."""
+        return {
+            "data": self.data.name,
+            "model": self.model.name,
+            "head": self.head.name,
+            "adapter": self.adapter.name,
+            "generator": self.generator.name if self.generates else None,
+            "adaptation": self.generator.adapt if self.generates else None,
+            "strategy": self.strategy_used,
+            "regime": self.regime.keep,
+            "mix": self.mix.real_share,
+            "ordering": self.mix.ordering,
+            "loss": self.loss.name,
+            "seed": self.seed,
+        }
+
+    def check(self) -> Iterator[str]:
+        """Check what types cannot: bounds, names, and choices that exclude each other.
+
+        Yields:
+            A line per problem: the setting, what is wrong, and what is allowed.
+        """
+        yield from self.data.check()
+        if self.data.task not in TASKS:
+            yield f"data.task={self.data.task}: allowed are {', '.join(TASKS.names())}"
+        yield from self.regime.check()
+        yield from self.mix.check()
+        yield from self._check_additions()
+        yield from self._check_model()
+        yield from self.trainer.check()
+        yield from self.tracking.check()
+        yield from out_of_bounds(self, "")
+        if self.name is not None and _SWEEP_NAME.fullmatch(self.name) is None:
+            yield f"name={self.name}: must be letters, digits, dots, dashes and underscores: it names a folder"
+
+    def _check_additions(self) -> Iterator[str]:
+        mix, strategy = self.mix, self.strategy
+        if strategy.name not in STRATEGIES:
+            yield f"strategy.name={strategy.name}: allowed are {', '.join(STRATEGIES.names())}"
+            return
+        adds = STRATEGIES.get(strategy.name).adds
+        yield from strategy.check()
+        if self.generates:
+            yield from strategy.check_generation()
+            yield from self.generator.check()
+        if mix.real_share == 0 and not adds:
+            yield f"mix.real_share=0: leaves nothing to train on, since strategy={strategy.name} adds nothing"
+        if mix.real_share == 1 and mix.ordering != "shuffled" and adds:
+            yield (
+                f"mix={mix.ordering}: orders real and added documents, and mix.real_share=1 adds none; "
+                "say how many are real, mix.real_share=0.2"
+            )
+        if mix.ordering == "curriculum" and self.is_fitted:
+            yield f"mix=curriculum: model={self.model.name} is fitted to all documents at once and knows no order"
+
+    def _check_model(self) -> Iterator[str]:
+        model, head, adapter, loss = self.model, self.head, self.adapter, self.loss
+        yield from model.check()
+        yield from head.check()
+        yield from adapter.check()
+        yield from loss.check()
+        if self.is_fitted:
+            for group, choice in (("head", head.name), ("adapter", adapter.name)):
+                if choice != "none":
+                    yield f"{group}={choice}: model={model.name} is no neural network and takes none; set {group}=none"
+        else:
+            for group, choice in (("head", head.name), ("trainer", self.trainer.name)):
+                if choice == "none":
+                    yield f"{group}=none: model={model.name} is a neural network and needs one"
+            if adapter.is_low_rank and not adapter.targets:
+                yield f"adapter.targets: model={model.name} names no modules for LoRA; give adapter.targets=[…]"
+        if loss.name.endswith("cross_entropy") and self.data.task != "single_label":
+            yield f"loss={loss.name}: needs data.task=single_label; with several labels a document use loss=bce"
+
+
+def follow(config: ExperimentConfig) -> ExperimentConfig:
+    """Settings that were left to others, decided: the task by the head, the monitored metric by the task.
+
+    Args:
+        config: As composed.
+
+    Returns:
+        The same with ``data.task`` and ``trainer.monitor`` given.
+    """
+    data = config.data if config.data.task is not None else replace(config.data, task=task_of(config.head.name))
+    monitor = config.trainer.monitor or MAIN_METRIC.get(str(data.task))
+    return replace(config, data=data, trainer=replace(config.trainer, monitor=monitor))
+
+
+def task_of(head: str) -> str:
+    """The task that a head answers, where ``data.task`` does not say."""
+    return "multi_label"
+
+
+def loss_of(task: str | None) -> str:
+    """The loss of a task, where none was chosen (``loss=null``)."""
+    return "cross_entropy" if task == "single_label" else "bce"

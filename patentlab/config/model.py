@@ -1,0 +1,153 @@
+"""The groups that say what answers: model, head, adapter, loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from omegaconf import MISSING
+
+from patentlab.config.bounds import bounded, out_of_bounds
+
+FITTED = ("tfidf_linear", "constant")  # kinds of models that are no neural network
+LOSSES = ("bce", "weighted_bce", "focal", "asymmetric", "cross_entropy", "weighted_cross_entropy")
+
+
+@dataclass
+class RecommendedSettings:
+    """What a model's file recommends for one adapter."""
+
+    epochs: int = MISSING
+    learning_rate: float = MISSING
+    head_learning_rate: float = MISSING
+    batch_size: int = MISSING
+    patience: int | None = None
+    start: str = MISSING
+
+
+@dataclass
+class TfidfConfig:
+    """Settings of the TF-IDF baseline."""
+
+    ngram_max: int = MISSING
+    min_df: int = MISSING
+    sublinear_tf: bool = MISSING
+    class_weight: str | None = bounded(None, words=("balanced",))
+    inverse_regularisation: float = bounded(above=0)
+
+    def check(self) -> Iterator[str]:
+        """A line per problem."""
+        if min(self.ngram_max, self.min_df) < 1:
+            yield "model.tfidf: ngram_max and min_df must be 1 or more"
+        yield from out_of_bounds(self, "model.tfidf.")
+
+
+@dataclass
+class ModelConfig:
+    """A backbone or a baseline."""
+
+    name: str = MISSING
+    kind: str = bounded(words=("transformer", *FITTED))
+    path: str | None = None
+    revision: str | None = None
+    trust_remote_code: bool = False
+    pooling: str | None = None
+    max_length: int | None = None
+    padding_side: str | None = bounded(None, words=("left", "right"))
+    attn_implementation: str | None = bounded(None, words=("sdpa", "eager"))
+    lora_targets: list[str] | None = None
+    recommended: dict[str, RecommendedSettings] = field(default_factory=dict)
+    tfidf: TfidfConfig | None = None
+
+    def check(self) -> Iterator[str]:
+        """A line per problem."""
+        yield from out_of_bounds(self, "model.")
+        if self.kind == "transformer" and not self.path:
+            yield f"model.path: must be given for model={self.name}"
+        if self.tfidf is not None:
+            yield from self.tfidf.check()
+
+
+@dataclass
+class HeadConfig:
+    """How a backbone answers."""
+
+    name: str = bounded(words=("embedding", "two_layer", "none"))
+    pooling: str | None = bounded(None, words=("last", "mean", "max", "cls"))
+    hidden: int | None = bounded(None, least=1, hint=", or null")
+    dropout: float | None = bounded(None, least=0, below=1)
+    start: str | None = bounded(None, words=("probe", "frequencies"))
+    fallback: str | None = bounded(None, words=("probe",))
+    fallback_margin: float | None = bounded(None, least=0, below=1)
+
+    def check(self) -> Iterator[str]:
+        """A line per problem."""
+        yield from out_of_bounds(self, "head.")
+        if self.name == "none":
+            return
+        for name in ("pooling", "start"):
+            if getattr(self, name) is None:
+                yield f"head.{name}=null: must be given for head={self.name}"
+        if self.fallback is not None and self.fallback_margin is None:
+            yield "head.fallback_margin=null: must be at least 0 and below 1"
+        for name in ("start", "fallback"):
+            if self.hidden is not None and getattr(self, name) == "probe":
+                other = "null" if name == "fallback" else "frequencies"
+                yield f"head.{name}=probe: a probe fits a linear head; set head.{name}={other} or head.hidden=null"
+
+
+@dataclass
+class AdapterConfig:
+    """Which weights are trained."""
+
+    name: str = bounded(words=("full", "frozen", "lora", "qlora", "none"))
+    rank: int | None = bounded(None, least=1)
+    alpha: float | None = bounded(None, above=0)
+    dropout: float | None = bounded(None, least=0, below=1)
+    targets: list[str] | None = None
+    quantisation: str | None = bounded(None, words=("nf4", "fp4"))
+    double_quantisation: bool | None = None
+
+    @property
+    def is_low_rank(self) -> bool:
+        """Whether weights get low-rank updates."""
+        return self.name in ("lora", "qlora")
+
+    def check(self) -> Iterator[str]:
+        """A line per problem."""
+        yield from out_of_bounds(self, "adapter.")
+        if self.is_low_rank:
+            for name in ("rank", "alpha"):
+                if getattr(self, name) is None:
+                    yield f"adapter.{name}=null: must be given for adapter={self.name}"
+        if self.name == "qlora" and self.quantisation is None:
+            yield "adapter.quantisation=null: allowed are nf4, fp4"
+
+
+@dataclass
+class LossConfig:
+    """What training minimises."""
+
+    name: str = bounded(words=LOSSES)
+    gamma: float | None = bounded(None, least=0)
+    gamma_negative: float | None = bounded(None, least=0)
+    alpha: float | None = bounded(None, least=0, below=1)
+    clip: float | None = bounded(None, least=0, below=1)
+    power: float | None = bounded(None, least=0)
+    max_weight: float | None = None
+
+    def check(self) -> Iterator[str]:
+        """A line per problem."""
+        yield from out_of_bounds(self, "loss.")
+        needed = {
+            "focal": ("gamma",),
+            "asymmetric": ("gamma", "gamma_negative", "clip"),
+            "weighted_bce": ("power",),
+            "weighted_cross_entropy": ("power",),
+        }
+        for name in needed.get(self.name, ()):
+            if getattr(self, name) is None:
+                yield f"loss.{name}=null: must be given for loss={self.name}"
+        if self.max_weight is not None and (math.isnan(self.max_weight) or self.max_weight < 1):
+            yield f"loss.max_weight={self.max_weight:g}: must be 1 or more"

@@ -1,0 +1,45 @@
+"""Whether what was typed takes effect in any run of the request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from patentlab.config import RequestError
+from patentlab.config.options import has_setting, knowing, settings_of
+from patentlab.console.hydra_internals import read_option
+
+
+def refuse_without_effect(settings: Sequence[str], runs: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse settings that the options of no run know.
+
+    Args:
+        settings: Dotted names of those that were typed.
+        runs: The option of each group, run by run; no more of them are looked at than it takes.
+
+    Raises:
+        RequestError: A line per setting, naming the options that have it.
+    """
+    left, chosen = list(settings), dict[str, list[str]]()
+    for options in runs:
+        if not left:
+            return
+        for setting in list(left):
+            group, _, name = setting.partition(".")
+            option = options.get(group)
+            # a group that was left to others, or one that is no file: judged once composed
+            if option is None or has_setting(settings_of(group, str(option), read_option), name):
+                left.remove(setting)
+            elif option not in chosen.setdefault(setting, []):
+                chosen[setting].append(str(option))
+    if left:
+        raise RequestError(*(_line(setting, chosen.get(setting, [])) for setting in left))
+
+
+def _line(setting: str, chosen: Sequence[str]) -> str:
+    group, _, name = setting.partition(".")
+    having = [f"{group}={option}" for option in knowing(group, name, read_option)]
+    without = " and ".join(f"{group}={option}" for option in chosen)
+    if not having:
+        return f"{setting}: {without} has no such setting, nor has any other option"
+    return f"{setting}: has no effect with {without}; it is a setting of {', '.join(having)}"

@@ -1,0 +1,1 @@
+"""Causal language models: loading (shared with backbones), decoding, fine-tuning."""
