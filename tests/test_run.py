@@ -15,11 +15,11 @@ import pytest
 import yaml
 
 from patentlab.console.command_line import compose
-from patentlab.corpus import Examples, fingerprint
+from patentlab.corpus import fingerprint
 from patentlab.data.sources import read_corpus
-from patentlab.evaluation.classification import evaluate
 from patentlab.experiment import run_experiment
 from patentlab.protocols import Observer, Silent
+from patentlab.tasks.documents import MultiLabel
 from patentlab.training.classifiers import build_classifier, load_classifier
 from tests.conftest import ROOT, Command
 
@@ -193,15 +193,15 @@ def test_single_label_utterances_in_the_sets_that_their_publisher_gave(run_in_pr
 @pytest.mark.integration
 def test_qlora_learns_as_lora_does_in_less_memory_and_survives(tmp_path: Path):
     corpus = read_corpus(compose("data.size=200", "data.top_k=6").data)
-    examples = Examples.of(corpus.documents[:12], corpus.labels)
-    observer = Observer(lambda targets, scores: evaluate(targets, scores, 0.5, single=False))
+    task = MultiLabel(corpus.labels)
+    examples, observer = task.encode(corpus.documents[:12]), Observer(task.measure)
     curves, size = {}, {}
     for adapter in ("lora", "qlora"):
         config = compose(
             f"adapter={adapter}", "head.fallback=null", "trainer.epochs=3", "trainer.batch_size=6",
             "trainer.max_steps=null", "trainer.patience=null", "trainer.max_length=32",
         )  # fmt: skip
-        classifier = build_classifier(config, corpus.labels, 0, Silent())
+        classifier = build_classifier(config, task, 0, Silent())
         report = classifier.fit(examples, examples, observer, 0)
         curves[adapter] = [row["train_loss"] for row in report.history]
         size[adapter] = classifier.count_bytes()

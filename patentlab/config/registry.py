@@ -60,11 +60,11 @@ class Registry(Generic[T]):
 
         return register
 
-    def get(self, name: str) -> T:
+    def get(self, name: str | None) -> T:
         """What is registered under a name.
 
         Args:
-            name: As users write it.
+            name: As users write it; None, which is nobody's, where they left it out.
 
         Returns:
             The thing.
@@ -73,9 +73,9 @@ class Registry(Generic[T]):
             RequestError: There is none.
         """
         self._load()
-        if name not in self._known:
+        if name is None or name not in self._known:
             raise RequestError(
-                f"{self.setting or self.kind}={closest(name, self._known)}: allowed are {', '.join(self.names())}"
+                f"{self.setting or self.kind}={closest(str(name), self._known)}: allowed are {', '.join(self.names())}"
             )
         return self._known[name]
 

@@ -19,16 +19,16 @@ class ConstantClassifier:
 
     Args:
         label_count: Labels in all.
-        single: Give exactly one label.
+        most: Labels of an answer; None: any number.
     """
 
-    def __init__(self, label_count: int, single: bool) -> None:
-        self.single = single
+    def __init__(self, label_count: int, most: int | None = None) -> None:
+        self.most = most
         self.answer: Scores = np.zeros(label_count, dtype=np.float32)
 
     def fit(self, train: Examples, validation: Examples, observer: Observer, seed: int) -> TrainingReport:
         """Choose the answer; validation documents are not looked at."""
-        self.answer = best_constant(train.targets, self.single)
+        self.answer = best_constant(train.targets, self.most)
         return TrainingReport(examples_seen=len(train.texts))
 
     def predict(self, texts: list[str], progress: Progress) -> Scores:
@@ -45,19 +45,19 @@ class ConstantClassifier:
 
     def save(self, folder: Path) -> None:
         """Save the answer as JSON."""
-        content = {"single": self.single, "answer": self.answer.tolist()}
+        content = {"answer": self.answer.tolist()}
         (folder / "constant.json").write_text(json.dumps(content), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> ConstantClassifier:
         """Load what :meth:`save` saved."""
         content = json.loads((folder / "constant.json").read_text(encoding="utf-8"))
-        loaded = cls(len(content["answer"]), content["single"])
+        loaded = cls(len(content["answer"]))
         loaded.answer = np.array(content["answer"], dtype=np.float32)
         return loaded
 
 
-def best_constant(targets: Targets, single: bool) -> Scores:
+def best_constant(targets: Targets, most: int | None = None) -> Scores:
     """The fixed label set with the highest micro-F1.
 
     For every size the commonest labels are best, so only those sets are compared: with k labels that occur c₁ ≥ c₂ ≥ …
@@ -65,17 +65,17 @@ def best_constant(targets: Targets, single: bool) -> Scores:
 
     Args:
         targets: Zeros and ones of shape ``(documents, labels)``.
-        single: Only sets of one label.
+        most: Labels at most; None: any number.
 
     Returns:
         Zeros and ones of shape ``(labels,)``.
     """
     counts = targets.sum(axis=0, dtype=np.int64)
     order = np.argsort(-counts, kind="stable")
-    sizes = np.arange(1, len(counts) + 1)
-    f1 = 2 * np.cumsum(counts[order]) / (len(targets) * sizes + counts.sum())
+    sizes = np.arange(1, len(counts) + 1)[:most]
+    f1 = 2 * np.cumsum(counts[order])[:most] / (len(targets) * sizes + counts.sum())
     answer = np.zeros(len(counts), dtype=np.float32)
-    answer[order[: 1 if single else int(f1.argmax()) + 1]] = 1.0
+    answer[order[: int(f1.argmax()) + 1]] = 1.0
     return answer
 
 

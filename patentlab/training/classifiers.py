@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from patentlab.config import ExperimentConfig, TrainerConfig
-from patentlab.corpus import LabelSpace
 from patentlab.models.baselines import ConstantClassifier, TfidfLinearClassifier
 from patentlab.protocols import Classifier, Progress
 from patentlab.synthesis.strategies import find_strategy
+from patentlab.tasks import Task
 from patentlab.training.ensemble import MEMBERS, EnsembleClassifier
 
 
-def build_classifier(config: ExperimentConfig, labels: LabelSpace, seed: int, progress: Progress) -> Classifier:
+def build_classifier(config: ExperimentConfig, task: Task, seed: int, progress: Progress) -> Classifier:
     """Make the classifier that a configuration describes, untrained.
 
     Args:
         config: Model, head, adapter, trainer and loss are used.
-        labels: What it is to tell apart.
+        task: What it is asked.
         seed: Of initial weights.
         progress: Told of a conversion.
 
@@ -28,8 +28,8 @@ def build_classifier(config: ExperimentConfig, labels: LabelSpace, seed: int, pr
         RequestError: The model cannot be had.
     """
     if config.mix.ordering == "ensemble" and find_strategy(config.strategy_used).adds:
-        return EnsembleClassifier([_build(config, labels, seed, progress) for _ in MEMBERS])
-    return _build(config, labels, seed, progress)
+        return EnsembleClassifier([_build(config, task, seed, progress) for _ in MEMBERS])
+    return _build(config, task, seed, progress)
 
 
 def training_steps(trainer: TrainerConfig, documents: int) -> int:
@@ -39,15 +39,15 @@ def training_steps(trainer: TrainerConfig, documents: int) -> int:
     return trainer_steps(documents, trainer)
 
 
-def _build(config: ExperimentConfig, labels: LabelSpace, seed: int, progress: Progress) -> Classifier:
+def _build(config: ExperimentConfig, task: Task, seed: int, progress: Progress) -> Classifier:
     if config.model.kind == "constant":
-        return ConstantClassifier(len(labels), labels.single)
+        return ConstantClassifier(len(task.labels), 1 if task.one_label else None)
     if config.model.tfidf is not None:
         return TfidfLinearClassifier(config.model.tfidf)
     from patentlab.training.finetuning import EmbeddingClassifier  # loads torch
 
     return EmbeddingClassifier(
-        config.model, config.head, config.adapter, config.trainer, config.loss, len(labels), seed, progress,
+        config.model, config.head, config.adapter, config.trainer, config.loss, len(task.labels), seed, progress,
         curriculum=config.mix.ordering == "curriculum",
     )  # fmt: skip
 

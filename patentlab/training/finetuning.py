@@ -122,7 +122,7 @@ class EmbeddingClassifier:
             head.standardise(torch.from_numpy(features[0]))
         if probed:
             targets = [examples.targets for examples in sets]
-            probe = fit_probe(features, targets, self.loss, observer.measure, self.trainer.metric)
+            probe = fit_probe(features, targets, self.loss, observer.measure, observer.monitor)
             random = trainable_weights(head)
             head.start_from(probe.weight, probe.bias)
             if self.head.fallback:
@@ -146,7 +146,7 @@ class EmbeddingClassifier:
         self.network.eval()
         if precision(self.trainer) != "fp32" and not frozen:
             # validation ran under autocast: its scores are not quite those of the network that is saved
-            report = replace(report, validation_scores=None)
+            report = replace(report, validation_outputs=None)
         return report
 
     def predict(self, texts: list[str], progress: Progress) -> Scores:

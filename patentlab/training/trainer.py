@@ -74,7 +74,7 @@ def train(
         collate: Makes a batch of items.
         config: The trainer group, complete.
         loss: What is minimised.
-        observer: Measures validation documents by the metric that ``config.metric`` names, shows and keeps the curve.
+        observer: Measures validation documents, shows and keeps the curve.
         seed: Of dropout and batch order.
         fallback: Weights whose validation metrics are known; they count as epoch 0, and are kept where no epoch comes
             near them.
@@ -373,7 +373,7 @@ class _BestEpoch(TrainerCallback):
         row |= {f"validation_{name}": value for name, value in metrics.items()}
         self.history.append(row)
         self.observer.on_epoch(row)
-        score = row[f"validation_{self.config.metric}"]
+        score = row[f"validation_{self.observer.monitor}"]
         if self.advance is not None:
             loss = "" if self._train_loss is None else f"loss {self._train_loss:.3f}, "
             self.advance(0, f"epoch {self._epochs}, {loss}validation {score:.3f}")
@@ -381,7 +381,7 @@ class _BestEpoch(TrainerCallback):
 
     def restore(self, fallback: Known | None) -> None:
         """Put the best epoch's weights back, or the fallback's."""
-        if fallback is not None and fallback.metrics[self.config.metric] > self._best + fallback.margin:
+        if fallback is not None and fallback.metrics[self.observer.monitor] > self._best + fallback.margin:
             self.best_epoch, self.best_scores, self._weights = 0, fallback.scores, fallback.weights
         parameters = dict(self.model.named_parameters())
         with torch.no_grad():

@@ -8,7 +8,7 @@ import torch
 
 from patentlab.config import TrainerConfig
 from patentlab.console.command_line import compose
-from patentlab.evaluation.classification import evaluate
+from patentlab.evaluation.multi_label import evaluate
 from patentlab.models.heads import EmbeddingHead, FeatureClassifier
 from patentlab.protocols import Observer, TrainingReport
 from patentlab.training.batching import collate_features, with_labels
@@ -26,7 +26,7 @@ ITEMS = with_labels([{"features": row} for row in FEATURES], TARGETS, single=Fal
 
 
 def measure(targets: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-    return evaluate(targets, scores, 0.5, single=False)
+    return evaluate(targets, scores, 0.5)
 
 
 def run(config: TrainerConfig = CONFIG, seed: int = 0, watch=measure) -> tuple[FeatureClassifier, TrainingReport]:
@@ -130,7 +130,7 @@ def test_the_fallback_may_be_the_best_epoch():
     observer = Observer(lambda targets, scored: {"f1_micro": 0.5})
     known = Known(trainable_weights(model), {"f1_micro": 0.9}, np.full((10, 3), 0.25, dtype=np.float32))
     report = train(model, ITEMS[:30], ITEMS[30:], collate_features, CONFIG, BCE, observer, 0, fallback=known)
-    assert report.validation_scores is known.scores
+    assert report.validation_outputs is known.scores
     assert report.best_epoch == 0
     assert torch.equal(model.head.linear.weight, start)
     assert [row["epoch"] for row in report.history] == list(range(7))

@@ -16,6 +16,7 @@ import numpy as np
 import yaml
 
 from patentlab.config import DataConfig
+from patentlab.config.registry import TASKS
 from patentlab.corpus import Corpus, Document, derive_seed, restrict_labels
 from patentlab.data.sources.rows import fill, template_fields, title_of
 
@@ -122,7 +123,7 @@ def read(config: DataConfig) -> Corpus:
         min_count=config.min_count,
         top_k=config.top_k,
         keep=config.keep_labels,
-        single=config.task == "single_label",
+        one_label=TASKS.get(config.task).one_label,
         titles=titles,
     )
 

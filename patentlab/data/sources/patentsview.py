@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from patentlab.config import DataConfig, RequestError
+from patentlab.config.registry import TASKS
 from patentlab.corpus import Corpus, Document, restrict_labels
 from patentlab.data.sources.csv_table import table_rows
 from patentlab.data.sources.rows import BadRowError, BadRows, fill, read_date, template_fields, title_of
@@ -84,7 +85,7 @@ def read(config: DataConfig) -> Corpus:
         min_count=config.min_count,
         top_k=config.top_k,
         keep=config.keep_labels,
-        single=config.task == "single_label",
+        one_label=TASKS.get(config.task).one_label,
         titles=titles,
         coarse=_coarse_titles(folder, config.level, bad),
     )
