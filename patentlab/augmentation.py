@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from patentlab.classifiers.label_consistency import Judge
 from patentlab.config import UNMIXED, ExperimentConfig
 from patentlab.corpus import Document, LabelSpace, derive_seed, is_real
 from patentlab.data.masking import name_overlap
@@ -18,7 +19,6 @@ from patentlab.mixing.plan import Plan, mix, plan_mixture
 from patentlab.protocols import Progress
 from patentlab.synthesis.production import Agrees, Synthetic, synthesise
 from patentlab.synthesis.strategies import RESAMPLING
-from patentlab.training.judging import Judge
 
 REFERENCE_SIZE = 500  # real documents that synthetic ones are compared with
 _PERMUTATIONS = 999

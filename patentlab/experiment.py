@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +19,8 @@ from patentlab.augmentation import (
     naming,
     step_matched,
 )
+from patentlab.classifiers.factory import build_classifier
+from patentlab.classifiers.saving import Meaning
 from patentlab.config import ExperimentConfig, RequestError
 from patentlab.corpus import Examples, LabelSpace, derive_seed, fingerprint, is_real
 from patentlab.data.regimes import keep_part
@@ -30,12 +30,12 @@ from patentlab.evaluation.retrieval import ndcg_at
 from patentlab.figures.labels import confusion_map, f1_against_support
 from patentlab.figures.style import save
 from patentlab.protocols import Classifier, Embeds, Observer, Progress, TrainingReport
-from patentlab.tasks import Decision, Task, build_task
+from patentlab.tasks import build_task
 from patentlab.tracking.identity import input_fingerprints, run_key, run_name
 from patentlab.tracking.lifecycle import Clock, recorded
 from patentlab.tracking.mirror import Mirror, SweepRun
 from patentlab.tracking.record import Record, machine, peak_memory, reset_peak_memory
-from patentlab.training.classifiers import build_classifier, training_steps
+from patentlab.training.length import trainer_steps
 from patentlab.training.memory import fit_within_memory
 
 
@@ -108,7 +108,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             with clock("training"):
                 return classifier.fit(train, validation, observer, config.seed)
 
-        steps = partial(training_steps, config.trainer)
+        steps = partial(trainer_steps, config=config.trainer)
         classifier, report, trainer = fit_within_memory(step_matched(config, made.plan, steps), build, fit)
         with clock("evaluation"):
             outputs = report.validation_outputs
@@ -154,7 +154,9 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             table.insert(1, "set", name)
         pd.concat(predictions, ignore_index=True).to_parquet(folder / "predictions.parquet", index=False)
         if _is_to_be_saved(config):
-            _save_model(classifier, task, decision, folder / "model")
+            (folder / "model").mkdir()
+            classifier.save(folder / "model")
+            Meaning(task, decision, config.data.text).write(folder / "model")
         _draw(task.tables(test.targets, test_outputs, decision), folder, run_name(record.choices))
         record.timing, record.machine = clock.total(), machine()
         record.memory = {**peak_memory(), "model_bytes": classifier.count_bytes()}
@@ -163,7 +165,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
 
 def _fidelity(made: TrainingSet, split: Split, labels: LabelSpace, seed: int, progress: Progress) -> dict[str, float]:
     def embed(texts: Sequence[str]) -> NDArray[np.float32]:
-        from patentlab.training.embedding import embed_texts  # loads torch
+        from patentlab.models.encoder import embed_texts  # loads torch
 
         return embed_texts(texts, progress)
 
@@ -201,12 +203,3 @@ def _draw(tables: dict[str, pd.DataFrame], folder: Path, name: str) -> None:
 def _is_to_be_saved(config: ExperimentConfig) -> bool:
     wish = config.trainer.save_model
     return wish == "always" or (wish == "auto" and config.adapter.name != "full")
-
-
-def _save_model(classifier: Classifier, task: Task, decision: Decision, folder: Path) -> None:
-    """Save a classifier with the meaning of its columns and how its outputs become answers."""
-    folder.mkdir()
-    classifier.save(folder)
-    labels = task.labels
-    content = {"labels": labels.names, "titles": dict(labels.titles), "task": task.name, **asdict(decision)}
-    (folder / "labels.json").write_text(json.dumps(content, indent=1), encoding="utf-8")

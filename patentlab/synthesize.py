@@ -46,8 +46,8 @@ def _synthesize(config: ExperimentConfig, count: int, out: str | None) -> Path:
     from patentlab.data.regimes import keep_part
     from patentlab.data.sources import data_fingerprint, read_corpus
     from patentlab.data.splits import split_corpus
+    from patentlab.models.encoder import embed_texts
     from patentlab.synthesis.card import write_corpus
-    from patentlab.training.embedding import embed_texts
 
     progress = TerminalProgress()
     corpus = read_corpus(config.data)

@@ -165,8 +165,8 @@ def test_label_counts_and_names_of_both_parts():
 
 @pytest.mark.parametrize("ordering", ["curriculum", "ensemble", "filtered"])
 def test_every_ordering_trains_a_network(ordering: str, url: str, tiny_model: Callable[[str], Path], tmp_path: Path):
+    from patentlab.classifiers.factory import load_classifier
     from patentlab.experiment import run_experiment
-    from patentlab.training.classifiers import load_classifier
 
     config = settings_for(
         url, "model=minilm", f"model.path={tiny_model('bert')}", "adapter=full", "head=embedding", "trainer=finetune",
