@@ -1,4 +1,4 @@
-# Every target sets up what it needs. Variables: ARGS (passed on), PYTHON (3.11 to 3.13), PORT of the MLflow pages,
+# Every target sets up what it needs. Variables: ARGS (passed on), PYTHON (3.11 to 3.14), PORT of the MLflow pages,
 # WORKERS of the tests, EDITION of the figures (small, full).
 PYTHON ?= python3
 VENV   := .venv
@@ -36,7 +36,7 @@ space       := $(subst ,, )
 
 .DEFAULT_GOAL := help
 FIGURE_TARGETS = $(FIGURES:%=figure-%)
-.PHONY: help setup run sweep figures tables replication ui test coverage bench lint format wheel clean $(FIGURE_TARGETS)
+.PHONY: help setup run sweep figures tables replication ui test coverage bench gpu lint format wheel clean $(FIGURE_TARGETS)
 
 help:  ## what each target does
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,8 +47,8 @@ setup: $(VENV)/.complete  ## make .venv and install everything, the embedded mod
 
 # torch first and pinned, so that nothing else picks another build of it
 $(VENV)/.complete: pyproject.toml constraints.txt requirements-embedded.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
-		|| { echo "patentlab needs Python 3.11 to 3.13; say which: make setup PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
+		|| { echo "patentlab needs Python 3.11 to 3.14; say which: make setup PYTHON=python3.12" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet $$(grep '^torch==' constraints.txt)
@@ -87,6 +87,9 @@ coverage: setup  ## how often the intervals of docs/statistics.md hold the truth
 
 bench: setup  ## throughput of generation against plain generate; benchmarks/ has more
 	$(BIN)/python -m benchmarks.generation $(ARGS)
+
+gpu: setup  ## what the main path does on a GPU, in eight minutes; on a machine without one ARGS=--tiny
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check .

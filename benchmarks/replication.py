@@ -15,15 +15,17 @@ import pandas as pd
 
 from patentlab.analysis.arms import Runs, arms
 from patentlab.analysis.claims import check_claims, read_claims
-from patentlab.analysis.correlation import compare_paired, pearson
 from patentlab.analysis.fidelity_gain import correlations, kept_part, points
 from patentlab.analysis.matrix import read_kept_matrix, read_matrix
 from patentlab.analysis.quantities import Evidence
+from patentlab.analysis.strategies import augmented
 from patentlab.analysis.tables import METRICS, tables
-from patentlab.analysis.undecidable import UndecidableError
-from patentlab.config import GENERATED, config_folder
-from patentlab.figures.style import save
-from patentlab.report import pictures
+from patentlab.config import config_folder
+from patentlab.figures.saving import save
+from patentlab.report.pictures import pictures
+from patentlab.statistics.correlation import pearson
+from patentlab.statistics.correlation_difference import compare_paired
+from patentlab.statistics.undecidable import UndecidableError
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = DOCS / "replication.md"
@@ -128,7 +130,7 @@ def _scores(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
 
 def _points(matrix: pd.DataFrame, found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
     runs = arms(matrix).table
-    runs = runs[runs["strategy"].isin(GENERATED) & (runs["model"] == "minilm") & (runs["adapter"] == "frozen")]
+    runs = runs[augmented(runs["strategy"]) & (runs["model"] == "minilm") & (runs["adapter"] == "frozen")]
     about = runs.groupby(["arm", "regime"])[["fidelity.mmd2", "fidelity.label_consistency", "fidelity.words_mean"]]
     table = about.mean().set_axis(["MMD²", "label consistency", "words"], axis=1)
     for metric in METRICS:
@@ -176,7 +178,7 @@ def _consistency(pairs: Runs) -> str:
 
 
 def _against_distance(points: pd.DataFrame) -> dict[str, str]:
-    asked = points[points["arm"].str.contains("label-conditioned")]
+    asked = points[points["strategy"] == "label_conditioned"]
     found = {_WITHIN: "", _AGAINST: ""}
     try:
         found[_WITHIN] = f"{pearson(asked['x'], asked['y']).r:+.2f}"
@@ -281,7 +283,7 @@ def _wide(table: pd.DataFrame, rows: str) -> pd.DataFrame:
 
 def _markdown(table: pd.DataFrame) -> str:
     if "arm" in table:  # one generator writes all, most of the time without examples
-        short = table["arm"].str.removeprefix("smollm2_135m, ").str.replace("examples 0, ", "")
+        short = table["arm"].astype(str).str.removeprefix("smollm2_135m, ").str.replace("examples 0, ", "")
         table = table.assign(arm=short.str.replace(r"examples (\d)", r"\1 examples", regex=True))
     return str(table.to_markdown(index=False, disable_numparse=True))
 

@@ -10,26 +10,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from patentlab.augmentation import (
-    TrainingSet,
-    cardinality,
-    label_table,
-    make_training_set,
-    measure_fidelity,
-    naming,
-    step_matched,
-)
 from patentlab.classifiers.factory import build_classifier
+from patentlab.classifiers.label_consistency import Judge
 from patentlab.classifiers.saving import Meaning
 from patentlab.config import ExperimentConfig, RequestError
-from patentlab.corpus import Examples, LabelSpace, derive_seed, fingerprint, is_real
-from patentlab.data.regimes import keep_part
-from patentlab.data.sources import read_corpus
-from patentlab.data.splits import Split, split_corpus
+from patentlab.corpus import Examples, LabelSpace, fingerprint
+from patentlab.data.documents import read_documents
+from patentlab.data.splits import Split
 from patentlab.evaluation.retrieval import ndcg_at
+from patentlab.fidelity.profile import cardinality, label_table, measure_fidelity, naming
 from patentlab.figures.labels import confusion_map, f1_against_support
-from patentlab.figures.style import save
+from patentlab.figures.saving import save
+from patentlab.mixing.training_set import TrainingSet, make_training_set
 from patentlab.protocols import Classifier, Embeds, Observer, Progress, TrainingReport
+from patentlab.synthesis.strategies import find_strategy
 from patentlab.tasks import build_task
 from patentlab.tracking.identity import input_fingerprints, run_key, run_name
 from patentlab.tracking.lifecycle import Clock, recorded
@@ -65,11 +59,10 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
         with clock("data"):
             fingerprints = input_fingerprints(config)
             record.key = run_key(config, fingerprints)
-            corpus = read_corpus(config.data)
-            split = split_corpus(corpus, config.data.split, derive_seed(config.seed, "split"))
-            real = keep_part(split.pool, corpus.labels, config.regime.divisor, derive_seed(config.seed, "regime"))
+            documents = read_documents(config)
+            corpus, split, real = documents.corpus, documents.split, documents.real
         with clock("synthesis"):
-            made = make_training_set(config, real, split, corpus.labels, progress)
+            made = make_training_set(config, documents, progress, Judge)
             record.fidelity = _fidelity(made, split, corpus.labels, config.seed, progress)
         sets = {"train": made.documents, "validation": split.validation, "test": split.test}
         task = build_task(config, corpus.labels)
@@ -84,17 +77,16 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             "synthetic": len(made.added),
             "requested_share": config.mix.real_share,
             "achieved_share": made.achieved_share,
-            "real_cardinality": cardinality([document for document in made.documents if is_real(document)]),
+            "real_cardinality": cardinality(made.real),
             "synthetic_cardinality": cardinality(made.added),
-            "real_named": naming([document for document in made.documents if is_real(document)], corpus.labels),
+            "real_named": naming(made.real, corpus.labels),
             "synthetic_named": naming(made.added, corpus.labels),
             "labels": len(corpus.labels),
             "labels_in_train": len({label for document in made.documents for label in document.labels}),
             **corpus.dropped,
             **split.counts,
         }
-        if made.synthetic is not None:
-            record.synthesis = {**made.synthetic.report, "store": str(made.synthetic.store)}
+        record.synthesis = dict(made.addition.report)
         observer = Observer(task.measure, progress, mirror.epoch, task.monitor)
 
         def build(settings: ExperimentConfig) -> Classifier:
@@ -109,7 +101,8 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
                 return classifier.fit(train, validation, observer, config.seed)
 
         steps = partial(trainer_steps, config=config.trainer)
-        classifier, report, trainer = fit_within_memory(step_matched(config, made.plan, steps), build, fit)
+        settings = find_strategy(config.strategy_used).training(config, made.plan.total, steps)
+        classifier, report, trainer = fit_within_memory(settings, build, fit)
         with clock("evaluation"):
             outputs = report.validation_outputs
             if outputs is None:
@@ -149,8 +142,8 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
         history.to_csv(folder / "history.csv", index=False)
         held = {"validation": (split.validation, outputs), "test": (split.test, test_outputs)}
         predictions = []
-        for name, (documents, given) in held.items():
-            predictions.append(table := task.predictions(documents, given, decision))
+        for name, (its, given) in held.items():
+            predictions.append(table := task.predictions(its, given, decision))
             table.insert(1, "set", name)
         pd.concat(predictions, ignore_index=True).to_parquet(folder / "predictions.parquet", index=False)
         if _is_to_be_saved(config):
@@ -170,7 +163,7 @@ def _fidelity(made: TrainingSet, split: Split, labels: LabelSpace, seed: int, pr
         return embed_texts(texts, progress)
 
     try:
-        return measure_fidelity(made.added, split.pool, labels, seed, embed)
+        return measure_fidelity(made.added, split.pool, labels, seed, embed, Judge)
     except RequestError as missing:  # a run is worth having without, where the embedded encoder is not installed
         progress.say(f"fidelity is not measured: {missing}")
         return {}
@@ -179,8 +172,8 @@ def _fidelity(made: TrainingSet, split: Split, labels: LabelSpace, seed: int, pr
 def _keep_added(made: TrainingSet, labels: LabelSpace, folder: Path) -> None:
     """What was added, by label and document by document."""
     label_table(made.documents, labels).to_csv(folder / "labels_in_training.csv", index=False)
-    if made.synthetic is not None:
-        pd.DataFrame(made.synthetic.rows).to_parquet(folder / "synthetic.parquet", index=False)
+    if made.addition.rows is not None:
+        pd.DataFrame(made.addition.rows).to_parquet(folder / "synthetic.parquet", index=False)
 
 
 def _retrieval(classifier: Classifier, test: Examples, progress: Progress) -> float | None:

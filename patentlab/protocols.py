@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from patentlab.corpus import Examples
+from patentlab.corpus import Document, Examples, LabelSpace
 
 Targets = NDArray[np.int8]
 """Zeros and ones of shape ``(documents, labels)``."""
@@ -138,3 +138,15 @@ class Embeds(Protocol):
     def embed(self, texts: list[str], progress: Progress) -> NDArray[np.float32]:
         """What its head reads, of shape ``(texts, width)``."""
         ...
+
+
+class Judge(Protocol):
+    """Judges documents by their labels."""
+
+    def agreement(self, documents: Sequence[Document]) -> list[float]:
+        """Of each document, how far its labels are those that it would be given: from 0 to 1."""
+        ...
+
+
+Judging = Callable[[Sequence[Document], LabelSpace, int], Judge]
+"""Real documents, their label space, a seed → a judge that has learned from them."""

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from patentlab.config import config_folder, register
+from patentlab.config import ExperimentConfig, config_folder, register
 from patentlab.console.command_line import run_command
 from patentlab.console.overrides import read_arguments
-from patentlab.protocols import Silent
-from patentlab.sweep.job import carry_out, register_folders
-from patentlab.sweep.start import Refused, Start
+from patentlab.protocols import Progress, Silent
+from patentlab.sweep.job import execute_job, register_folders
+from patentlab.sweep.launch import Launch, Refused
+from patentlab.tracking.mirror import SweepRun
+from patentlab.tracking.record import Record
 
 register()
 register_folders()  # when imported, so that it holds in the processes of launchers too
 
-_start: Start | None = None  # None in the processes of launchers
+_launch: Launch | None = None  # None in the processes of launchers
 
 
 class SweepCallback(Callback):
@@ -28,17 +31,29 @@ class SweepCallback(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Open the sweep."""
-        if _start is not None:
-            _start.open_sweep(config)
+        if _launch is not None:
+            _launch.open_sweep(config)
 
 
 def job(composed: DictConfig) -> None:
     """What Hydra calls for each job, here or in a launcher's process."""
-    entry = carry_out(composed, _start.progress if _start is not None else Silent())
-    if _start is not None:
-        if _start.journal is None:
-            _start.single = entry
-        _start.look()
+    entry = execute_job(composed, _launch.progress if _launch is not None else Silent(), _execute)
+    if _launch is not None:
+        if _launch.journal is None:
+            _launch.single = entry
+        _launch.refresh()
+
+
+def _execute(config: ExperimentConfig, folder: Path, progress: Progress, sweep: SweepRun | None) -> Record:
+    from patentlab.experiment import run_experiment  # what is not executed loads no torch
+
+    return run_experiment(config, folder, progress, sweep)
+
+
+def _write_matrix(sweep: Path) -> None:
+    from patentlab.analysis.matrix import read_matrix, write_matrix  # pandas is slow to import
+
+    write_matrix(read_matrix(sweep), sweep)
 
 
 def main() -> int:
@@ -50,23 +65,23 @@ def main() -> int:
     Raises:
         RequestError: The request was wrong; in a sweep, all that was wrong with it.
     """
-    global _start
+    global _launch
     arguments = read_arguments(sys.argv[1:])
-    start = _start = Start(sys.argv[1:], arguments)
-    sys.argv[1:] = start.for_hydra
+    launch = _launch = Launch(sys.argv[1:], arguments, _write_matrix)
+    sys.argv[1:] = launch.for_hydra
     signal.signal(signal.SIGTERM, _interrupt)
     command = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")(job)
     try:
         command()
-        if start.needs_second_pass():
+        if launch.needs_second_pass():
             command()
     except Refused as refused:
         assert refused.__cause__ is not None
         raise refused.__cause__ from None
     except BaseException:
-        start.end(stopped=True)
+        launch.end(stopped=True)
         raise
-    return start.end(stopped=False)
+    return launch.end(stopped=False)
 
 
 def _interrupt(*_: object) -> None:

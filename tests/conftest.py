@@ -21,6 +21,8 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share what the process th
     os.environ["PATENTLAB_CACHE"] = str(Path(_STATE.name) / "cache")
     os.environ["PATENTLAB_DATA"] = str(Path(_STATE.name) / "data")
 os.environ["OMP_NUM_THREADS"] = "1"  # two workers on two cores, and sums in another order differ in the last digits
+for variable in ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "MAKELEVEL", "ARGS", "EDITION", "PORT", "PYTHON", "WORKERS"):
+    os.environ.pop(variable, None)  # `make test ARGS=…` would pass them on to the make that tests start
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["TQDM_DISABLE"] = "1"  # commands in this process set it, too late where tqdm was imported before

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -56,6 +57,7 @@ def _as_found(module: ModuleType) -> Iterator[None]:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     names, composed = dict(vars(module)), HydraConfig.instance().cfg
     named = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    loggers: list[tuple[logging.Logger, int, bool, bool, list[logging.Handler]]]
     loggers = [(one, one.level, one.propagate, one.disabled, list(one.handlers)) for one in (logging.root, *named)]
     try:
         yield
@@ -65,8 +67,9 @@ def _as_found(module: ModuleType) -> Iterator[None]:
         vars(module).update(names)
         for added in set(logging.root.handlers) - set(loggers[0][-1]):
             added.close()
-        for logger, level, logger.propagate, logger.disabled, logger.handlers in loggers:
+        for logger, level, propagate, disabled, held in loggers:
             logger.setLevel(level)
+            logger.propagate, logger.disabled, logger.handlers = propagate, disabled, held
         for number, handler in handlers.items():
             signal.signal(number, handler)
         sys.argv, sys.unraisablehook = arguments, hook
@@ -78,7 +81,14 @@ def _as_found(module: ModuleType) -> Iterator[None]:
 def _warnings_told() -> Iterator[None]:
     """Warnings on stderr, as without pytest, which collects them."""
 
-    def tell(message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: object) -> None:
+    def tell(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: Any = None,
+        line: str | None = None,
+    ) -> None:
         sys.stderr.write(warnings.formatwarning(message, category, filename, lineno))
 
     with warnings.catch_warnings():

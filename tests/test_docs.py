@@ -22,7 +22,7 @@ MODELS = {"constant answer": "constant", "TF-IDF": "tfidf_linear", "MiniLM froze
 def test_the_table_of_synthetic_documents_is_that_of_its_matrix():
     runs = arms(read_kept_matrix(DOCS / "matrices" / "synthesis.parquet"))
     values = {
-        (row["model"], row["arm"], row["regime"], row["mix"], metric): row["mean"]
+        (row["model"], str(row["arm"]), row["regime"], row["mix"], metric): row["mean"]
         for metric in ("f1_micro", "f1_macro")
         for row in scores(runs, metric).to_dict("records")
     }

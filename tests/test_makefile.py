@@ -1,8 +1,10 @@
 """The targets of the Makefile that run sweeps: what they would run can be composed, without running it."""
 
+import os
 import re
 import shlex
 import subprocess
+import sys
 from functools import cache
 
 import pytest
@@ -66,3 +68,15 @@ def test_the_full_edition_takes_the_experiments_as_they_are():
 
 def test_figures_are_all_of_them():
     assert len(lines("figures")) == 2 * len(FIGURES)
+
+
+def test_variables_of_the_make_that_runs_the_tests_do_not_reach_the_make_that_tests_start():
+    given = {"MAKEFLAGS": " -- ARGS=--durations=20", "MAKEOVERRIDES": "${-*-command-variables-*-}", "MAKELEVEL": "1"}
+    name = "test_the_full_edition_takes_the_experiments_as_they_are"  # would be given --durations=20
+    name += " or (test_the_small_edition_can_be_run and leakage)"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", name, __file__], cwd=ROOT,
+        env={**os.environ, **given, "ARGS": "--durations=20"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout

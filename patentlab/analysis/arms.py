@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property, total_ordering
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from patentlab.analysis.contrasts import CONTRASTS, Contrast, distinct, find_twins
-from patentlab.analysis.significance import benjamini_hochberg, holm
-from patentlab.config import GENERATED
+from patentlab.analysis.strategies import augmented
+from patentlab.statistics.multiple_testing import benjamini_hochberg, holm
 
 CELL = ["data", "model", "head", "adapter", "ordering", "regime", "mix", "budget"]
 _ARM_SETTINGS = ("settings.strategy.", "settings.generator.")
@@ -26,6 +28,55 @@ _CONTROLS = {
     "step_matched": "real only, as many steps",
     "oversample": "random oversampling",
 }
+_PLAIN_LOSSES = ("bce", "cross_entropy")
+
+
+@total_ordering
+@dataclass(frozen=True)
+class Arm:
+    """What was compared: where added documents come from, and what was minimised. ``str`` is its caption.
+
+    Attributes:
+        strategy: As the record names it.
+        generator: That was asked; None where none is.
+        adapted: Whether the generator was trained on the real documents.
+        loss: None for the plain one of the task.
+        settings: Of strategy, generator and loss, under their dotted names with their values: those that tell arms of a
+            matrix apart, where the arm has them.
+    """
+
+    strategy: str
+    generator: str | None = None
+    adapted: bool = False
+    loss: str | None = None
+    settings: tuple[tuple[str, Any], ...] = ()
+
+    def without(self, setting: str) -> Arm:
+        """The arm that those which differ in a setting alone have in common.
+
+        Args:
+            setting: Its dotted name.
+        """
+        return replace(self, settings=tuple(one for one in self.settings if one[0] != setting))
+
+    @cached_property
+    def caption(self) -> str:
+        """Its name for tables and figures, as ``smollm2_135m, label-conditioned, temperature 1.2``."""
+        said = [(name.startswith(_LOSS_SETTINGS), f"{name.rpartition('.')[2].replace('_', ' ')} {_short(value)}")
+                for name, value in self.settings]  # fmt: skip
+        words = [self.generator, _CONTROLS.get(self.strategy, self.strategy.replace("_", "-"))]
+        words += ["adapted" if self.adapted else None, *(setting for of_loss, setting in said if not of_loss)]
+        words.append(f"{self.loss.replace('_', ' ')} loss" if self.loss else None)
+        return ", ".join(filter(None, [*words, *(setting for of_loss, setting in said if of_loss)]))
+
+    def __str__(self) -> str:
+        return self.caption
+
+    def __lt__(self, other: Arm) -> bool:
+        return self.caption < other.caption
+
+
+REAL_ONLY = Arm("none")
 
 
 @dataclass(frozen=True)
@@ -33,9 +84,9 @@ class Runs:
     """Finished runs, or their gains, with short column names.
 
     Attributes:
-        table: A row per run: ``run, key, seed, arm``, the columns of ``cell``, ``strategy, loss, generator,
-            adaptation``, ``cluster`` (the generator, adapted or not), test metrics under their own names, and
-            ``fidelity.…, retrieval.…, counts.…, parameters.…`` as they are.
+        table: A row per run: ``run, key, seed, arm`` (an :class:`Arm`), the columns of ``cell``, ``strategy, loss,
+            generator, adaptation``, ``cluster`` (the generator, adapted or not; where none was asked, the strategy),
+            test metrics under their own names, and ``fidelity.…, retrieval.…, counts.…, parameters.…``.
         cell: The columns in which runs under the same conditions are equal: :data:`CELL`, and every other setting that
             differs between runs of the same choices, seeds apart, under its dotted name.
         unmatched: Of gains: augmented runs without a twin, ``run, arm, contrast, why``.
@@ -62,10 +113,11 @@ def arms(matrix: pd.DataFrame) -> Runs:
     table = runs[["run", "key", *renamed, *kept]].rename(columns=renamed)
     budget = runs.get("settings.mix.budget", np.nan)
     table = table.assign(
-        budget=budget, arm=_names(runs), **{name.removeprefix("settings."): runs[name] for name in extra}
+        budget=budget, arm=_identities(runs), **{name.removeprefix("settings."): runs[name] for name in extra}
     )
     adapted = table["adaptation"].fillna("none").ne("none")
-    table["cluster"] = table["generator"].where(~adapted, table["generator"].astype(str) + ", adapted")
+    cluster = table["generator"].where(~adapted, table["generator"].astype(str) + ", adapted")
+    table["cluster"] = cluster.where(cluster.notna() | ~augmented(table["strategy"]), table["strategy"])
     return Runs(table, [*CELL, *(name.removeprefix("settings.") for name in extra)])
 
 
@@ -121,7 +173,7 @@ def mean_gains(pairs: Runs, metric: str = "f1_micro") -> pd.DataFrame:
 
 
 def _means(table: pd.DataFrame, keys: list[str], column: str, confidence: float = 0.95) -> pd.DataFrame:
-    """Means of groups with Student's t interval, as :func:`patentlab.analysis.aggregation.t_interval` for each."""
+    """Means of groups with Student's t interval, as :func:`patentlab.statistics.aggregation.t_interval` for each."""
     values = table[column].astype(float).replace([np.inf, -np.inf], np.nan)
     groups = table.assign(value=values)[[*keys, "value", "seed"]].groupby(keys, dropna=False, sort=False)
     statistics = groups["value"].agg(mean="mean", sd="std", n="count", size="size", low="min", high="max")
@@ -153,26 +205,35 @@ def _varying(runs: pd.DataFrame, within: list[str], columns: list[str]) -> list[
     return [name for name in several if counts[name] > 1]
 
 
-def _names(runs: pd.DataFrame) -> pd.Series:
-    """An arm's name: a control's, or generator and strategy with those of their settings that vary."""
-    names = runs["choices.strategy"].map(_CONTROLS).fillna(runs["choices.strategy"])
-    generated = runs["choices.strategy"].isin(GENERATED)
-    if generated.any():
-        part = runs[generated]
-        name = part["choices.generator"].astype(str) + ", " + part["choices.strategy"].str.replace("_", "-")
-        adapted = part["choices.adaptation"].fillna("none").ne("none")
-        name = name.where(~adapted, name + ", adapted")
-        settings = [column for column in map(str, runs) if column.startswith(_ARM_SETTINGS)]
-        for column in _varying(part, _choices(runs), settings):
-            short = column.rpartition(".")[2].replace("_", " ")
-            name += f", {short} " + part[column].map(_short).astype(str)
-        names = names.where(~generated, name.reindex(runs.index))
-    plain = runs["choices.loss"].isin(["bce", "cross_entropy"]) | runs["choices.loss"].isna()
-    names = names.where(plain, names + ", " + runs["choices.loss"].astype(str).str.replace("_", " ") + " loss")
-    for column in _varying(runs, _choices(runs), [name for name in map(str, runs) if name.startswith(_LOSS_SETTINGS)]):
-        said = f", {column.rpartition('.')[2].replace('_', ' ')} " + runs[column].map(_short).astype(str)
-        names = names.where(runs[column].isna(), names + said)
-    return names
+def _identities(runs: pd.DataFrame) -> pd.Series:
+    """The arm of each run."""
+    added = augmented(runs["choices.strategy"])
+    names = [str(name) for name in runs]
+    of_arm, of_loss = (
+        _varying(part, _choices(names), [name for name in names if name.startswith(settings)])
+        for part, settings in ((runs[added], _ARM_SETTINGS), (runs, _LOSS_SETTINGS))
+    )
+    shown = runs[[*of_arm, *of_loss]].astype(object)
+    shown.loc[~added, of_arm] = None
+    told = zip(shown.to_numpy().tolist(), shown.notna().to_numpy().tolist(), strict=True)
+    generator = runs["choices.generator"].where(added)
+    adapted = runs["choices.adaptation"].fillna("none").ne("none") & added
+    loss = runs["choices.loss"].where(~runs["choices.loss"].isin(_PLAIN_LOSSES))
+    known: dict[Arm, Arm] = {}  # one object an arm, so that its caption is made once
+    found = []
+    for strategy, writer, was_adapted, minimised, (values, there) in zip(
+        runs["choices.strategy"], generator, adapted, loss, told, strict=True
+    ):
+        settings = zip([*of_arm, *of_loss], values, there, strict=True)
+        arm = Arm(
+            strategy,
+            writer if isinstance(writer, str) else None,
+            was_adapted,
+            minimised if isinstance(minimised, str) else None,
+            tuple((name, value) for name, value, has in settings if has),
+        )
+        found.append(known.setdefault(arm, arm))
+    return pd.Series(found, runs.index, dtype=object)
 
 
 def _choices(names: Iterable[object]) -> list[str]:

@@ -11,10 +11,10 @@ import pandas as pd
 import yaml
 
 from patentlab.analysis.optimum import contains
-from patentlab.analysis.power import LEVEL
 from patentlab.analysis.quantities import Estimate, Evidence, Quantity
-from patentlab.analysis.significance import holm
 from patentlab.config import RequestError, closest
+from patentlab.statistics.multiple_testing import holm
+from patentlab.statistics.power import LEVEL
 
 DIRECTIONS = ("above", "below", "within")
 _ADJUSTMENTS = ("holm", "none")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from patentlab.config import GENERATED, UNMIXED
+from patentlab.analysis.strategies import augmented, properties
 
 _ANY_SETTING_OF = ("settings.strategy.", "settings.generator.", "settings.loss.")  # follow from the choices
 _ORDER = ("choices.ordering", "settings.mix.ordering", "settings.mix.agreement")  # of nothing, for real documents alone
@@ -55,7 +55,8 @@ def find_twins(matrix: pd.DataFrame, contrast: Contrast) -> pd.DataFrame:
     """Each augmented run and its twin.
 
     A twin has the strategy and loss that the contrast names. All else is equal: data, regime, model, head, adapter,
-    share, budget, ordering, seed, and every setting, but for those of strategy, generator and loss; and the test set.
+    share, budget, ordering, seed, and every setting, but for those of strategy, generator and loss; and the test set. A
+    setting that a record lacks is equal to one that is null: options know their own settings alone.
 
     Args:
         matrix: As of :func:`patentlab.analysis.matrix.read_matrix`; runs that did not finish are left out.
@@ -67,11 +68,11 @@ def find_twins(matrix: pd.DataFrame, contrast: Contrast) -> pd.DataFrame:
         (``gain.…``).
     """
     finished = distinct(matrix)
-    left_out = _ORDER if contrast.strategy in UNMIXED else ()
+    left_out = () if properties(contrast.strategy).adds else _ORDER
     equal = [name for name in _compared(finished, contrast) if name not in left_out]
     groups = finished.groupby(equal, dropna=False, sort=False).ngroup() if equal else pd.Series(0, finished.index)
     finished = pd.concat([finished, groups.rename("equal")], axis=1)
-    runs = finished[finished["choices.strategy"].isin(GENERATED)]
+    runs = finished[augmented(finished["choices.strategy"])]
     twins = finished[finished["choices.strategy"] == contrast.strategy]
     if contrast.loss is not None:
         twins = twins[twins["choices.loss"] == contrast.loss]

@@ -10,21 +10,21 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from patentlab.analysis.aggregation import cluster_mean_interval
 from patentlab.analysis.arms import Runs
-from patentlab.analysis.correlation import (
+from patentlab.statistics.aggregation import cluster_mean_interval
+from patentlab.statistics.correlation import (
     bca_interval,
     cluster_interval,
     coefficient,
-    compare_independent,
-    compare_paired,
     pearson,
     permutation_p,
     spearman,
 )
-from patentlab.analysis.power import smallest_correlation_difference
-from patentlab.analysis.significance import benjamini_hochberg, holm, paired_permutation
-from patentlab.analysis.undecidable import UndecidableError
+from patentlab.statistics.correlation_difference import compare_independent, compare_paired
+from patentlab.statistics.multiple_testing import benjamini_hochberg, holm
+from patentlab.statistics.power import smallest_correlation_difference
+from patentlab.statistics.significance import paired_permutation
+from patentlab.statistics.undecidable import UndecidableError
 
 
 def points(pairs: Runs, fidelity: str = "mmd2", metric: str = "f1_micro") -> pd.DataFrame:

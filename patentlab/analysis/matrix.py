@@ -21,6 +21,7 @@ from patentlab.tracking.record import FILE_NAME, flatten
 _GROUPS = re.compile(r"^(?=[^\s#-])", re.MULTILINE)  # where a line starts at the margin, a top-level entry does
 _LEFT_OUT = "model.recommended."  # settings that take effect as those of the trainer
 FORMATS = ("csv", "parquet")
+_RENAMED = {"settings.model.attention": "settings.model.attn_implementation"}  # as records called them once
 
 
 def read_matrix(sweep: Path) -> pd.DataFrame:
@@ -94,7 +95,10 @@ def read_kept_matrix(path: Path) -> pd.DataFrame:
         raise RequestError(f"sweep={path}: cannot be read: {' '.join(str(error).split())[:200]}") from error
     if missing := [name for name in ("run", "status", "key") if name not in matrix]:
         raise RequestError(f"sweep={path}: is no run matrix: it has no column {', '.join(missing)}")
-    return matrix
+    for old, new in _RENAMED.items():
+        if old in matrix and new in matrix:  # kept of runs of both times
+            matrix[new] = matrix[new].where(matrix[new].notna(), matrix.pop(old))
+    return matrix.rename(columns=_RENAMED)
 
 
 def write_matrix(matrix: pd.DataFrame, folder: Path, formats: Iterable[str] = FORMATS) -> list[Path]:
@@ -134,7 +138,8 @@ def _row(name: str, folder: Path) -> dict[str, Any]:
 def _settings(group: str) -> dict[str, Any]:
     """One group of a configuration. The runs of a sweep share most, and reading YAML takes most of the time."""
     content = yaml.load(group, Loader=yaml.CSafeLoader) or {}
-    return {f"settings.{k}": v for k, v in flatten(content).items() if not k.startswith(_LEFT_OUT)}
+    settings = {f"settings.{k}": v for k, v in flatten(content).items() if not k.startswith(_LEFT_OUT)}
+    return {_RENAMED.get(name, name): value for name, value in settings.items()}
 
 
 def _tidy(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:

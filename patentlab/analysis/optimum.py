@@ -11,8 +11,9 @@ from numpy.polynomial import polynomial
 from numpy.typing import NDArray
 from scipy import stats
 
-from patentlab.analysis.aggregation import FEWEST, t_interval
-from patentlab.analysis.undecidable import UndecidableError
+from patentlab.statistics.aggregation import t_interval
+from patentlab.statistics.arrays import FEWEST
+from patentlab.statistics.undecidable import UndecidableError
 
 Floats = NDArray[np.float64]
 Verdict = Literal["supported", "refuted", "undecided"]

@@ -12,8 +12,12 @@ import yaml
 from scipy import stats
 
 from patentlab.analysis.claims import read_quantity
-from patentlab.analysis.correlation import CorrelationDifference, compare_independent, fisher_standard_error
 from patentlab.analysis.quantities import Evidence
+from patentlab.statistics.correlation_difference import (
+    CorrelationDifference,
+    compare_independent,
+    fisher_standard_error,
+)
 
 NOT_MEASURED = "not measured"
 

@@ -10,15 +10,17 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from patentlab.analysis import power
-from patentlab.analysis.aggregation import t_interval
 from patentlab.analysis.arms import Runs, arms, gains
 from patentlab.analysis.contrasts import CONTRASTS
-from patentlab.analysis.correlation import compare_independent, compare_paired, pearson
 from patentlab.analysis.fidelity_gain import comparable, kept_part, points
 from patentlab.analysis.optimum import Optimum, optimum
-from patentlab.analysis.undecidable import UndecidableError
-from patentlab.config import GENERATED, RequestError, closest
+from patentlab.analysis.strategies import augmented
+from patentlab.config import RequestError, closest
+from patentlab.statistics import power
+from patentlab.statistics.aggregation import t_interval
+from patentlab.statistics.correlation import pearson
+from patentlab.statistics.correlation_difference import compare_independent, compare_paired
+from patentlab.statistics.undecidable import UndecidableError
 
 KINDS = ("score", "gain", "correlation", "correlation_difference", "optimum")
 _EXTREMES = {"scarcest": max, "largest": min}  # of N in 1:N
@@ -142,7 +144,8 @@ class Evidence:
                 raise RequestError(f"where.{closest(column, map(str, table))}: runs have no such column")
             values = [self._regime(one) if column == "regime" else one
                       for one in (value if isinstance(value, list | tuple) else [value])]  # fmt: skip
-            table = table[table[column].isin(values)]
+            own = table[column].astype(str) if column == "arm" else table[column]  # arms by their captions
+            table = table[own.isin(values)]
         if table.empty:
             raise UndecidableError("no such runs")
         return table
@@ -226,21 +229,21 @@ def _mean(table: pd.DataFrame, cell: list[str], column: str, margin: float, conf
 
 
 def _same_arms(runs: pd.DataFrame, conditions: list[str]) -> pd.DataFrame:
-    """Arms with generated documents that have every share and seed, and real documents alone beside them.
+    """Arms with added documents that have every share and seed, and real documents alone beside them.
 
     A mean over arms at one share and over others at the next would differ by more than the share.
     """
-    generated = runs[runs["strategy"].isin(GENERATED) & (runs["mix"] < 1)]
-    if generated.empty:
+    mixed = runs[augmented(runs["strategy"]) & (runs["mix"] < 1)]
+    if mixed.empty:
         raise UndecidableError("no such runs")
-    keys = generated.groupby([*conditions, "arm"], dropna=False)
-    there = list(zip(generated["mix"], generated["seed"], strict=True))
-    held = pd.Series(there, generated.index).groupby(keys.ngroup()).transform("nunique")
-    generated = generated[held == len(set(there))]
-    if generated.empty:
+    keys = mixed.groupby([*conditions, "arm"], dropna=False)
+    there = list(zip(mixed["mix"], mixed["seed"], strict=True))
+    held = pd.Series(there, mixed.index).groupby(keys.ngroup()).transform("nunique")
+    mixed = mixed[held == len(set(there))]
+    if mixed.empty:
         raise UndecidableError("no arm has all shares and seeds")
-    alone = runs[(runs["mix"] == 1) & (runs["strategy"] == "none") & runs["loss"].isin(generated["loss"])]
-    return pd.concat([generated, alone])
+    alone = runs[(runs["mix"] == 1) & (runs["strategy"] == "none") & runs["loss"].isin(mixed["loss"])]
+    return pd.concat([mixed, alone])
 
 
 def same_size(runs: pd.DataFrame) -> None:

@@ -19,10 +19,10 @@ from patentlab.analysis.fidelity_gain import (
     regime_differences,
 )
 from patentlab.analysis.optimum import optimum, share_curve
-from patentlab.analysis.power import LEVEL, POWER, seeds_for_difference, smallest_mean_difference
 from patentlab.analysis.quantities import Evidence, same_size
-from patentlab.analysis.undecidable import UndecidableError
-from patentlab.config import GENERATED
+from patentlab.analysis.strategies import augmented
+from patentlab.statistics.power import LEVEL, POWER, seeds_for_difference, smallest_mean_difference
+from patentlab.statistics.undecidable import UndecidableError
 
 METRICS = ("f1_micro", "f1_macro")
 
@@ -99,7 +99,7 @@ def shares(runs: Runs, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         high, sentence``.
     """
     table = runs.table
-    table = table[table["strategy"].isin([*GENERATED, "duplicate"]) & table["budget"].notna()]
+    table = table[(augmented(table["strategy"]) | (table["strategy"] == "duplicate")) & table["budget"].notna()]
     curves, best = [], []
     for key, group in _groups(table, [*(name for name in runs.cell if name != "mix"), "arm"]):
         if group["mix"].nunique() < 2:
@@ -133,8 +133,8 @@ def learning(runs: Runs, metric: str) -> pd.DataFrame:
 
 def orderings(runs: Runs, metric: str) -> pd.DataFrame:
     """Score of each ordering of mixed training sets, where there are several."""
-    generated = Runs(runs.table[runs.table["strategy"].isin(GENERATED)], runs.cell)
-    return scores(generated, metric) if len(generated.table["ordering"].unique()) > 1 else pd.DataFrame()
+    mixed = Runs(runs.table[augmented(runs.table["strategy"])], runs.cell)
+    return scores(mixed, metric) if len(mixed.table["ordering"].unique()) > 1 else pd.DataFrame()
 
 
 def leakage(evidence: Evidence, metric: str) -> pd.DataFrame:
@@ -154,7 +154,8 @@ def leakage(evidence: Evidence, metric: str) -> pd.DataFrame:
     condition = [", ".join(filter(None, row)) or "as it is" for row in zip(*words, strict=True)]
     short = [name.removeprefix("settings.") for name in varied]
     cell = [name for name in runs.cell if name not in short]
-    table = runs.table.assign(condition=condition, arm=_general(runs.table))
+    general = runs.table["arm"].map(lambda arm: arm.without("settings.strategy.label_text"))
+    table = runs.table.assign(condition=condition, arm=general)
     return scores(Runs(table, [*cell, "condition"]), metric)
 
 
@@ -233,8 +234,3 @@ def _condition(values: pd.Series, words: str) -> list[str]:
     if "{}" in words:
         return ["" if pd.isna(value) or value == "title" else words.format(value) for value in values]
     return [words if str(value).lower() == "true" else "" for value in values]
-
-
-def _general(table: pd.DataFrame) -> pd.Series:
-    """Arms without the settings that conditions name."""
-    return table["arm"].str.replace(r", label text \w+", "", regex=True)

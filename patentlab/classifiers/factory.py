@@ -6,9 +6,10 @@ from pathlib import Path
 
 from patentlab.classifiers.ensemble import MEMBERS, EnsembleClassifier
 from patentlab.classifiers.saving import SETTINGS_FILE, Meaning, TransformerSettings
-from patentlab.config import UNMIXED, ExperimentConfig
+from patentlab.config import ExperimentConfig
 from patentlab.models.baselines import ConstantClassifier, TfidfLinearClassifier
 from patentlab.protocols import Classifier, Progress
+from patentlab.synthesis.strategies import find_strategy
 from patentlab.tasks import Task
 
 
@@ -27,7 +28,7 @@ def build_classifier(config: ExperimentConfig, task: Task, seed: int, progress: 
     Raises:
         RequestError: The model cannot be had.
     """
-    if config.mix.ordering == "ensemble" and config.strategy_used not in UNMIXED:
+    if config.mix.ordering == "ensemble" and find_strategy(config.strategy_used).adds:
         return EnsembleClassifier([_build(config, task, seed, progress) for _ in MEMBERS])
     return _build(config, task, seed, progress)
 

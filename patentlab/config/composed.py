@@ -39,10 +39,12 @@ class Composition:
     Attributes:
         config: Complete.
         left_out: Settings that were given and that its options do not know, by dotted name.
+        options: Of each group, those included that followed others.
     """
 
     config: ExperimentConfig
     left_out: Mapping[str, Any]
+    options: Mapping[str, Any]
 
 
 def register() -> None:
@@ -91,7 +93,7 @@ def from_hydra(composed: DictConfig, chosen: Mapping[str, Any], read: ReadOption
     config = follow(config)
     if problems := list(config.check()):
         raise RequestError(*problems)
-    return Composition(config, taken)
+    return Composition(config, taken, chosen)
 
 
 def _choose_loss(composed: DictConfig, chosen: dict[str, Any], read: ReadOption) -> None:
@@ -121,8 +123,7 @@ def _schema(settings: Mapping[str, Any] | DictConfig) -> DictConfig:
     """The schema of a run, with that of an option where it has one of its own."""
     schema = OmegaConf.structured(ExperimentConfig)
     for group in group_names():
-        name = (settings.get(group) or {}).get("name")
-        own = option_schema(group, name)
+        own = option_schema(group, settings.get(group) or {})
         if own is not group_schema(group):
             schema[group] = OmegaConf.structured(own)
     assert isinstance(schema, DictConfig)
@@ -175,6 +176,4 @@ def load_option(group: str, option: str) -> Any:
     if not isinstance(content, DictConfig):
         raise TypeError(f"{group}={option}: not a mapping")
     content.pop("defaults", None)
-    return OmegaConf.to_object(
-        OmegaConf.merge(OmegaConf.structured(option_schema(group, content.get("name"))), content)
-    )
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(option_schema(group, content)), content))

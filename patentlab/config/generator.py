@@ -9,8 +9,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from patentlab.config.bounds import bounded, out_of_bounds
-
-KINDS = ("transformers", "openai")
+from patentlab.config.registry import GENERATORS
 
 
 @dataclass
@@ -33,7 +32,7 @@ class GeneratorConfig:
     """The language model that writes synthetic documents."""
 
     name: str = MISSING
-    kind: str = bounded(words=KINDS)
+    kind: str = bounded(words=GENERATORS.names)
     path: str = MISSING
     revision: str | None = None
     trust_remote_code: bool = False

@@ -61,22 +61,24 @@ def schemas(group: str, setting: str) -> list[type[Any]]:
     return [own, *(schema for schema in more if schema is not None)]
 
 
-def option_schema(group: str, name: object) -> type[Any]:
+def option_schema(group: str, settings: Mapping[str, Any] | DictConfig) -> type[Any]:
     """The dataclass that an option's settings are read into.
 
     Args:
         group: Of ``conf/``.
-        name: What the option's file names: a loss, a source, …
+        settings: Of the option; one of them names what it is: a loss, a source, …
 
     Returns:
         The group's dataclass, or one derived from it.
     """
+    own = group_schema(group)
+    if set(settings) <= {field.name for field in fields(own)}:
+        return own
     for known in _REGISTRIES:
-        if known.group == group and isinstance(name, str):
-            own = known.settings(name) if name in known else None
-            if own is not None:
-                return own
-    return group_schema(group)
+        name = settings.get(known.field) if known.group == group else None
+        if isinstance(name, str) and name in known:
+            return known.settings(name) or own
+    return own
 
 
 @lru_cache(maxsize=256)

@@ -25,11 +25,12 @@ class Registry(Generic[T]):
     Args:
         kind: What they are, for messages; also the entry point group of other packages, as in ``patentlab.losses``.
         room: The package whose modules register them.
-        group: The config group whose option names one of them, if they belong to a group.
+        setting: The one that names one of them, as in ``loss.name``, if a config group does.
     """
 
-    def __init__(self, kind: str, room: str, group: str | None = None) -> None:
-        self.kind, self.room, self.group = kind, room, group
+    def __init__(self, kind: str, room: str, setting: str = "") -> None:
+        self.kind, self.room, self.setting = kind, room, setting
+        self.group, _, self.field = setting.partition(".")
         self._known: dict[str, T] = {}
         self._settings: dict[str, type[Any]] = {}
         self._loaded = False
@@ -73,8 +74,9 @@ class Registry(Generic[T]):
         """
         self._load()
         if name is None or name not in self._known:
-            where = f"{self.group}.name" if self.group else self.kind
-            raise RequestError(f"{where}={closest(str(name), self._known)}: allowed are {', '.join(self.names())}")
+            raise RequestError(
+                f"{self.setting or self.kind}={closest(str(name), self._known)}: allowed are {', '.join(self.names())}"
+            )
         return self._known[name]
 
     def settings(self, name: str) -> type[Any] | None:
@@ -116,10 +118,10 @@ def _origin(thing: Any) -> str:
 
 
 # The values are typed by the rooms that own them; config knows the names alone.
-SOURCES: Registry[Any] = Registry("sources", "patentlab.data.sources", "data")
+SOURCES: Registry[Any] = Registry("sources", "patentlab.data.sources", "data.name")
 METRICS: Registry[Any] = Registry("metrics", "patentlab.evaluation")
 TASKS: Registry[Any] = Registry("tasks", "patentlab.tasks")
-STRATEGIES: Registry[Any] = Registry("strategies", "patentlab.synthesis.strategies", "strategy")
-GENERATORS: Registry[Any] = Registry("generators", "patentlab.synthesis.generators", "generator")
-LOSSES: Registry[Any] = Registry("losses", "patentlab.losses", "loss")
-HEADS: Registry[Any] = Registry("heads", "patentlab.models.heads", "head")
+STRATEGIES: Registry[Any] = Registry("strategies", "patentlab.synthesis.strategies", "strategy.name")
+GENERATORS: Registry[Any] = Registry("generators", "patentlab.synthesis.generators", "generator.kind")
+LOSSES: Registry[Any] = Registry("losses", "patentlab.losses", "loss.name")
+HEADS: Registry[Any] = Registry("heads", "patentlab.models.heads", "head.name")

@@ -1,20 +1,112 @@
-"""What leans on Hydra beyond its public interface: to be looked at when Hydra is upgraded."""
+"""What leans on Hydra's internals, which may change with any release: nothing else of the package imports them."""
 
 from __future__ import annotations
 
+import argparse
 import importlib.resources
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import hydra._internal.utils as hydra_parser
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from patentlab.config.options import group_names, read_own, read_text
+
+
+class _Help(str):
+    """A text for argparse to check, in whose place something is shown that only then is made."""
+
+    shown: object
+
+    def __new__(cls, shown: object) -> _Help:
+        text = super().__new__(cls, "made when it is shown")
+        text.shown = shown
+        return text
+
+    def __str__(self) -> str:
+        return str(self.shown)
+
+    def __format__(self, form: str) -> str:
+        return format(str(self), form)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help is text throughout."""
+
+    def add_argument(self, *names: Any, **settings: Any) -> argparse.Action:
+        if not isinstance(settings.get("help", ""), str | None):
+            settings["help"] = _Help(settings["help"])
+        return super().add_argument(*names, **settings)
+
+
+def guard_parser() -> None:
+    """Make Hydra's command line work with Python 3.14.
+
+    From 3.14 on argparse checks the help of an argument when it is added; Hydra 1.3.8 gives an object that is no text
+    (Hydra's issue 3121), and fails before anything runs. Done when this module is imported; again, or with a Hydra that
+    gives text, it changes nothing.
+    """
+    # in Hydra's own module alone: every other parser stays what it is
+    hydra_parser.argparse = SimpleNamespace(**{**vars(argparse), "ArgumentParser": _Parser})  # type: ignore[assignment, attr-defined]
+
+
+guard_parser()
+
+
+def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Tell Hydra's overrides from its flags.
+
+    Args:
+        arguments: Of a command.
+
+    Returns:
+        The overrides, and what Hydra has no flag for.
+    """
+    known, unknown = hydra_parser.get_args_parser().parse_known_args(list(arguments))
+    return list(known.overrides), unknown
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a sweep ranges over.
+
+    Attributes:
+        jobs: Combinations; None under a sweeper that makes them up as it goes.
+        swept: The settings that are given several values.
+    """
+
+    jobs: int | None
+    swept: list[str]
+
+
+def scope_of(config: DictConfig) -> Scope:
+    """What a sweep ranges over.
+
+    Args:
+        config: As Hydra composed it for the sweep, its ``hydra`` node included.
+
+    Returns:
+        Jobs and settings.
+    """
+    sweeper = config.hydra.sweeper
+    given = [f"{name}={value}" for name, value in (sweeper.get("params") or {}).items()]
+    try:
+        overrides = OverridesParser.create().parse_overrides([*given, *config.hydra.overrides.task])
+        swept = [override.get_key_element().lstrip("+") for override in overrides if override.is_sweep_override()]
+        basic = str(sweeper.get("_target_")).endswith(BasicSweeper.__name__)
+        jobs = sum(map(len, BasicSweeper.split_arguments(overrides, None))) if basic else None
+    except HydraException:  # the sweeper will tell
+        return Scope(None, [])
+    return Scope(jobs, list(dict.fromkeys(swept)))
 
 
 def read_option(group: str, option: str) -> Mapping[str, Any] | None:

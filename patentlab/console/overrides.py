@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
-from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString, RangeSweep
 from hydra.errors import HydraException
@@ -20,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from patentlab.config import ON_ERROR, REGIME_PATTERN, RERUN, ExperimentConfig, RequestError, config_folder
 from patentlab.config.options import group_names, options, schemas, without_none
+from patentlab.console.hydra_internals import split_arguments
 
 # group → the setting that a number stands for
 SHORTHAND = {"regime": "regime.keep", "mix": "mix.real_share"}
@@ -53,11 +53,11 @@ def read_arguments(arguments: Sequence[str]) -> list[str]:
     Raises:
         RequestError: Flags, groups, options or settings are unknown, or values are of a wrong kind; all of them.
     """
-    known, unknown_flags = get_args_parser().parse_known_args(list(arguments))
+    overrides, unknown_flags = split_arguments(arguments)
     problems = [f"{flag}: no such flag; --help lists them" for flag in unknown_flags if flag.startswith("-")]
     own_folders = any(argument.lstrip("+").startswith(_OWN_FOLDERS) for argument in arguments)
     rewritten = {}
-    for text in known.overrides:
+    for text in overrides:
         found, rewritten[text] = _read(text, own_folders)
         problems += found
     if problems:
@@ -73,7 +73,7 @@ def settings_of(overrides: Sequence[str]) -> list[str]:
 
 def overrides_of(arguments: Sequence[str]) -> list[str]:
     """Those of command-line arguments that are overrides, and no flags."""
-    return list(get_args_parser().parse_known_args(list(arguments))[0].overrides)
+    return split_arguments(arguments)[0]
 
 
 def _read(text: str, own_folders: bool) -> tuple[list[str], str]:
@@ -93,6 +93,8 @@ def _read(text: str, own_folders: bool) -> tuple[list[str], str]:
         return [], text  # a group of the user's own
     if key not in groups():
         return list(_setting_problems(override, key)), text
+    if key in _FOLLOWING and override.value() is None:
+        return [], f"~{key}"  # Hydra knows no group that is null, but one that is left out
     if key in SHORTHAND:
         found, rewritten = _expand(override, key, text)
         if found or rewritten != text:
@@ -105,8 +107,6 @@ def _read(text: str, own_folders: bool) -> tuple[list[str], str]:
 def _option_problems(override: Override, group: str) -> Iterator[str]:
     allowed = f"allowed are {', '.join(options(group))}"
     if override.value() is None:
-        if group in _FOLLOWING:
-            return
         yield f"{group}=null: must name an option; {allowed}"
         return
     for value in _values(override) or ():

@@ -5,42 +5,17 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
-from rich.table import Column, Table
-from rich.text import Text
+from rich.table import Column
 
-from patentlab.console.overrides import SHORTHAND
 from patentlab.protocols import Advance
-from patentlab.sweep.journal import EXCLUDED, Entry
-from patentlab.sweep.progress import duration
-from patentlab.sweep.resume import DONE, FAILED, MISSING
-from patentlab.tracking.identity import run_name
-from patentlab.tracking.mlflow import ui_hint
-from patentlab.tracking.record import Record
 
-if TYPE_CHECKING:
-    from patentlab.sweep.plan import PlannedRun  # which reads data
-
-# what a source or a split did not take → how to say it
-_LEFT_OUT = {
-    "rows_skipped": "rows that no document can be made of",
-    "documents_without_abstract": "documents without an abstract",
-    "documents_without_code": "documents without a code",
-    "documents_without_claim": "documents without a claim",
-    "labels_dropped": "labels",
-    "documents_without_label": "documents without a label that was kept",
-    "duplicates_removed": "duplicates of held-out documents",
-}
-_SCORES = ("f1_micro", "f1_macro")
-_TOLD = 4  # runs that a line names
 _TELL_EVERY = 60  # seconds between lines of a task where there are no bars
 console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160)
 
@@ -56,7 +31,8 @@ class LogHandler(RichHandler):
         say(f"{record.levelname}: {record.getMessage()}")
 
 
-def _bars(*, disable: bool = False) -> Bars:
+def bars(*, disable: bool = False) -> Bars:
+    """Progress bars as all commands have them."""
     return Bars(
         TextColumn("{task.description:<24}", table_column=Column(no_wrap=True)),
         BarColumn(bar_width=20),
@@ -83,11 +59,11 @@ class TerminalProgress:
         Yields:
             What moves the bar on.
         """
-        bars = _bars(disable=not console.is_terminal)
-        with bars:
-            bars.add_task(description, total=total, note="")
-            (task,) = bars.tasks
-            yield _advance(bars, task)
+        shown = bars(disable=not console.is_terminal)
+        with shown:
+            shown.add_task(description, total=total, note="")
+            (task,) = shown.tasks
+            yield advance_of(shown, task)
         if not console.is_terminal:
             say(f"{description}: done in {task.elapsed or 0.0:.1f} s{_noted(task)}")
 
@@ -96,7 +72,7 @@ class TerminalProgress:
         say(line)
 
 
-def _advance(bars: Bars, task: Task) -> Advance:
+def advance_of(bars: Bars, task: Task) -> Advance:
     """What moves a bar on; keeps the last note."""
     told = time.monotonic()
 
@@ -116,190 +92,15 @@ def _noted(task: Task) -> str:
     return f", {task.fields['note']}" if task.fields["note"] else ""
 
 
-class SweepDisplay:
-    """One live line for a sweep above the bars of its run; where stderr is no terminal, a line a run.
-
-    Args:
-        swept: The settings that differ between runs; others are not shown.
-    """
-
-    def __init__(self, swept: Sequence[str]) -> None:
-        self.swept = swept
-        self._line = ""
-        self._bars = _bars()
-        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=4, transient=True)
-
-    def __enter__(self) -> SweepDisplay:
-        """Begin to show."""
-        if console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Leave the terminal clean."""
-        if console.is_terminal:
-            self._live.stop()
-
-    def _render(self) -> Group:
-        return Group(Text(self._line, style="bold"), self._bars)
-
-    def show(self, line: str) -> None:
-        """Replace the line on how far the sweep is."""
-        self._line = line
-
-    def tell(self, entry: Entry, line: str) -> None:
-        """Say how a run ended, and how far the sweep is."""
-        if entry.state == FAILED:
-            ended = f"failed: {entry.error}"
-        else:
-            scores = ", ".join(f"test {name} {entry.metrics[name]:.3f}" for name in _SCORES if name in entry.metrics)
-            ended = f"finished in {duration(entry.seconds or 0)}; {scores}"
-        say(f"{line} | {label(entry, self.swept)} {ended}")
-
-    @contextmanager
-    def task(self, description: str, total: int) -> Iterator[Advance]:
-        """A bar below the sweep's line, for as long as the context is open."""
-        added = self._bars.add_task(description, total=total, note="")
-        try:
-            yield _advance(self._bars, next(task for task in self._bars.tasks if task.id == added))
-        finally:
-            self._bars.remove_task(added)
-
-    def say(self, line: str) -> None:
-        """One line above the sweep's own."""
-        say(line)
+def duration(seconds: float) -> str:
+    """A length of time in the unit that suits it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
 
 
 def say(line: str) -> None:
     """One line, as it is, never folded."""
     console.print(line, markup=False, soft_wrap=True)
-
-
-def report_single(record: Record, executed: bool) -> None:
-    """The metrics of a finished run, what it was trained on, and how to compare it with others.
-
-    Args:
-        record: Finished.
-        executed: Whether it was executed just now.
-    """
-    if not executed:
-        say("this run is there already; rerun=always executes it again")
-    table = Table(title=run_name(record.choices), title_justify="left")
-    table.add_column("metric")
-    for column in record.metrics:
-        table.add_column(column, justify="right")
-    for name in next(iter(record.metrics.values())):
-        table.add_row(name, *(f"{values[name]:.3f}" for values in record.metrics.values()))
-    console.print(table)
-    counts = record.counts
-    threshold = "" if record.threshold is None else f", threshold {record.threshold:.3f} chosen on validation"
-    say(
-        f"{counts['train']} training documents ({counts['real']} real, {counts['synthetic']} added; share of real "
-        f"{counts['achieved_share']:.3f})"
-    )
-    say(f"{record.parameters['trained']:,} trained parameters, {record.timing['total']:.0f} s{threshold}")
-    left_out = [f"{counts[name]} {text}" for name, text in _LEFT_OUT.items() if counts.get(name)]
-    drawn = [name for name in ("validation", "test") if counts.get(f"{name}_drawn_from_train")]
-    if drawn:
-        say(f"drawn from the training documents, since the source gives none: {' and '.join(drawn)} set")
-    if left_out:
-        say(f"left out: {', '.join(left_out)}")
-    if record.tracking:
-        say(f"MLflow: {ui_hint(record.tracking['uri'])}")
-
-
-def label(entry: Entry, swept: Sequence[str]) -> str:
-    """What tells a run from the others of its sweep: ``regime.keep=1:10 mix.real_share=0.2``, or its name."""
-    values = chosen(entry)
-    return " ".join(f"{short(name)}={values[name]}" for name in swept if name in values) or entry.name
-
-
-def short(setting: str) -> str:
-    """A setting as it is typed: ``regime`` for ``regime.keep``."""
-    return next((group for group, name in SHORTHAND.items() if name == setting), setting)
-
-
-def chosen(entry: Entry) -> dict[str, str]:
-    """The overrides of a job by setting."""
-    parts = [override.lstrip("+").partition("=") for override in entry.overrides]
-    return {name: value.replace("\\:", ":") for name, _, value in parts}
-
-
-def varied(entries: Sequence[Entry]) -> list[str]:
-    """The settings in which jobs differ."""
-    values = [chosen(entry) for entry in entries]
-    names = dict.fromkeys(name for value in values for name in value)
-    return [name for name in names if len({value.get(name) for value in values}) > 1]
-
-
-def report_plan(planned: Sequence[PlannedRun]) -> None:
-    """A row a run of a sweep that is planned, and what it would take in all.
-
-    Args:
-        planned: Of all jobs.
-    """
-    entries = [run.entry for run in planned if run.entry.state != EXCLUDED]
-    swept = varied(entries)
-    table = Table(title="plan", title_justify="left")
-    for heading in [*map(short, swept or ["run"]), "key", "state"]:
-        table.add_column(heading, no_wrap=True)
-    table.add_column("train", justify="right")
-    table.add_column("estimate", justify="right")
-    for run in planned:
-        entry = run.entry
-        if entry.state == EXCLUDED:
-            continue
-        values = chosen(entry)
-        table.add_row(
-            *([values.get(name, "") for name in swept] or [entry.name]),
-            entry.key,
-            "wrong request" if entry.refused and not entry.key else entry.state,
-            "" if run.documents is None else str(run.documents),
-            "" if run.seconds is None or entry.state == DONE else duration(run.seconds),
-        )
-    console.print(table)
-    for entry in entries:
-        if entry.error is not None:
-            say(f"{label(entry, swept)}: {entry.error}")
-    for setting in dict.fromkeys(name for entry in entries for name in entry.left_out):
-        without = [entry for entry in entries if setting in entry.left_out]
-        told = ", ".join(dict.fromkeys(label(entry, swept) for entry in without[:_TOLD]))
-        more = f" and {len(without) - _TOLD} more" if len(without) > _TOLD else ""
-        say(f"{setting}: left out of {told}{more}, which do not know it")
-    states = [entry.state for entry in entries]
-    say(f"{len(states)} runs: {', '.join(f'{states.count(state)} {state}' for state in (DONE, FAILED, MISSING))}")
-    left = [run for run in planned if run.entry.state == MISSING]
-    known = [run.seconds for run in left if run.seconds is not None]
-    if left and known:
-        unknown = f", and {len(left) - len(known)} that no earlier run tells of" if len(known) < len(left) else ""
-        say(f"what is missing takes about {duration(sum(known))} on one worker{unknown}")
-    elif left:
-        say("no earlier run tells what this takes")
-
-
-def report_sweep(title: str, entries: Sequence[Entry]) -> None:
-    """A row a run of a sweep, and how many stand how.
-
-    Args:
-        title: Of the table.
-        entries: Of all jobs.
-    """
-    swept = varied(entries)
-    table = Table(title=title, title_justify="left")
-    for heading in map(short, swept or ["run"]):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("state", "train", "seconds", *(f"test {name}" for name in _SCORES)):
-        table.add_column(heading, justify="right")
-    for entry in entries:
-        values = chosen(entry)
-        table.add_row(
-            *([values.get(name, "") for name in swept] or [entry.name]),
-            entry.state + (" before" if entry.state in (DONE, FAILED) and not entry.executed else ""),
-            str(entry.counts.get("train", "")),
-            "" if entry.seconds is None else f"{entry.seconds:.0f}",
-            *(f"{entry.metrics[name]:.3f}" if name in entry.metrics else "" for name in _SCORES),
-        )
-    console.print(table)
-    for entry in entries:
-        if entry.error is not None and entry.state == FAILED:
-            say(f"{label(entry, swept)}: {entry.error}")

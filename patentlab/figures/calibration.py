@@ -9,19 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from patentlab.figures.style import (
-    GREY,
-    handle,
-    head,
-    legend_below,
-    marks,
-    name_axes,
-    new_panels,
-    numbers,
-    rows_of,
-    sentence_figure,
-    with_count,
-)
+from patentlab.figures.columns import numbers, rows_of
+from patentlab.figures.layout import head, legend_below, name_axes, new_panels, sentence_figure, with_count
+from patentlab.figures.style import GREY, handle, marks
 
 _SMALLEST, _LARGEST = 10.0, 110.0  # square points
 

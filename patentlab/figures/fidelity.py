@@ -9,22 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from patentlab.figures.style import (
-    GREY,
-    LINE,
-    PLAIN,
-    SMALL,
-    handle,
-    head,
-    in_order,
-    legend_below,
-    marks,
-    name_axes,
-    new_panels,
-    numbers,
-    rows_of,
-    sentence_figure,
-)
+from patentlab.figures.columns import in_order, numbers, rows_of
+from patentlab.figures.layout import head, legend_below, name_axes, new_panels, sentence_figure
+from patentlab.figures.style import GREY, LINE, PLAIN, SMALL, handle, marks
 
 _HEIGHT = 2.5  # inches of a panel
 

@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from patentlab.figures.style import BLUE, new_axes
+from patentlab.figures.layout import new_axes
+from patentlab.figures.style import BLUE
 
 MOST_LABELS = 40
 _PLAIN: Any = {"parse_math": False}  # a $ in a name is no formula

@@ -10,31 +10,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from patentlab.figures.style import (
-    BLACK,
-    BLUE,
-    GREY,
-    LINE,
-    Mark,
-    dot_rows,
-    handle,
+from patentlab.figures.columns import in_order, numbers, rows_of
+from patentlab.figures.intervals import dot_rows, intervals
+from patentlab.figures.layout import (
     head,
     head_with_counts,
-    in_order,
-    intervals,
     legend_below,
-    log_counts,
-    marks,
     name_axes,
     name_rows,
     new_panels,
-    numbers,
-    round_values,
     row_height,
-    rows_of,
     sentence_figure,
     with_count,
 )
+from patentlab.figures.scales import log_counts, round_values
+from patentlab.figures.style import BLACK, BLUE, GREY, LINE, Mark, handle, marks
 
 _APART = 0.008  # of the share: intervals of several models at one share would cover each other
 

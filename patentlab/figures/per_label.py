@@ -12,20 +12,9 @@ from matplotlib import rc_context
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from patentlab.figures.style import (
-    GREY,
-    PAGE,
-    PLAIN,
-    SMALL,
-    STYLE,
-    TEXT,
-    handle,
-    legend_below,
-    marks,
-    numbers,
-    rows_of,
-    sentence_figure,
-)
+from patentlab.figures.columns import numbers, rows_of
+from patentlab.figures.layout import legend_below, sentence_figure
+from patentlab.figures.style import GREY, PAGE, PLAIN, SMALL, STYLE, TEXT, handle, marks
 
 MOST_LABELS = 114
 _A_ROW = 38  # more names beside each other would touch

@@ -60,15 +60,8 @@ def load_backbone(
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # else it lists the language-model head as unused
     try:
-        loaded = load(
-            AutoModelForCausalLM if language_model else AutoModel,
-            config,
-            "model",
-            progress,
-            dtype=dtype,
-            attn_implementation=config.attn_implementation,
-            quantisation=quantisation,
-        )
+        auto = AutoModelForCausalLM if language_model else AutoModel
+        loaded = load(auto, config, "model", progress, dtype=dtype, quantisation=quantisation)
     finally:
         logging.set_verbosity(verbosity)
     model, tokenizer = loaded.model, loaded.tokenizer

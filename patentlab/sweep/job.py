@@ -10,7 +10,7 @@ import copy
 import os
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from patentlab.console.hydra_internals import read_option
 from patentlab.console.overrides import settings_of
 from patentlab.protocols import Progress
 from patentlab.storage import held
+from patentlab.sweep.devices import claim_device
 from patentlab.sweep.earlier import folder_of, key_today
 from patentlab.sweep.exclusion import is_excluded
 from patentlab.sweep.journal import ELSEWHERE, EXCLUDED, RUNNING, START_VARIABLE, STOPPED, Entry, Journal
@@ -33,6 +34,9 @@ from patentlab.sweep.resume import DONE, FAILED, MISSING, is_executed, state_of
 from patentlab.tracking.identity import input_fingerprints, run_key, run_name
 from patentlab.tracking.mirror import SweepRun
 from patentlab.tracking.record import Record, lock_of, read_record
+
+Execute = Callable[[ExperimentConfig, Path, Progress, SweepRun | None], Record]
+"""Runs an experiment into a folder, as part of a sweep or alone."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def prepare(composed: DictConfig, overrides: list[str], options: Mapping[str, An
     try:
         found = from_hydra(composed, options, read_option)
         if alone:
-            refuse_without_effect(settings_of(overrides), [options])
+            refuse_without_effect(settings_of(overrides), [found.options])
         key = run_key(found.config, input_fingerprints(found.config))
         return Prepared(run_folder(found.config.choices, key), key, found.config, left_out=found.left_out)
     except Exception as problem:
@@ -100,7 +104,7 @@ def prepare(composed: DictConfig, overrides: list[str], options: Mapping[str, An
         return Prepared(refused_folder(overrides), problem=problem)
 
 
-def carry_out(composed: DictConfig, progress: Progress) -> Entry:
+def execute_job(composed: DictConfig, progress: Progress, execute: Execute) -> Entry:
     """Do what a job stands for, or find that nothing is to be done.
 
     A failure is noted and not raised: Hydra would print lines of its own about it, hold on to the frames and with
@@ -109,6 +113,7 @@ def carry_out(composed: DictConfig, progress: Progress) -> Entry:
     Args:
         composed: What Hydra composed, ``hydra`` node excluded.
         progress: Where long steps report.
+        execute: Runs an experiment.
 
     Returns:
         How the job stands.
@@ -118,7 +123,7 @@ def carry_out(composed: DictConfig, progress: Progress) -> Entry:
     folder, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
     if hydra.mode != RunMode.MULTIRUN:
         entry = Entry(0, overrides, str(folder))
-        _attempt(entry, prepare(composed, overrides, options, alone=True), progress, None, bool(composed.plan))
+        _try(entry, prepare(composed, overrides, options, alone=True), progress, execute, None, bool(composed.plan))
         return entry
     journal = Journal(Path(hydra.sweep.dir).resolve(), os.environ[START_VARIABLE])
     entry = Entry(int(hydra.job.num), overrides, str(folder))
@@ -127,7 +132,7 @@ def carry_out(composed: DictConfig, progress: Progress) -> Entry:
         return before  # a second pass, for what another process held
     prepared = _prepared.pop(folder.name, None) or prepare(composed, overrides, options)
     try:
-        _attempt(entry, prepared, progress, journal, bool(composed.plan))
+        _try(entry, prepared, progress, execute, journal, bool(composed.plan))
     finally:
         if entry.state != EXCLUDED and not composed.plan:
             journal.point(entry)
@@ -135,17 +140,19 @@ def carry_out(composed: DictConfig, progress: Progress) -> Entry:
     return entry
 
 
-def _attempt(entry: Entry, prepared: Prepared, progress: Progress, journal: Journal | None, planned: bool) -> None:
+def _try(
+    entry: Entry, prepared: Prepared, progress: Progress, execute: Execute, journal: Journal | None, planned: bool
+) -> None:
     folder = Path(entry.folder)
     try:
         if journal is not None and journal.is_marked("stop"):
             entry.state = STOPPED
         elif prepared.config is not None:
-            _execute_if_needed(entry, prepared, progress, journal)
+            _execute_if_needed(entry, prepared, progress, execute, journal)
         elif prepared.problem is not None:
             _refuse(entry, prepared.problem)
             if journal is not None and not planned:
-                _keep(prepared.problem, entry, folder)
+                _record_refusal(prepared.problem, entry, folder)
     except RequestError as wrong:  # found out late; a run of a sweep has noted it in its folder
         _refuse(entry, wrong)
     finally:
@@ -161,7 +168,7 @@ def _refuse(entry: Entry, problem: Exception) -> None:
     entry.problems = list(problem.problems) if isinstance(problem, RequestError) else []
 
 
-def _keep(problem: Exception, entry: Entry, folder: Path) -> None:
+def _record_refusal(problem: Exception, entry: Entry, folder: Path) -> None:
     """Note in a sweep's folder that a run cannot be."""
     Record("", {}, status="failed", error=entry.error).write(folder)
     if not entry.refused:
@@ -173,7 +180,9 @@ def _one_line(error: Exception | None) -> str:
     return " ".join(text.split())
 
 
-def _execute_if_needed(entry: Entry, prepared: Prepared, progress: Progress, journal: Journal | None) -> None:
+def _execute_if_needed(
+    entry: Entry, prepared: Prepared, progress: Progress, execute: Execute, journal: Journal | None
+) -> None:
     assert prepared.config is not None
     folder, config, key = Path(entry.folder), prepared.config, prepared.key
     entry.key, entry.name, entry.left_out = key, run_name(config.choices), sorted(prepared.left_out)
@@ -181,33 +190,35 @@ def _execute_if_needed(entry: Entry, prepared: Prepared, progress: Progress, jou
         entry.state = EXCLUDED
     elif config.plan:
         entry.settings = config.settings
-        _look(entry, folder, key)
+        _refresh(entry, folder, key)
     else:
-        _look(entry, folder, key)
+        _refresh(entry, folder, key)
         if entry.state == DONE and not is_executed(DONE, config.rerun):
             return
         with held(lock_of(folder), wait=journal is None or journal.is_marked("wait")) as mine:
-            _look(entry, folder, key)
+            _refresh(entry, folder, key)
             if not mine:
                 entry.state = ELSEWHERE
             elif is_executed(entry.state, config.rerun):
-                _execute(entry, config, progress, journal)
+                _execute(entry, config, progress, execute, journal)
 
 
-def _look(entry: Entry, folder: Path, key: str) -> None:
+def _refresh(entry: Entry, folder: Path, key: str) -> None:
     """Read from disk how a run stands."""
     record = read_record(folder)
     entry.state = state_of(record, key_today(record, folder) if record is not None else "", key)
     if record is not None and entry.state != MISSING:
-        _take_over(entry, record)
+        _adopt(entry, record)
 
 
-def _take_over(entry: Entry, record: Record) -> None:
+def _adopt(entry: Entry, record: Record) -> None:
     entry.error, entry.seconds = record.error, record.timing.get("total")
     entry.metrics, entry.counts = record.metrics.get("test", {}), record.counts
 
 
-def _execute(entry: Entry, config: ExperimentConfig, progress: Progress, journal: Journal | None) -> None:
+def _execute(
+    entry: Entry, config: ExperimentConfig, progress: Progress, execute: Execute, journal: Journal | None
+) -> None:
     entry.state, entry.executed = RUNNING, True
     sweep = None
     if journal is not None:
@@ -216,11 +227,8 @@ def _execute(entry: Entry, config: ExperimentConfig, progress: Progress, journal
         sweep = SweepRun(journal.sweep, config.name or HydraConfig.get().job.name)
     start = time.perf_counter()
     try:
-        from patentlab.experiment import run_experiment
-        from patentlab.sweep.devices import claim_device
-
         claim_device()
-        _take_over(entry, run_experiment(config, Path(entry.folder), progress, sweep))
+        _adopt(entry, execute(config, Path(entry.folder), progress, sweep))
         entry.state = DONE
     except RequestError:
         raise
@@ -228,7 +236,7 @@ def _execute(entry: Entry, config: ExperimentConfig, progress: Progress, journal
         entry.state, entry.error = FAILED, _one_line(failure)
         if journal is None:
             traceback.print_exc()
-        _forget(failure)
+        _release_frames(failure)
     except BaseException:
         entry.state, entry.executed = MISSING, False
         raise
@@ -239,7 +247,7 @@ def _execute(entry: Entry, config: ExperimentConfig, progress: Progress, journal
         release_memory()
 
 
-def _forget(error: BaseException | None) -> None:
+def _release_frames(error: BaseException | None) -> None:
     """Let go of the frames of an error and of those that led to it: they hold the model."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)

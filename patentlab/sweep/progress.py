@@ -5,15 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
-from omegaconf import DictConfig
-
+from patentlab.console.terminal import duration
 from patentlab.sweep.journal import EXCLUDED, RUNNING, Entry, Journal
 from patentlab.sweep.resume import DONE, FAILED
 
@@ -30,40 +25,6 @@ class Display(Protocol):
     def tell(self, entry: Entry, line: str) -> None:
         """Say how a run ended, and how far the sweep is."""
         ...
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What a sweep ranges over.
-
-    Attributes:
-        jobs: Combinations; None under a sweeper that makes them up as it goes.
-        swept: The settings that are given several values.
-    """
-
-    jobs: int | None
-    swept: list[str]
-
-
-def scope_of(config: DictConfig) -> Scope:
-    """What a sweep ranges over.
-
-    Args:
-        config: As Hydra composed it for the sweep, its ``hydra`` node included.
-
-    Returns:
-        Jobs and settings.
-    """
-    sweeper = config.hydra.sweeper
-    given = [f"{name}={value}" for name, value in (sweeper.get("params") or {}).items()]
-    try:
-        overrides = OverridesParser.create().parse_overrides([*given, *config.hydra.overrides.task])
-        swept = [override.get_key_element().lstrip("+") for override in overrides if override.is_sweep_override()]
-        basic = str(sweeper.get("_target_")).endswith(BasicSweeper.__name__)
-        jobs = sum(map(len, BasicSweeper.split_arguments(overrides, None))) if basic else None
-    except HydraException:  # the sweeper will tell
-        return Scope(None, [])
-    return Scope(jobs, list(dict.fromkeys(swept)))
 
 
 def headline(entries: Sequence[Entry], total: int | None) -> str:
@@ -93,21 +54,12 @@ def headline(entries: Sequence[Entry], total: int | None) -> str:
     return ", ".join(parts)
 
 
-def duration(seconds: float) -> str:
-    """A length of time in the unit that suits it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
 class Watch(AbstractContextManager["Watch"]):
     """Looks at the journal of a start now and then, and shows what has changed.
 
     Args:
         journal: Of the start.
-        total: Jobs, as of :func:`scope_of`.
+        total: Jobs, None where that is not known.
         display: Shows it.
     """
 
@@ -118,7 +70,7 @@ class Watch(AbstractContextManager["Watch"]):
         self._told: set[int] = set()
         self._turn = threading.Lock()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look_now_and_then, name="sweep-progress", daemon=True)
+        self._thread = threading.Thread(target=self._refresh_now_and_then, name="sweep-progress", daemon=True)
 
     def __enter__(self) -> Watch:
         """Begin to look."""
@@ -131,9 +83,9 @@ class Watch(AbstractContextManager["Watch"]):
         """Stop, after a last look."""
         self._over.set()
         self._thread.join()
-        self.look()
+        self.refresh()
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Look now: tell of every run that ended since."""
         with self._turn:
             entries = self.journal.entries()
@@ -144,6 +96,6 @@ class Watch(AbstractContextManager["Watch"]):
                     self._told.add(entry.number)
                     self.display.tell(entry, line)
 
-    def _look_now_and_then(self) -> None:
+    def _refresh_now_and_then(self) -> None:
         while not self._over.wait(_INTERVAL):
-            self.look()
+            self.refresh()

@@ -3,20 +3,32 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from patentlab.analysis.aggregation import t_interval
-from patentlab.analysis.arms import Runs, arms, gains, mean_gains, scores
-from patentlab.analysis.significance import holm
+from patentlab.analysis.arms import REAL_ONLY, Arm, Runs, arms, gains, mean_gains, scores
+from patentlab.statistics.aggregation import t_interval
+from patentlab.statistics.multiple_testing import holm
 from tests.analysis.known_matrix import known_matrix
 
 
 def test_arms_have_names_and_cells():
     runs = arms(known_matrix(generators=2, seeds=2))
-    assert set(runs.table["arm"]) == {
+    assert {str(arm) for arm in runs.table["arm"]} == {
         "real only", "real only, focal loss", "real only, as many steps", "duplicates to match",
         "g0, label-conditioned", "g1, label-conditioned",
     }  # fmt: skip
     assert runs.cell == ["data", "model", "head", "adapter", "ordering", "regime", "mix", "budget"]
     assert len(runs.table) == 2 * 2 * 6
+
+
+def test_an_arm_is_its_choices_and_has_a_caption():
+    settings = (("settings.generator.temperature", 0.5), ("settings.loss.gamma", 2.0))
+    arm = Arm("label_conditioned", "g0", True, "focal", settings)
+    assert str(arm) == "g0, label-conditioned, adapted, temperature 0.5, focal loss, gamma 2"
+    assert arm == Arm("label_conditioned", "g0", True, "focal", settings) and arm in {arm}
+    assert str(arm.without("settings.loss.gamma")) == "g0, label-conditioned, adapted, temperature 0.5, focal loss"
+    assert (str(REAL_ONLY), str(Arm("none", loss="focal"))) == ("real only", "real only, focal loss")
+    assert sorted([REAL_ONLY, arm, Arm("duplicate")]) == [Arm("duplicate"), arm, REAL_ONLY]
+    # two settings of one short name are two arms
+    assert Arm("a", settings=(("settings.strategy.steps", 1),)) != Arm("a", settings=(("settings.generator.steps", 1),))
 
 
 def test_settings_that_vary_tell_arms_and_cells_apart():
@@ -28,7 +40,7 @@ def test_settings_that_vary_tell_arms_and_cells_apart():
     matrix.loc[generated, "settings.generator.temperature"] = 0.8
     matrix["settings.trainer.epochs"] = 5
     runs = arms(pd.concat([matrix, hot], ignore_index=True))
-    assert "g0, label-conditioned, temperature 1.2" in set(runs.table["arm"])
+    assert "g0, label-conditioned, temperature 1.2" in {str(arm) for arm in runs.table["arm"]}
     assert "trainer.epochs" not in runs.cell
     again = matrix.copy()
     again["settings.trainer.epochs"] = 10
@@ -48,7 +60,7 @@ def test_settings_of_a_loss_tell_arms_apart_and_those_of_a_mix_cells():
     matrix = known_matrix(generators=2, seeds=3)
     focal = again_with(matrix, matrix["choices.loss"] == "focal", "settings.loss.gamma", (1.0, 2.0))
     runs = arms(focal)
-    assert {name for name in runs.table["arm"] if "focal" in name} == {
+    assert {str(arm) for arm in runs.table["arm"] if arm.loss == "focal"} == {
         "real only, focal loss, gamma 1", "real only, focal loss, gamma 2"
     }  # fmt: skip
     assert set(scores(runs)["n"]) == {3}
@@ -105,7 +117,7 @@ def test_what_has_no_interval_says_why():
     lost = matrix.copy()
     lost.loc[lost["choices.generator"] == "g0", "metrics.test.f1_micro"] = np.nan
     table = scores(arms(lost))
-    rows = table[table["arm"] == "g0, label-conditioned"]
+    rows = table[table["arm"] == Arm("label_conditioned", "g0")]
     assert set(rows["sentence"]) == {"3 of 3 values are missing"}
     assert rows[["mean", "low", "high"]].isna().to_numpy().all()
     same = matrix.assign(**{"metrics.test.f1_micro": 0.1 + 0.2})

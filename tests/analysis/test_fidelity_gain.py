@@ -4,7 +4,6 @@ import pytest
 from scipy import stats
 
 from patentlab.analysis.arms import arms, gains
-from patentlab.analysis.correlation import compare_independent, compare_paired
 from patentlab.analysis.fidelity_gain import (
     correlations,
     fitted_lines,
@@ -13,7 +12,8 @@ from patentlab.analysis.fidelity_gain import (
     points,
     regime_differences,
 )
-from patentlab.analysis.significance import benjamini_hochberg, holm
+from patentlab.statistics.correlation_difference import compare_independent, compare_paired
+from patentlab.statistics.multiple_testing import benjamini_hochberg, holm
 from tests.analysis.known_matrix import known_matrix
 
 

@@ -11,7 +11,7 @@ from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
 from patentlab.analysis.optimum import Optimum, contains, optimum, share_curve
-from patentlab.analysis.undecidable import UndecidableError
+from patentlab.statistics.undecidable import UndecidableError
 
 SHARES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 

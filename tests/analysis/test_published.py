@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patentlab.analysis.correlation import compare_independent
 from patentlab.analysis.published import beside_published, read_published, recompute, recomputed, tanh_interval
 from patentlab.analysis.quantities import Evidence
 from patentlab.config import config_folder
+from patentlab.statistics.correlation_difference import compare_independent
 from tests.analysis.known_matrix import known_matrix
 
 

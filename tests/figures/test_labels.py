@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from patentlab.figures.labels import MOST_LABELS, confusion_map, f1_against_support
-from patentlab.figures.style import save
+from patentlab.figures.saving import save
 
 NAMES = [f"L{number:02d}" for number in range(49)] + ["L49 $x_$"]
 PER_LABEL = pd.DataFrame({"label": NAMES, "f1": np.linspace(0, 1, 50), "support": [0, *range(1, 50)]})

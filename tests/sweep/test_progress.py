@@ -1,8 +1,9 @@
 import time
 from pathlib import Path
 
+from patentlab.console.terminal import duration
 from patentlab.sweep.journal import Entry, Journal
-from patentlab.sweep.progress import Watch, duration, headline
+from patentlab.sweep.progress import Watch, headline
 
 
 def entry(number: int, state: str, seconds: float | None = None) -> Entry:
@@ -38,8 +39,8 @@ def test_every_run_is_told_once_by_whoever_wrote_it(tmp_path: Path):
     journal, display = Journal(tmp_path, "start"), Display()
     with Watch(journal, 2, display) as watch:
         journal.write(entry(0, "done", 1))
-        watch.look()
-        watch.look()
+        watch.refresh()
+        watch.refresh()
         assert told == [0]
         journal.write(entry(1, "failed", 1))
         deadline = time.monotonic() + 10

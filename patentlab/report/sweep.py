@@ -1,0 +1,123 @@
+"""A run matrix, analysed and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from patentlab.analysis.aggregates import seed_aggregates
+from patentlab.analysis.claims import Claims, check_claims
+from patentlab.analysis.comparisons import paired_comparisons
+from patentlab.analysis.contrasts import distinct
+from patentlab.analysis.matrix import write_matrix
+from patentlab.analysis.quantities import Evidence
+from patentlab.analysis.tables import tables
+from patentlab.config import RequestError, closest
+from patentlab.report.captions import NAMES
+from patentlab.report.page import write_report
+from patentlab.report.pictures import Tables, pictures, prediction_pictures
+from patentlab.statistics.power import LEVEL
+
+
+def make_report(
+    title: str,
+    matrix: pd.DataFrame,
+    folders: Mapping[str, Path],
+    family: Claims | None,
+    metric: str,
+    fidelity: str,
+    folder: Path,
+) -> dict[str, pd.DataFrame]:
+    """Analyse a matrix and write its report.
+
+    Args:
+        title: Of the page.
+        matrix: As of :func:`patentlab.analysis.matrix.read_matrix`.
+        folders: Of its runs, where they are at hand.
+        family: Claims to check.
+        metric: Of gains and figures.
+        fidelity: Measure of it.
+        folder: Where to.
+
+    Returns:
+        The tables.
+
+    Raises:
+        RequestError: No run finished, or none has the metric or measure.
+    """
+    evidence = Evidence(matrix)
+    runs = evidence.runs.table
+    if runs.empty:
+        raise RequestError("sweep: no run finished")
+    if metric not in runs:
+        raise RequestError(f"metric={closest(metric, map(str, runs))}: runs have no such metric")
+    measures = [str(name).removeprefix("fidelity.") for name in runs if str(name).startswith("fidelity.")]
+    if measures and fidelity not in measures:
+        raise RequestError(f"fidelity={closest(fidelity, measures)}: allowed are {', '.join(measures)}")
+    found = tables(evidence, metric, fidelity)
+    # a bootstrap's p is at least 1 / (resamples + 1), which Holm multiplies by the number of rows
+    resamples = min(max(2_000, 40 * len(found["gains_f1_micro"])), 10_000)
+    found["comparisons"] = paired_comparisons(evidence.pairs, folders, resamples)
+    found["aggregates"] = seed_aggregates(evidence.runs, metric)
+    if family is not None:
+        found["claims"] = check_claims(evidence, family)
+    drawn = [*pictures(found, evidence.runs.cell, metric, fidelity), *prediction_pictures(evidence.runs, folders)]
+    write_report(title, found, drawn, sentences(found, len(runs)), folder)
+    return found
+
+
+def sentences(found: Tables, finished: int) -> list[str]:
+    """What a report begins with.
+
+    Args:
+        found: The tables.
+        finished: Distinct finished runs.
+
+    Returns:
+        A sentence each.
+    """
+    counts = found["problems"]["problem"].value_counts()
+    said = [f"{finished} finished runs are analysed" + "".join(f"; {n} {what}" for what, n in counts.items()) + "."]
+    if without := len(found["without_twin"]):
+        said.append(f"{without} comparisons lack a twin; they are listed, and in no mean.")
+    gains = found["gains_f1_micro"]
+    for contrast, part in gains.groupby("contrast", sort=False):
+        better, worse = ((part["p_holm"] < LEVEL) & (sign * part["mean"] > 0) for sign in (1, -1))
+        said.append(
+            f"{NAMES[str(contrast)].capitalize()}: micro-F1 is higher in {better.sum()} and lower in {worse.sum()} of "
+            f"{len(part)} rows at level {LEVEL} (Holm over all of them); mean {part['mean'].mean():+.3f}."
+        )
+    if "claims" in found:
+        verdicts = found["claims"]["verdict"].value_counts()
+        said.append("Claims: " + ", ".join(f"{n} {verdict}" for verdict, n in verdicts.items()) + ".")
+    return said
+
+
+def summary(found: Tables, matrix: pd.DataFrame) -> list[str]:
+    """What a report says, in lines for a terminal: its sentences, and the verdict on each claim.
+
+    Args:
+        found: The tables.
+        matrix: That they are of.
+    """
+    claims = found.get("claims", pd.DataFrame())
+    verdicts = [f"{row.verdict}: {row.says} ({row.sentence})" for row in claims.itertuples()]
+    return [*sentences(found, len(distinct(matrix))), *verdicts]
+
+
+def keep_matrix(matrix: pd.DataFrame, folder: Path, formats: Sequence[str]) -> Path:
+    """Write the matrix and nothing else.
+
+    Args:
+        matrix: As of :func:`patentlab.analysis.matrix.read_matrix`.
+        folder: Where to; made if need be.
+        formats: Of ``csv`` and ``parquet``.
+
+    Returns:
+        The file, or the folder where there are several.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = write_matrix(matrix, folder, formats)
+    return paths[0] if len(paths) == 1 else folder

@@ -1,0 +1,92 @@
+"""Python 3.14's check of help texts, done here by a parser under any Python; and that one file knows Hydra's inside."""
+
+import argparse
+import ast
+import subprocess
+import sys
+from typing import Any
+
+import hydra._internal.utils as hydra_parser
+import pytest
+
+from patentlab.console import hydra_internals
+from tests.conftest import ROOT
+
+PACKAGE = ROOT / "patentlab"
+
+
+def check_help(add_argument: Any) -> Any:
+    """What argparse of 3.14 does in ``add_argument`` (``_check_help``): the help is expanded as soon as it is there."""
+
+    def checked(self: argparse.ArgumentParser, *names: Any, **settings: Any) -> argparse.Action:
+        action: argparse.Action = add_argument(self, *names, **settings)
+        if action.help is not None:
+            try:
+                # 3.14 asks first whether there is a % in it; before, % is applied to whatever it is
+                self._get_formatter()._expand_help(action)
+            except (ValueError, TypeError, KeyError) as error:
+                raise ValueError("badly formed help string") from error
+        return action
+
+    return checked
+
+
+@pytest.fixture
+def as_in_3_14(monkeypatch: pytest.MonkeyPatch) -> None:
+    container: Any = argparse._ActionsContainer
+    monkeypatch.setattr(container, "add_argument", check_help(container.add_argument))
+
+
+def test_without_the_guard_hydras_parser_fails_the_check(as_in_3_14: None, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(hydra_parser, "argparse", argparse)
+    with pytest.raises(ValueError, match="badly formed help string"):
+        hydra_parser.get_args_parser()
+
+
+def test_with_the_guard_it_passes_and_shows_the_same_help(as_in_3_14: None, monkeypatch: pytest.MonkeyPatch):
+    parser = hydra_parser.get_args_parser()  # the guard came with the import
+    given = parser.parse_args(["-m", "seed=0,1", "--cfg", "job"])
+    assert given.multirun and given.overrides == ["seed=0,1"] and given.cfg == "job"
+    shown = {tuple(action.option_strings): f"{action.help}" for action in parser._actions}  # as Hydra shows it
+    assert "Install or Uninstall shell completion" in shown["--shell-completion", "-sc"]
+    assert "Bash - Install" in shown["--shell-completion", "-sc"]
+    monkeypatch.undo()
+    monkeypatch.setattr(hydra_parser, "argparse", argparse)
+    plain = hydra_parser.get_args_parser()
+    assert shown == {tuple(action.option_strings): f"{action.help}" for action in plain._actions}
+
+
+def test_the_guard_may_come_twice_and_leaves_other_parsers_alone(as_in_3_14: None):
+    hydra_internals.guard_parser()
+    hydra_internals.guard_parser()
+    assert hydra_internals.split_arguments(["seed=1", "--nothing", "-m"]) == (["seed=1"], ["--nothing"])
+    assert argparse.ArgumentParser.__module__ == "argparse"
+    with pytest.raises(ValueError, match="badly formed"):
+        argparse.ArgumentParser().add_argument("--other", help=object())  # type: ignore[arg-type]
+
+
+def test_help_that_is_text_is_left_as_it_is(as_in_3_14: None):
+    parser = hydra_internals._Parser()
+    assert type(parser.add_argument("--some", help="of %(type)s").help) is str
+    assert parser.add_argument("--none", help=None).help is None
+    assert parser.add_argument("--without").help is None
+
+
+@pytest.mark.parametrize("module", ["patentlab.run", "patentlab.synthesize", "patentlab.console.command_line"])
+def test_every_way_into_hydra_brings_the_guard(module: str):
+    check = (
+        f"import {module}, hydra._internal.utils as parser; "
+        "assert isinstance(parser.get_args_parser()._option_string_actions['-sc'].help, str)"
+    )
+    subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=True)
+
+
+def test_no_other_file_knows_hydras_inside():
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if any(name.startswith("hydra._internal") for name in names):
+                found.add(str(path.relative_to(PACKAGE)))
+    assert found == {"console/hydra_internals.py"}

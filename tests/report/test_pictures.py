@@ -1,0 +1,53 @@
+"""Which figures a report draws of its tables."""
+
+from collections import defaultdict
+
+import pandas as pd
+
+from patentlab.analysis.arms import REAL_ONLY, Arm, arms
+from patentlab.analysis.quantities import Evidence
+from patentlab.analysis.tables import tables
+from patentlab.report.pictures import pictures
+from tests.analysis.known_matrix import known_matrix
+from tests.figures.overlap import points
+
+
+def test_trained_parameters_are_shown_of_the_arm_without_added_documents():
+    columns = ["model", "head", "adapter", "regime", "arm", "trained", "mean", "low", "high", "n"]
+    rows = [
+        (model, "embedding", adapter, "1:10", arm, trained, score, score - 0.01, score + 0.01, 3)
+        for arm, score in ((Arm("label_conditioned", "g"), 0.4), (REAL_ONLY, 0.6))
+        for model, adapter, trained in (("minilm", "frozen", 13_000), ("minilm", "full", 22_000_000))
+    ]
+    found = defaultdict(pd.DataFrame, {"scores_f1_micro": pd.DataFrame(columns=columns),
+                                       "parameters": pd.DataFrame(rows, columns=columns)})  # fmt: skip
+    (picture,) = pictures(found, ["model", "head", "adapter", "regime"])
+    axes = picture.figure.axes[0]
+    assert picture.name == "parameters" and axes.get_title("left").startswith("real only")
+    assert [points(line) for line in axes.lines] == [[(13_000, 0.6)], [(22_000_000, 0.6)]]
+
+
+def test_points_of_fidelity_are_those_of_the_correlation_told_apart_by_generator_and_strategy():
+    matrix = known_matrix(generators=8, seeds=3)
+    added = matrix["choices.strategy"] == "label_conditioned"
+    matrix.loc[added & matrix["choices.generator"].isin(["g0", "g1"]), "choices.strategy"] = "paraphrase"
+    matrix = matrix[(matrix["choices.generator"] != "g7") | (matrix["choices.seed"] != 1)]
+    found = tables(Evidence(matrix), "f1_micro")
+    drawn = next(picture for picture in pictures(found, arms(matrix).cell) if picture.name.startswith("fidelity"))
+    (legend,) = drawn.figure.legends
+    assert {text.get_text() for text in legend.get_texts()} == {
+        *(f"g{number}, paraphrase" for number in (0, 1)),
+        *(f"g{number}, label-conditioned" for number in range(2, 7)),  # g7 lacks a seed
+    }
+
+
+def test_learning_curves_of_several_classifiers_stand_in_one_figure():
+    matrix = known_matrix(generators=4, seeds=3, models=("minilm", "gpt2"))
+    both = matrix[matrix["choices.strategy"].isin(["none"]) & (matrix["choices.loss"] == "bce")]
+    found = tables(Evidence(both), "f1_micro")
+    (drawn,) = [one for one in pictures(found, arms(both).cell) if one.name.startswith("learning")]
+    (legend,) = drawn.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["minilm embedding frozen", "gpt2 embedding frozen"]
+    found = tables(Evidence(matrix), "f1_micro")
+    names = [one.name for one in pictures(found, arms(matrix).cell) if one.name.startswith("learning")]
+    assert names == ["learning", "learning-minilm", "learning-gpt2"]
