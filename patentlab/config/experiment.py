@@ -14,13 +14,12 @@ from patentlab.config.data import DataConfig
 from patentlab.config.generator import GeneratorConfig
 from patentlab.config.mixture import MixConfig, RegimeConfig, StrategyConfig
 from patentlab.config.model import FITTED, AdapterConfig, HeadConfig, LossConfig, ModelConfig
-from patentlab.config.registry import STRATEGIES
+from patentlab.config.registry import STRATEGIES, TASKS
 from patentlab.config.trainer import TrackingConfig, TrainerConfig
 
 RERUN = ("missing", "failed", "always", "never")
 ON_ERROR = ("continue", "stop")
 CONTROL = ("name", "rerun", "on_error", "plan", "exclude")  # of a sweep: settings that say nothing about a run
-TASKS = ("multi_label", "single_label")
 MAIN_METRIC = {"multi_label": "f1_micro", "single_label": "f1_micro"}
 _SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -93,7 +92,7 @@ class ExperimentConfig:
         """
         yield from self.data.check()
         if self.data.task not in TASKS:
-            yield f"data.task={self.data.task}: allowed are {', '.join(TASKS)}"
+            yield f"data.task={self.data.task}: allowed are {', '.join(TASKS.names())}"
         yield from self.regime.check()
         yield from self.mix.check()
         yield from self._check_additions()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from patentlab.config import DataConfig, RequestError
+from patentlab.config.registry import TASKS
 from patentlab.corpus import Corpus, Document, restrict_labels
 
 _SHOWN = 5
@@ -103,7 +104,7 @@ def read_rows(rows: Iterable[Row], config: DataConfig, file: str) -> Corpus:
         min_count=config.min_count,
         top_k=config.top_k,
         keep=config.keep_labels,
-        single=config.task == "single_label",
+        one_label=TASKS.get(config.task).one_label,
     )
     return replace(corpus, dropped={"rows_skipped": bad.count, **corpus.dropped})
 

@@ -12,7 +12,7 @@ import numpy as np
 from omegaconf import MISSING
 
 from patentlab.config import DataConfig, RequestError, StrategyConfig
-from patentlab.config.registry import STRATEGIES
+from patentlab.config.registry import STRATEGIES, TASKS
 from patentlab.corpus import Document, LabelSpace
 from patentlab.synthesis.strategies import Added, Context, Strategy
 
@@ -53,6 +53,7 @@ class MadeElsewhere(Strategy):
         from patentlab.synthesis import screening  # slow to import
 
         config, strategy = context.config, context.config.strategy
+        one_label = TASKS.get(str(config.data.task)).one_label
         path = _path(strategy)
         if strategy.screening is None:
             raise TypeError("strategy=corpus has settings for screening")
@@ -72,7 +73,7 @@ class MadeElsewhere(Strategy):
                 break
             attempts += 1
             candidate, file_id = found[int(position)]
-            known = _labels_of_the_space(candidate, context.labels)
+            known = _labels_of_the_space(candidate, context.labels, one_label)
             if known is None or candidate.source_id in held:
                 rejected["unknown_label" if known is None else "source_held_out"] += 1
                 continue
@@ -172,9 +173,9 @@ def _rows(path: Path) -> Iterator[tuple[str, Any]]:
             raise RequestError(f"strategy.path={path}: must end in one of {', '.join(SUFFIXES)}")
 
 
-def _labels_of_the_space(document: Document, labels: LabelSpace) -> Document | None:
-    """The document, of a single-label task with its main label alone; None where a label is not of the space."""
-    own = document.labels[:1] if labels.single else document.labels
+def _labels_of_the_space(document: Document, labels: LabelSpace, one_label: bool) -> Document | None:
+    """The document, with its main label alone where the task takes one; None where a label is not of the space."""
+    own = document.labels[:1] if one_label else document.labels
     return replace(document, labels=own) if own and set(own) <= set(labels.names) else None
 
 

@@ -8,35 +8,37 @@ import pytest
 import torch
 from transformers import AutoModel
 
+from patentlab.classifiers.factory import build_classifier, load_classifier
+from patentlab.classifiers.transformer import TransformerClassifier
 from patentlab.config import RequestError
 from patentlab.config.options import options
 from patentlab.console.command_line import compose
 from patentlab.corpus import Examples, LabelSpace
-from patentlab.evaluation.classification import evaluate
 from patentlab.protocols import Observer, Silent
-from patentlab.training.classifiers import build_classifier, load_classifier
-from patentlab.training.finetuning import EmbeddingClassifier
+from patentlab.tasks import Decision, Task
+from patentlab.tasks.documents import MultiLabel, SingleLabel
 
 WORDS = ["sensor", "wheel", "lens"]
 TEXTS = [f"a {one} with a {other} ." for one in WORDS for other in ["motor", "seat", "camera", "sound"]] * 2
 TARGETS = np.array([[word in text for word in WORDS] for text in TEXTS], dtype=np.int8)
 EXAMPLES = Examples(TEXTS, TARGETS)
+TASK = MultiLabel(LabelSpace(tuple(WORDS)))
 TARGET_MODULES = {"llama": "[q_proj,v_proj]", "bert": "[query,value]", "gpt2": "[c_attn]"}
 
 
 def watch() -> Observer:
-    return Observer(lambda targets, scores: evaluate(targets, scores, 0.5, single=False))
+    return Observer(lambda targets, scores: TASK.evaluate(targets, scores, Decision(0.5)))
 
 
-def build(tiny_model, kind: str, adapter: str, *overrides: str, seed: int = 0) -> EmbeddingClassifier:
+def build(tiny_model, kind: str, adapter: str, *overrides: str, seed: int = 0, task: Task = TASK):
     config = compose(
         "model=minilm", f"model.path={tiny_model(kind)}", f"adapter={adapter}", "trainer.max_length=64",
         "trainer.epochs=8", "trainer.batch_size=4", "trainer.head_learning_rate=0.05", "trainer.learning_rate=0.01",
         "trainer.patience=null", "head.start=frequencies", "head.fallback=null",
         f"model.lora_targets={TARGET_MODULES[kind]}", *overrides,
     )  # fmt: skip
-    classifier = build_classifier(config, LabelSpace(tuple(WORDS)), seed, Silent())
-    assert isinstance(classifier, EmbeddingClassifier)
+    classifier = build_classifier(config, task, seed, Silent())
+    assert isinstance(classifier, TransformerClassifier)
     return classifier
 
 
@@ -68,8 +70,8 @@ def test_every_model_learns_under_every_adapter_and_survives_saving_and_loading(
             compose(f"model={name}", f"adapter={adapter}")
         return
     config = compose(f"model={name}", f"model.path={tiny_model(ARCHITECTURES[name])}", f"adapter={adapter}", *FAST)
-    classifier = build_classifier(config, LabelSpace(tuple(WORDS)), 0, Silent())
-    assert isinstance(classifier, EmbeddingClassifier)
+    classifier = build_classifier(config, TASK, 0, Silent())
+    assert isinstance(classifier, TransformerClassifier)
     before = {n: value.detach().clone() for n, value in classifier.network.named_parameters()}
     report = classifier.fit(EXAMPLES, EXAMPLES, watch(), 0)
     assert report.history[-1]["train_loss"] < 0.85 * report.history[0]["train_loss"]
@@ -89,8 +91,8 @@ def test_every_model_learns_under_every_adapter_and_survives_saving_and_loading(
     assert not any(n.startswith("head.") for n in packed)
     scores = classifier.predict(TEXTS, Silent())
     # those of the best epoch, which were kept during training
-    assert report.validation_scores is not None
-    assert np.allclose(report.validation_scores, scores, atol=1e-5)
+    assert report.validation_outputs is not None
+    assert np.allclose(report.validation_outputs, scores, atol=1e-5)
     classifier.save(tmp_path)
     assert np.array_equal(load_classifier(tmp_path, Silent()).predict(TEXTS, Silent()), scores)
 
@@ -103,8 +105,8 @@ def test_a_probe_is_kept_where_training_does_not_beat_it(tiny_model, adapter: st
     assert report.best_epoch == 0
     assert report.history[0]["validation_f1_micro"] > report.history[1]["validation_f1_micro"]
     # the network itself answers as the probe did on cached features
-    assert report.validation_scores is not None
-    assert np.allclose(classifier.predict(TEXTS, Silent()), report.validation_scores, atol=1e-5)
+    assert report.validation_outputs is not None
+    assert np.allclose(classifier.predict(TEXTS, Silent()), report.validation_outputs, atol=1e-5)
 
 
 @pytest.mark.parametrize("adapter", ["lora", "frozen"])
@@ -120,7 +122,7 @@ def test_a_head_can_start_from_a_probe(tiny_model, adapter: str):
 def test_in_bf16_too_a_saved_model_predicts_as_it_did(tiny_model, tmp_path: Path, adapter: str):
     classifier = build(tiny_model, "llama", adapter, "trainer.precision=bf16")
     report = classifier.fit(EXAMPLES, EXAMPLES, watch(), 0)
-    assert report.validation_scores is None  # they were computed under autocast
+    assert report.validation_outputs is None  # they were computed under autocast
     scores = classifier.predict(TEXTS, Silent())
     classifier.save(tmp_path)
     assert np.array_equal(load_classifier(tmp_path, Silent()).predict(TEXTS, Silent()), scores)
@@ -183,8 +185,9 @@ def test_predictions_do_not_depend_on_order_or_company(tiny_model):
 
 
 def test_cross_entropy_on_a_single_label_task(tiny_model):
-    classifier = build(tiny_model, "llama", "full", "data.task=single_label", "loss=cross_entropy")
-    observer = Observer(lambda targets, scores: evaluate(targets, scores, 0.5, single=True))
+    task = SingleLabel(TASK.labels)
+    classifier = build(tiny_model, "llama", "full", "data.task=single_label", "loss=cross_entropy", task=task)
+    observer = Observer(task.measure)
     report = classifier.fit(EXAMPLES, EXAMPLES, observer, 0)
     assert report.history[-1]["validation_f1_micro"] == 1.0
     assert np.allclose(classifier.predict(TEXTS, Silent()).sum(axis=1), 1.0, atol=1e-6)
@@ -216,6 +219,6 @@ def test_frozen_features_are_shared_by_runs_with_other_heads(tiny_model, monkeyp
     def fail(*args: object, **kwargs: object) -> None:
         raise AssertionError("features were computed again")
 
-    monkeypatch.setattr(second.network, "embed", fail)
+    monkeypatch.setattr(second.network, "read", fail)
     second.fit(EXAMPLES, EXAMPLES, watch(), 5)
     assert second.predict(TEXTS, Silent()).shape == (len(TEXTS), 3)

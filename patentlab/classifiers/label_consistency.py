@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from patentlab.config import load_option
-from patentlab.corpus import Document, Examples, LabelSpace
+from patentlab.corpus import Document, LabelSpace
 from patentlab.models.baselines import TfidfLinearClassifier
 from patentlab.protocols import Observer, Silent
+from patentlab.tasks.documents import MultiLabel
 
 
 class Judge:
@@ -26,7 +27,7 @@ class Judge:
 
     def __init__(self, real: Sequence[Document], labels: LabelSpace, seed: int) -> None:
         settings = load_option("model", "tfidf_linear").tfidf
-        examples = Examples.of(real, labels)
+        examples = MultiLabel(labels).encode(real)
         self.labels = labels
         self._classifier = TfidfLinearClassifier(settings)
         self._classifier.fit(examples, examples, Observer(lambda targets, scores: {}), seed)
