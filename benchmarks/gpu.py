@@ -230,7 +230,10 @@ class Bench:
         config = LlamaConfig(**self.shape.llama, **_SPECIAL)
         with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
             model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)  # type: ignore[no-untyped-call]
-        return self._save(model, "llama")
+        folder = self._save(model, "llama")
+        del model
+        release()  # else it counts in the peak of what comes next
+        return folder
 
     @cached_property
     def encoder(self) -> Path:
