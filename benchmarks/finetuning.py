@@ -41,7 +41,7 @@ def main() -> None:
     weights: dict[str, dict[str, torch.Tensor]] = {}
     for _ in range(rounds):
         for name, train in arms.items():
-            loaded = load_causal(generator, "generator", Silent(), precision="fp32", attn_implementation="sdpa")
+            loaded = load_causal(generator, "generator", Silent(), precision="fp32")
             items = [
                 Item.of(tokens[:4], tokens[4:], settings.max_length)
                 for tokens in loaded.tokenizer(texts, add_special_tokens=False)["input_ids"]

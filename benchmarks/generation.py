@@ -22,7 +22,7 @@ from patentlab.data.splits import split_corpus
 from patentlab.protocols import Silent
 from patentlab.synthesis.generators.transformers import TransformersGenerator, encode
 from patentlab.synthesis.prompts import RECORD_END, Request
-from patentlab.synthesis.strategies import label_conditioned
+from patentlab.synthesis.strategies.prompted import label_conditioned
 
 
 def main() -> None:

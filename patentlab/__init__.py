@@ -21,8 +21,10 @@ Data flows one way; a room imports only rooms above it, and the shared words.
 ``evaluation``        scores to decisions to metrics, calibration, retrieval
 ``tracking``          result.json, the run key, the MLflow mirror
 ``sweep``             names, journal, resume, progress, plan, exclusions, one run a GPU
-``analysis``          records to tables, runs to pairs, pairs to claims; ``report`` writes them down, with figures
+``statistics``        tests, intervals, power; on arrays alone
+``analysis``          records to tables, runs to pairs, pairs to claims
 ``figures``           tables to pictures
+``report``            tables, figures and a page, written down
 ====================  ================================================================================================
 """
 

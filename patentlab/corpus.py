@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,13 +56,11 @@ class LabelSpace:
     Attributes:
         names: Sorted label names; their positions are the columns of every target and score array.
         titles: What a label stands for, where known.
-        single: Whether a document has exactly one label.
         coarse: Titles of the next coarser level, where labels have one.
     """
 
     names: tuple[str, ...]
     titles: Mapping[str, str] = field(default_factory=dict)
-    single: bool = False
     coarse: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -115,19 +114,13 @@ class Examples:
 
     Attributes:
         texts: Of documents.
-        targets: Zeros and ones of shape ``(texts, labels)``.
+        targets: Of them, first axis texts, in the form that the task gives them.
         added: Which texts are added ones, shape ``(texts,)``, where that matters: for training sets.
     """
 
     texts: list[str]
-    targets: NDArray[np.int8]
+    targets: NDArray[Any]
     added: NDArray[np.bool_] | None = None
-
-    @classmethod
-    def of(cls, documents: Sequence[Document], labels: LabelSpace) -> Examples:
-        """Texts and targets of documents."""
-        added = np.array([not is_real(document) for document in documents], dtype=np.bool_)
-        return cls([document.text for document in documents], labels.encode(documents), added)
 
     def part(self, chosen: NDArray[np.bool_]) -> Examples:
         """Those that a mask of shape ``(texts,)`` chooses."""
@@ -141,7 +134,7 @@ def restrict_labels(
     min_count: int = 1,
     top_k: int | None = None,
     keep: Sequence[str] | None = None,
-    single: bool = False,
+    one_label: bool = False,
     titles: Mapping[str, str] | None = None,
     coarse: Mapping[str, str] | None = None,
 ) -> Corpus:
@@ -152,7 +145,7 @@ def restrict_labels(
         min_count: Labels with fewer documents are dropped.
         top_k: Keep only so many labels, the commonest (ties by name).
         keep: Keep just these labels, however rare; the two bounds before do not apply.
-        single: Keep a document's main label alone, before anything is counted.
+        one_label: Keep a document's main label alone, before anything is counted.
         titles: What labels stand for.
         coarse: What the labels of the next coarser level stand for, by label.
 
@@ -163,7 +156,7 @@ def restrict_labels(
         RequestError: A label to keep does not occur.
     """
     documents = list(documents)
-    if single:
+    if one_label:
         documents = [replace(document, labels=document.labels[:1]) for document in documents]
     counts = Counter(label for document in documents for label in document.labels)
     if keep is None:
@@ -179,7 +172,7 @@ def restrict_labels(
     labelled = tuple(document for document in remaining if document.labels)
     return Corpus(
         labelled,
-        LabelSpace(tuple(sorted(kept)), _only(titles, kept), single, _only(coarse, kept)),
+        LabelSpace(tuple(sorted(kept)), _only(titles, kept), _only(coarse, kept)),
         {"labels_dropped": len(counts) - len(kept), "documents_without_label": len(documents) - len(labelled)},
         frozenset(document.split for document in documents),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -11,39 +10,26 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from patentlab.augmentation import (
-    TrainingSet,
-    cardinality,
-    label_table,
-    make_training_set,
-    measure_fidelity,
-    naming,
-    step_matched,
-)
+from patentlab.classifiers.factory import build_classifier
+from patentlab.classifiers.label_consistency import Judge
+from patentlab.classifiers.saving import Meaning
 from patentlab.config import ExperimentConfig, RequestError
-from patentlab.corpus import Examples, LabelSpace, derive_seed, fingerprint, is_real
-from patentlab.data.regimes import keep_part
-from patentlab.data.sources import read_corpus
-from patentlab.data.splits import Split, split_corpus
-from patentlab.evaluation.classification import (
-    DEFAULT_THRESHOLD,
-    choose_threshold,
-    confusions,
-    decide,
-    evaluate,
-    evaluate_at_best,
-    per_label,
-    prediction_table,
-)
+from patentlab.corpus import Examples, LabelSpace, fingerprint
+from patentlab.data.documents import read_documents
+from patentlab.data.splits import Split
 from patentlab.evaluation.retrieval import ndcg_at
+from patentlab.fidelity.profile import cardinality, label_table, measure_fidelity, naming
 from patentlab.figures.labels import confusion_map, f1_against_support
 from patentlab.figures.saving import save
-from patentlab.protocols import Classifier, Embeds, Observer, Progress, Targets, TrainingReport
+from patentlab.mixing.training_set import TrainingSet, make_training_set
+from patentlab.protocols import Classifier, Embeds, Observer, Progress, TrainingReport
+from patentlab.synthesis.strategies import find_strategy
+from patentlab.tasks import build_task
 from patentlab.tracking.identity import input_fingerprints, run_key, run_name
 from patentlab.tracking.lifecycle import Clock, recorded
 from patentlab.tracking.mirror import Mirror, SweepRun
 from patentlab.tracking.record import Record, machine, peak_memory, reset_peak_memory
-from patentlab.training.classifiers import build_classifier, training_steps
+from patentlab.training.length import trainer_steps
 from patentlab.training.memory import fit_within_memory
 
 
@@ -73,14 +59,15 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
         with clock("data"):
             fingerprints = input_fingerprints(config)
             record.key = run_key(config, fingerprints)
-            corpus = read_corpus(config.data)
-            split = split_corpus(corpus, config.data.split, derive_seed(config.seed, "split"))
-            real = keep_part(split.pool, corpus.labels, config.regime.divisor, derive_seed(config.seed, "regime"))
+            documents = read_documents(config)
+            corpus, split, real = documents.corpus, documents.split, documents.real
         with clock("synthesis"):
-            made = make_training_set(config, real, split, corpus.labels, progress)
+            made = make_training_set(config, documents, progress, Judge)
             record.fidelity = _fidelity(made, split, corpus.labels, config.seed, progress)
         sets = {"train": made.documents, "validation": split.validation, "test": split.test}
-        train, validation, test = (Examples.of(held, corpus.labels) for held in sets.values())
+        task = build_task(config, corpus.labels)
+        record.main_metric = task.main_metric
+        train, validation, test = (task.encode(held) for held in sets.values())
         record.fingerprints = fingerprints | {name: fingerprint(held) for name, held in sets.items()}
         record.counts = {
             **{name: len(held) for name, held in sets.items()},
@@ -90,23 +77,21 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             "synthetic": len(made.added),
             "requested_share": config.mix.real_share,
             "achieved_share": made.achieved_share,
-            "real_cardinality": cardinality([document for document in made.documents if is_real(document)]),
+            "real_cardinality": cardinality(made.real),
             "synthetic_cardinality": cardinality(made.added),
-            "real_named": naming([document for document in made.documents if is_real(document)], corpus.labels),
+            "real_named": naming(made.real, corpus.labels),
             "synthetic_named": naming(made.added, corpus.labels),
             "labels": len(corpus.labels),
-            "labels_in_train": int(train.targets.any(axis=0).sum()),
+            "labels_in_train": len({label for document in made.documents for label in document.labels}),
             **corpus.dropped,
             **split.counts,
         }
-        if made.synthetic is not None:
-            record.synthesis = {**made.synthetic.report, "store": str(made.synthetic.store)}
-        single, monitor = corpus.labels.single, config.trainer.metric
-        observer = Observer(partial(evaluate_at_best, monitor=monitor, single=single), progress, mirror.epoch)
+        record.synthesis = dict(made.addition.report)
+        observer = Observer(task.measure, progress, mirror.epoch, task.monitor)
 
         def build(settings: ExperimentConfig) -> Classifier:
             with clock("model"):
-                return build_classifier(settings, corpus.labels, config.seed, progress)
+                return build_classifier(settings, task, config.seed, progress)
 
         def fit(classifier: Classifier) -> TrainingReport:
             begin()
@@ -115,23 +100,24 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             with clock("training"):
                 return classifier.fit(train, validation, observer, config.seed)
 
-        steps = partial(training_steps, config.trainer)
-        classifier, report, trainer = fit_within_memory(step_matched(config, made.plan, steps), build, fit)
+        steps = partial(trainer_steps, config=config.trainer)
+        settings = find_strategy(config.strategy_used).training(config, made.plan.total, steps)
+        classifier, report, trainer = fit_within_memory(settings, build, fit)
         with clock("evaluation"):
-            validation_scores = report.validation_scores
-            if validation_scores is None:
-                validation_scores = classifier.predict(validation.texts, progress)
-            test_scores = classifier.predict(test.texts, progress)
+            outputs = report.validation_outputs
+            if outputs is None:
+                outputs = classifier.predict(validation.texts, progress)
+            test_outputs = classifier.predict(test.texts, progress)
             if (after := _retrieval(classifier, test, progress)) is not None:
                 record.retrieval["ndcg_at_10_after"] = after
-            threshold = choose_threshold(validation.targets, validation_scores, monitor, single)
+            decision = task.choose(validation.targets, outputs)
+            record.threshold = decision.threshold
             record.metrics = {
-                "validation": evaluate(validation.targets, validation_scores, threshold, single),
-                "test": evaluate(test.targets, test_scores, threshold, single),
+                "validation": task.evaluate(validation.targets, outputs, decision),
+                "test": task.evaluate(test.targets, test_outputs, decision),
             }
-            if not single:
-                record.metrics["test_at_0.5"] = evaluate(test.targets, test_scores, DEFAULT_THRESHOLD, single)
-                record.threshold = threshold
+            for name, reference in task.references().items():
+                record.metrics[name] = task.evaluate(test.targets, test_outputs, reference)
 
         parameters = classifier.count_parameters()
         record.parameters = {
@@ -154,14 +140,17 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
         if "train_loss" in history:
             history.insert(2, "train_loss", history.pop("train_loss"))
         history.to_csv(folder / "history.csv", index=False)
-        predictions = [
-            prediction_table("validation", split.validation, corpus.labels, validation_scores, threshold),
-            prediction_table("test", split.test, corpus.labels, test_scores, threshold),
-        ]
+        held = {"validation": (split.validation, outputs), "test": (split.test, test_outputs)}
+        predictions = []
+        for name, (its, given) in held.items():
+            predictions.append(table := task.predictions(its, given, decision))
+            table.insert(1, "set", name)
         pd.concat(predictions, ignore_index=True).to_parquet(folder / "predictions.parquet", index=False)
         if _is_to_be_saved(config):
-            _save_model(classifier, corpus.labels, threshold, folder / "model")
-        _describe_labels(test.targets, decide(test_scores, threshold, single), corpus.labels, folder, record)
+            (folder / "model").mkdir()
+            classifier.save(folder / "model")
+            Meaning(task, decision, config.data.text).write(folder / "model")
+        _draw(task.tables(test.targets, test_outputs, decision), folder, run_name(record.choices))
         record.timing, record.machine = clock.total(), machine()
         record.memory = {**peak_memory(), "model_bytes": classifier.count_bytes()}
     return record
@@ -169,12 +158,12 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
 
 def _fidelity(made: TrainingSet, split: Split, labels: LabelSpace, seed: int, progress: Progress) -> dict[str, float]:
     def embed(texts: Sequence[str]) -> NDArray[np.float32]:
-        from patentlab.training.embedding import embed_texts  # loads torch
+        from patentlab.models.encoder import embed_texts  # loads torch
 
         return embed_texts(texts, progress)
 
     try:
-        return measure_fidelity(made.added, split.pool, labels, seed, embed)
+        return measure_fidelity(made.added, split.pool, labels, seed, embed, Judge)
     except RequestError as missing:  # a run is worth having without, where the embedded encoder is not installed
         progress.say(f"fidelity is not measured: {missing}")
         return {}
@@ -183,8 +172,8 @@ def _fidelity(made: TrainingSet, split: Split, labels: LabelSpace, seed: int, pr
 def _keep_added(made: TrainingSet, labels: LabelSpace, folder: Path) -> None:
     """What was added, by label and document by document."""
     label_table(made.documents, labels).to_csv(folder / "labels_in_training.csv", index=False)
-    if made.synthetic is not None:
-        pd.DataFrame(made.synthetic.rows).to_parquet(folder / "synthetic.parquet", index=False)
+    if made.addition.rows is not None:
+        pd.DataFrame(made.addition.rows).to_parquet(folder / "synthetic.parquet", index=False)
 
 
 def _retrieval(classifier: Classifier, test: Examples, progress: Progress) -> float | None:
@@ -195,24 +184,15 @@ def _retrieval(classifier: Classifier, test: Examples, progress: Progress) -> fl
     return None if np.isnan(value) else value
 
 
-def _describe_labels(targets: Targets, decisions: Targets, labels: LabelSpace, folder: Path, record: Record) -> None:
+def _draw(tables: dict[str, pd.DataFrame], folder: Path, name: str) -> None:
     """Tables and pictures of what became of each label on the test set."""
-    table, mistaken = per_label(targets, decisions, labels.names), confusions(targets, decisions, labels.names)
-    table.to_csv(folder / "per_label.csv", index=False)
-    mistaken.to_csv(folder / "confusions.csv", index=False)
-    name = run_name(record.choices)
-    save(f1_against_support(table, name), folder / "per_label_f1.png")
-    save(confusion_map(mistaken, table, name), folder / "confusions.png")
+    for table, content in tables.items():
+        content.to_csv(folder / f"{table}.csv", index=False)
+    if {"per_label", "confusions"} <= set(tables):
+        save(f1_against_support(tables["per_label"], name), folder / "per_label_f1.png")
+        save(confusion_map(tables["confusions"], tables["per_label"], name), folder / "confusions.png")
 
 
 def _is_to_be_saved(config: ExperimentConfig) -> bool:
     wish = config.trainer.save_model
     return wish == "always" or (wish == "auto" and config.adapter.name != "full")
-
-
-def _save_model(classifier: Classifier, labels: LabelSpace, threshold: float, folder: Path) -> None:
-    """Save a classifier with the meaning of its columns and the threshold of its decisions."""
-    folder.mkdir()
-    classifier.save(folder)
-    content = {"labels": labels.names, "titles": dict(labels.titles), "single": labels.single, "threshold": threshold}
-    (folder / "labels.json").write_text(json.dumps(content, indent=1), encoding="utf-8")

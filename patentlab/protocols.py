@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from patentlab.corpus import Examples
+from patentlab.corpus import Document, Examples, LabelSpace
 
 Targets = NDArray[np.int8]
 """Zeros and ones of shape ``(documents, labels)``."""
@@ -19,8 +19,8 @@ Targets = NDArray[np.int8]
 Scores = NDArray[np.float32]
 """Probabilities of shape ``(documents, labels)``."""
 
-Measure = Callable[[Targets, Scores], dict[str, float]]
-"""Metrics of scores, at whatever threshold suits them best."""
+Measure = Callable[[Any, Any], dict[str, float]]
+"""Metrics of targets and outputs in the form of a task, at whatever decisions suit these outputs best."""
 
 
 class Advance(Protocol):
@@ -64,14 +64,16 @@ class Observer:
     """Who watches a training run: what measures it, what shows it, and what keeps its curve.
 
     Attributes:
-        measure: Metrics of validation targets and scores; the monitored one is among them.
+        measure: Metrics of validation targets and outputs; the monitored one is among them.
         progress: Progress bars.
         on_epoch: Called with each row of the history as it comes.
+        monitor: The metric that chooses an epoch.
     """
 
     measure: Measure
     progress: Progress = field(default_factory=Silent)
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None
+    monitor: str = "f1_micro"
 
 
 @dataclass(frozen=True)
@@ -83,14 +85,14 @@ class TrainingReport:
         optimiser_steps: Steps that were taken, those after the best epoch included.
         examples_seen: Training documents that passed through, counted each time.
         best_epoch: The epoch whose weights were kept.
-        validation_scores: Those of the kept weights, in the order of the validation examples, where they are known.
+        validation_outputs: Those of the kept weights, in the order of the validation examples, where they are known.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
     optimiser_steps: int = 0
     examples_seen: int = 0
     best_epoch: int | None = None
-    validation_scores: Scores | None = None
+    validation_outputs: Any = None
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,8 @@ class Classifier(Protocol):
         """Learn from training examples; validation examples decide when to stop and which epoch to keep."""
         ...
 
-    def predict(self, texts: list[str], progress: Progress) -> Scores:
-        """Probabilities of shape ``(texts, labels)``."""
+    def predict(self, texts: list[str], progress: Progress) -> Any:
+        """Outputs in the form of the task; of documents' labels, probabilities of shape ``(texts, labels)``."""
         ...
 
     def count_parameters(self) -> ParameterCounts:
@@ -118,6 +120,10 @@ class Classifier(Protocol):
 
     def count_bytes(self) -> int:
         """Bytes that all parameters take in memory, after :meth:`fit`."""
+        ...
+
+    def count_saved_bytes(self) -> int:
+        """Bytes that :meth:`save` would write, about."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -132,3 +138,15 @@ class Embeds(Protocol):
     def embed(self, texts: list[str], progress: Progress) -> NDArray[np.float32]:
         """What its head reads, of shape ``(texts, width)``."""
         ...
+
+
+class Judge(Protocol):
+    """Judges documents by their labels."""
+
+    def agreement(self, documents: Sequence[Document]) -> list[float]:
+        """Of each document, how far its labels are those that it would be given: from 0 to 1."""
+        ...
+
+
+Judging = Callable[[Sequence[Document], LabelSpace, int], Judge]
+"""Real documents, their label space, a seed → a judge that has learned from them."""

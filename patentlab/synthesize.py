@@ -12,7 +12,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from patentlab.config import GENERATED, ExperimentConfig, RequestError
+from patentlab.config import ExperimentConfig, RequestError
+from patentlab.config.registry import STRATEGIES
 from patentlab.console.command_line import compose, run_command
 
 _OWN = ("n", "out")
@@ -27,8 +28,9 @@ def main() -> None:
     rest = [text for text in sys.argv[1:] if text.partition("=")[0] not in _OWN]
     # any share below 1 means that documents are added; how many is said by n
     config = compose(*rest, "mix.real_share=0.5")
-    if config.strategy.name not in GENERATED:
-        raise RequestError(f"strategy={config.strategy.name}: generates nothing; allowed are {', '.join(GENERATED)}")
+    if not STRATEGIES.get(config.strategy.name).generates:
+        allowed = ", ".join(name for name, strategy in STRATEGIES.items() if strategy.generates)
+        raise RequestError(f"strategy={config.strategy.name}: generates nothing; allowed are {allowed}")
     count = _count(settings.get("n"))
     print(_synthesize(config, count, settings.get("out")).resolve())
 
@@ -40,23 +42,24 @@ def _count(text: str | None) -> int:
 
 
 def _synthesize(config: ExperimentConfig, count: int, out: str | None) -> Path:
-    from patentlab.augmentation import generate, measure_fidelity
+    from patentlab.classifiers.label_consistency import Judge
     from patentlab.console.terminal import TerminalProgress, say
-    from patentlab.corpus import derive_seed, fingerprint
-    from patentlab.data.regimes import keep_part
-    from patentlab.data.sources import data_fingerprint, read_corpus
-    from patentlab.data.splits import split_corpus
+    from patentlab.corpus import fingerprint
+    from patentlab.data.documents import read_documents
+    from patentlab.data.sources import data_fingerprint
+    from patentlab.fidelity.profile import measure_fidelity
+    from patentlab.mixing.training_set import add
+    from patentlab.models.encoder import embed_texts
     from patentlab.synthesis.card import write_corpus
-    from patentlab.training.embedding import embed_texts
 
     progress = TerminalProgress()
-    corpus = read_corpus(config.data)
-    split = split_corpus(corpus, config.data.split, derive_seed(config.seed, "split"))
-    real = keep_part(split.pool, corpus.labels, config.regime.divisor, derive_seed(config.seed, "regime"))
-    made = generate(config, real, real, split, corpus.labels, count, progress)
+    documents = read_documents(config)
+    labels, real = documents.corpus.labels, documents.real
+    made = add(config, documents, real, count, progress, Judge)
+    pool = documents.split.pool
     try:
         fidelity = measure_fidelity(
-            made.documents, split.pool, corpus.labels, config.seed, lambda texts: embed_texts(texts, progress)
+            made.documents, pool, labels, config.seed, lambda texts: embed_texts(texts, progress), Judge
         )
     except RequestError as missing:  # the corpus is made, and worth having without
         say(f"fidelity is not measured: {missing}")
@@ -65,7 +68,7 @@ def _synthesize(config: ExperimentConfig, count: int, out: str | None) -> Path:
     name = f"{config.data.name}-{config.generator.name}-{config.strategy.name}-{count}-{digits}"
     folder = Path(out) if out else Path("outputs") / "synthetic" / name
     folder.mkdir(parents=True, exist_ok=True)
-    write_corpus(folder, config, corpus.labels, made, fidelity, data_fingerprint(config.data), len(real))
+    write_corpus(folder, config, labels, made, fidelity, data_fingerprint(config.data), len(real))
     rejected = ", ".join(f"{number} {reason}" for reason, number in made.report["rejected"].items()) or "none"
     say(f"{len(made.documents)} documents of {made.report['attempts']} attempts; rejected: {rejected}")
     if fidelity:

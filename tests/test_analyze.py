@@ -20,9 +20,14 @@ from patentlab.console.command_line import compose
 from patentlab.tracking.record import Record
 from tests.analysis.known_matrix import known_matrix
 from tests.conftest import ROOT
+from tests.in_process import start
 
 
-def analyze(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def analyze(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return start("analyze", arguments, cwd, {})
+
+
+def analyze_in_a_process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "patentlab.analyze", *arguments], cwd=cwd, capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -45,7 +50,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(kept: Path) -> Path:
-    done = analyze(f"sweep={kept}", "claims=synthetic_data", "out=report", cwd=kept.parent)
+    done = analyze_in_a_process(f"sweep={kept}", "claims=synthetic_data", "out=report", cwd=kept.parent)
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()) == kept.parent / "report"
     assert "supported: In the scarcest regime" in done.stderr

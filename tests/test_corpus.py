@@ -25,9 +25,8 @@ def test_top_k_keeps_the_commonest():
 
 
 def test_single_label_keeps_the_main_one():
-    corpus = restrict_labels(DOCUMENTS, single=True)
+    corpus = restrict_labels(DOCUMENTS, one_label=True)
     assert [document.labels for document in corpus.documents] == [("b",), ("a",), ("c",), ("a",)]
-    assert corpus.labels.single
 
 
 def test_encode_and_decode_are_inverse():

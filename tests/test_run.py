@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 import yaml
 
+from patentlab.classifiers.factory import build_classifier, load_classifier
 from patentlab.console.command_line import compose
-from patentlab.corpus import Examples, fingerprint
+from patentlab.corpus import fingerprint
 from patentlab.data.sources import read_corpus
-from patentlab.evaluation.classification import evaluate
 from patentlab.experiment import run_experiment
 from patentlab.protocols import Observer, Silent
-from patentlab.training.classifiers import build_classifier, load_classifier
+from patentlab.tasks.documents import MultiLabel
 from tests.conftest import ROOT, Command
 
 QUICK = ["data.size=300", "data.split.validation=40", "data.split.test=60"]
@@ -49,7 +49,7 @@ def test_one_run_leaves_everything_in_its_folder(run_command: Command):
     hits = sum(len(set(t) & set(p)) for t, p in zip(test["labels"], test["predicted"], strict=True))
     given = test["labels"].map(len).sum() + test["predicted"].map(len).sum()
     assert result["metrics"]["test"]["f1_micro"] == pytest.approx(2 * hits / given)
-    labels = json.loads((path.parent / "model" / "labels.json").read_text())
+    labels = json.loads((path.parent / "model" / "task.json").read_text())
     assert len(labels["labels"]) == len(test["scores"].iloc[0]) == 64
     per_label = pd.read_csv(path.parent / "per_label.csv")
     assert per_label["f1"].mean() == pytest.approx(result["metrics"]["test"]["f1_macro"])
@@ -193,15 +193,15 @@ def test_single_label_utterances_in_the_sets_that_their_publisher_gave(run_in_pr
 @pytest.mark.integration
 def test_qlora_learns_as_lora_does_in_less_memory_and_survives(tmp_path: Path):
     corpus = read_corpus(compose("data.size=200", "data.top_k=6").data)
-    examples = Examples.of(corpus.documents[:12], corpus.labels)
-    observer = Observer(lambda targets, scores: evaluate(targets, scores, 0.5, single=False))
+    task = MultiLabel(corpus.labels)
+    examples, observer = task.encode(corpus.documents[:12]), Observer(task.measure)
     curves, size = {}, {}
     for adapter in ("lora", "qlora"):
         config = compose(
             f"adapter={adapter}", "head.fallback=null", "trainer.epochs=3", "trainer.batch_size=6",
             "trainer.max_steps=null", "trainer.patience=null", "trainer.max_length=32",
         )  # fmt: skip
-        classifier = build_classifier(config, corpus.labels, 0, Silent())
+        classifier = build_classifier(config, task, 0, Silent())
         report = classifier.fit(examples, examples, observer, 0)
         curves[adapter] = [row["train_loss"] for row in report.history]
         size[adapter] = classifier.count_bytes()

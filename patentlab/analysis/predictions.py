@@ -95,7 +95,7 @@ def reliability(runs: pd.DataFrame, folders: Mapping[str, Path], bins: int = BIN
             stated.append(found[0])
             observed.append(found[1])
         x, y = np.concatenate(stated), np.concatenate(observed)
-        ece = expected_calibration_error(y[:, None], x[:, None], single=False, bins=bins) if len(x) else np.nan
+        ece = expected_calibration_error(x, y, bins) if len(x) else np.nan
         used = len(group) - len(reasons)
         rows.append({"arm": arm, "ece": ece, "seeds": used, "sentence": left_out(reasons, len(group), "runs")})
         tables.append(_bins(x, y, bins).assign(arm=arm))

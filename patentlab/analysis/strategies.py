@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from patentlab.config import GENERATED, RESAMPLED, UNMIXED
+from patentlab.config.registry import STRATEGIES
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,6 @@ class Properties:
 
 
 _UNKNOWN = Properties(adds=True, generates=False, copies=False)
-_KNOWN = {name: Properties(name not in UNMIXED, name in GENERATED, name in RESAMPLED)
-          for name in (*GENERATED, *RESAMPLED, *UNMIXED)}  # fmt: skip
 
 
 def properties(name: str) -> Properties:
@@ -40,7 +38,10 @@ def properties(name: str) -> Properties:
     Args:
         name: As the record has it.
     """
-    return _KNOWN.get(name, _UNKNOWN)
+    if name not in STRATEGIES:
+        return _UNKNOWN
+    known = STRATEGIES.get(name)
+    return Properties(known.adds, known.generates, known.copies)
 
 
 def augmented(names: pd.Series) -> pd.Series[bool]:

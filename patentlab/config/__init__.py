@@ -9,11 +9,8 @@ from patentlab.config.composed import Composition, from_hydra, from_settings, lo
 from patentlab.config.data import LEVELS, TEXT_FIELDS, DataConfig, SplitConfig
 from patentlab.config.experiment import (
     CONTROL,
-    GENERATED,
     ON_ERROR,
     RERUN,
-    RESAMPLED,
-    UNMIXED,
     ExperimentConfig,
 )
 from patentlab.config.folders import config_folder, data_folder
@@ -45,7 +42,6 @@ from patentlab.config.trainer import SCHEDULES, TrackingConfig, TrainerConfig
 __all__ = [
     "CONTROL",
     "FITTED",
-    "GENERATED",
     "LABEL_TEXTS",
     "LEVELS",
     "LOSSES",
@@ -54,11 +50,9 @@ __all__ = [
     "PROMPT_FAMILIES",
     "REGIME_PATTERN",
     "RERUN",
-    "RESAMPLED",
     "SCHEDULES",
     "STANDARD_FAMILY",
     "TEXT_FIELDS",
-    "UNMIXED",
     "AdaptationConfig",
     "AdapterConfig",
     "Composition",

@@ -39,10 +39,12 @@ class Composition:
     Attributes:
         config: Complete.
         left_out: Settings that were given and that its options do not know, by dotted name.
+        options: Of each group, those included that followed others.
     """
 
     config: ExperimentConfig
     left_out: Mapping[str, Any]
+    options: Mapping[str, Any]
 
 
 def register() -> None:
@@ -91,7 +93,7 @@ def from_hydra(composed: DictConfig, chosen: Mapping[str, Any], read: ReadOption
     config = follow(config)
     if problems := list(config.check()):
         raise RequestError(*problems)
-    return Composition(config, taken)
+    return Composition(config, taken, chosen)
 
 
 def _choose_loss(composed: DictConfig, chosen: dict[str, Any], read: ReadOption) -> None:

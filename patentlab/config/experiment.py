@@ -14,15 +14,12 @@ from patentlab.config.data import DataConfig
 from patentlab.config.generator import GeneratorConfig
 from patentlab.config.mixture import MixConfig, RegimeConfig, StrategyConfig
 from patentlab.config.model import FITTED, AdapterConfig, HeadConfig, LossConfig, ModelConfig
+from patentlab.config.registry import STRATEGIES, TASKS
 from patentlab.config.trainer import TrackingConfig, TrainerConfig
 
 RERUN = ("missing", "failed", "always", "never")
 ON_ERROR = ("continue", "stop")
 CONTROL = ("name", "rerun", "on_error", "plan", "exclude")  # of a sweep: settings that say nothing about a run
-GENERATED = ("label_conditioned", "paraphrase")  # strategies that ask a generator
-UNMIXED = ("none", "step_matched")  # strategies that add nothing
-RESAMPLED = ("duplicate", "oversample")
-TASKS = ("multi_label", "single_label")
 MAIN_METRIC = {"multi_label": "f1_micro", "single_label": "f1_micro"}
 _SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -62,7 +59,7 @@ class ExperimentConfig:
     @property
     def generates(self) -> bool:
         """Whether a generator is asked."""
-        return self.strategy_used in GENERATED
+        return self.strategy_used in STRATEGIES and bool(STRATEGIES.get(self.strategy_used).generates)
 
     @property
     def is_fitted(self) -> bool:
@@ -95,7 +92,7 @@ class ExperimentConfig:
         """
         yield from self.data.check()
         if self.data.task not in TASKS:
-            yield f"data.task={self.data.task}: allowed are {', '.join(TASKS)}"
+            yield f"data.task={self.data.task}: allowed are {', '.join(TASKS.names())}"
         yield from self.regime.check()
         yield from self.mix.check()
         yield from self._check_additions()
@@ -108,16 +105,17 @@ class ExperimentConfig:
 
     def _check_additions(self) -> Iterator[str]:
         mix, strategy = self.mix, self.strategy
-        known = (*GENERATED, *RESAMPLED, *UNMIXED)
-        if strategy.name not in known:
-            yield f"strategy.name={strategy.name}: allowed are {', '.join(known)}"
+        if strategy.name not in STRATEGIES:
+            yield f"strategy.name={strategy.name}: allowed are {', '.join(STRATEGIES.names())}"
+            return
+        adds = STRATEGIES.get(strategy.name).adds
         yield from strategy.check()
         if self.generates:
             yield from strategy.check_generation()
             yield from self.generator.check()
-        if mix.real_share == 0 and strategy.name in UNMIXED:
+        if mix.real_share == 0 and not adds:
             yield f"mix.real_share=0: leaves nothing to train on, since strategy={strategy.name} adds nothing"
-        if mix.real_share == 1 and mix.ordering != "shuffled" and strategy.name not in UNMIXED:
+        if mix.real_share == 1 and mix.ordering != "shuffled" and adds:
             yield (
                 f"mix={mix.ordering}: orders real and added documents, and mix.real_share=1 adds none; "
                 "say how many are real, mix.real_share=0.2"

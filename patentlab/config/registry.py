@@ -51,7 +51,8 @@ class Registry(Generic[T]):
 
         def register(thing: T) -> T:
             known = self._known.get(name)
-            if known is not None and _origin(known) != _origin(thing):
+            # a class may be defined again, where its module is loaded anew
+            if known is not None and known is not thing and _origin(known) != _origin(thing):
                 raise ValueError(f"{self.kind}: {name} is {_origin(known)}, and cannot be {_origin(thing)} too")
             self._known[name] = thing
             if settings is not None:
@@ -60,11 +61,11 @@ class Registry(Generic[T]):
 
         return register
 
-    def get(self, name: str) -> T:
+    def get(self, name: str | None) -> T:
         """What is registered under a name.
 
         Args:
-            name: As users write it.
+            name: As users write it; None, which is nobody's, where they left it out.
 
         Returns:
             The thing.
@@ -73,9 +74,9 @@ class Registry(Generic[T]):
             RequestError: There is none.
         """
         self._load()
-        if name not in self._known:
+        if name is None or name not in self._known:
             raise RequestError(
-                f"{self.setting or self.kind}={closest(name, self._known)}: allowed are {', '.join(self.names())}"
+                f"{self.setting or self.kind}={closest(str(name), self._known)}: allowed are {', '.join(self.names())}"
             )
         return self._known[name]
 
@@ -113,8 +114,7 @@ class Registry(Generic[T]):
 
 
 def _origin(thing: Any) -> str:
-    kind = thing if hasattr(thing, "__qualname__") else type(thing)
-    return f"{kind.__module__}.{kind.__qualname__}"
+    return f"{thing.__module__}.{thing.__qualname__}" if hasattr(thing, "__qualname__") else repr(thing)
 
 
 # The values are typed by the rooms that own them; config knows the names alone.

@@ -66,7 +66,7 @@ def compose_run(overrides: Sequence[str], *, alone: bool) -> Composition:
                 del composed["hydra"]
             found = from_hydra(composed, options, read_option)
             if alone:
-                refuse_without_effect(settings_of(expanded), [options])
+                refuse_without_effect(settings_of(expanded), [found.options])
             return found
     except (HydraException, OmegaConfBaseException) as error:
         raise RequestError(describe(error)) from error

@@ -93,6 +93,8 @@ def _read(text: str, own_folders: bool) -> tuple[list[str], str]:
         return [], text  # a group of the user's own
     if key not in groups():
         return list(_setting_problems(override, key)), text
+    if key in _FOLLOWING and override.value() is None:
+        return [], f"~{key}"  # Hydra knows no group that is null, but one that is left out
     if key in SHORTHAND:
         found, rewritten = _expand(override, key, text)
         if found or rewritten != text:
@@ -105,8 +107,6 @@ def _read(text: str, own_folders: bool) -> tuple[list[str], str]:
 def _option_problems(override: Override, group: str) -> Iterator[str]:
     allowed = f"allowed are {', '.join(options(group))}"
     if override.value() is None:
-        if group in _FOLLOWING:
-            return
         yield f"{group}=null: must name an option; {allowed}"
         return
     for value in _values(override) or ():

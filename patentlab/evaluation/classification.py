@@ -1,166 +1,91 @@
-"""Multi-label and single-label classification: scores to decisions, decisions to metrics."""
+"""Classification of documents, with one label or several: metrics by name, and tables by label.
+
+A metric of your own is a function that registers itself, in a module of this package or of another:
+
+    @METRICS.add("jaccard")
+    def jaccard(targets, decisions, scores):
+        ...
+
+Every run's record has it from then on.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-from sklearn.metrics import (
-    accuracy_score,
-    average_precision_score,
-    f1_score,
-    hamming_loss,
-    label_ranking_average_precision_score,
-    precision_recall_fscore_support,
-)
 
-from patentlab.corpus import Document, LabelSpace
-from patentlab.evaluation.calibration import brier_score, expected_calibration_error
+from patentlab.config.registry import METRICS
 from patentlab.protocols import Scores, Targets
 
-DEFAULT_THRESHOLD = 0.5
+if TYPE_CHECKING:
+    import pandas as pd
+
+Metric = Callable[[Targets, Targets, Scores], float]
+"""Targets, decisions (zeros and ones of shape ``(documents, labels)``) and probabilities of that shape → a number."""
 
 
-def decide(scores: Scores, threshold: float, single: bool) -> Targets:
-    """Turn scores into decisions.
-
-    Args:
-        scores: Probabilities of shape ``(documents, labels)``.
-        threshold: A label is given where its score is at least this.
-        single: Give the label with the highest score instead, whatever the threshold.
-
-    Returns:
-        Zeros and ones of the same shape.
-    """
-    if single:
-        decisions = np.zeros(scores.shape, dtype=np.int8)
-        decisions[np.arange(len(scores)), scores.argmax(axis=1)] = 1
-        return decisions
-    # numpy would round a Python float to the scores' precision, onto one of them where two are neighbours
-    return (scores >= np.float64(threshold)).astype(np.int8)
-
-
-def choose_threshold(targets: Targets, scores: Scores, monitor: str = "f1_micro", single: bool = False) -> float:
-    """The one threshold for all labels that scores best.
-
-    For micro-F1 every cut between two neighbouring scores is tried; for macro-F1 a hundred quantiles of the scores.
-
-    Args:
-        targets: Zeros and ones of shape ``(documents, labels)``; validation documents, never test documents.
-        scores: Probabilities of the same shape.
-        monitor: ``f1_micro`` or ``f1_macro``.
-        single: Decisions do not depend on a threshold.
-
-    Returns:
-        The midpoint between the two scores around the best cut; 0.5 where it is as good as any.
-    """
-    if single:
-        return DEFAULT_THRESHOLD
-    cuts = _cuts(scores)
-    if monitor == "f1_micro":
-        values = _micro_f1_at(targets, scores, cuts)
-    else:
-        cuts = np.unique(np.quantile(cuts, np.linspace(0, 1, 100), method="nearest")) if len(cuts) > 100 else cuts
-        values = np.array([f1_score(targets, scores >= cut, average="macro", zero_division=0) for cut in cuts])
-    default = f1_score(targets, scores >= DEFAULT_THRESHOLD, average=monitor.removeprefix("f1_"), zero_division=0)
-    if not len(values) or default >= values.max():
-        return DEFAULT_THRESHOLD
-    return float(cuts[values.argmax()])
-
-
-def _cuts(scores: Scores) -> NDArray[np.float64]:
-    """Midpoints between neighbouring distinct scores, rising."""
-    distinct = np.unique(scores).astype(np.float64)
-    return (distinct[1:] + distinct[:-1]) / 2
-
-
-def _micro_f1_at(targets: Targets, scores: Scores, cuts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Micro-F1 at each cut: 2 TP / (predicted + true)."""
-    order = np.argsort(scores, axis=None)
-    ranked = scores.ravel()[order].astype(np.float64)
-    hits = targets.ravel()[order].astype(np.int64)
-    first = np.searchsorted(ranked, cuts)  # the first score that a cut lets through
-    positives = int(hits.sum())
-    true_positives = positives - np.concatenate([[0], np.cumsum(hits)])[first]
-    predicted = len(ranked) - first
-    return np.asarray(2 * true_positives / np.maximum(predicted + positives, 1))
-
-
-def metrics(targets: Targets, decisions: Targets) -> dict[str, float]:
-    """Metrics of decisions (scikit-learn; undefined values count as 0).
+def evaluate(targets: Targets, decisions: Targets, scores: Scores) -> dict[str, float]:
+    """All registered metrics.
 
     Args:
         targets: Zeros and ones of shape ``(documents, labels)``.
         decisions: The same shape.
+        scores: Probabilities of that shape.
 
     Returns:
-        F1 (micro, macro, weighted by support, and mean over documents), precision and recall (micro, macro), accuracy
-        (documents whose labels are exactly right) and Hamming loss, between 0 and 1.
+        Those of this module are scikit-learn's, with undefined values as 0: F1 (micro, macro, weighted by support,
+        and mean over documents), precision and recall (micro, macro), accuracy (documents whose labels are exactly
+        right) and Hamming loss, of the decisions; mean average precision and label ranking average precision, of the
+        scores.
     """
-    values: dict[str, float] = {}
-    for average in ("micro", "macro", "weighted", "samples"):
-        precision, recall, f1, _ = precision_recall_fscore_support(targets, decisions, average=average, zero_division=0)
-        values[f"f1_{average}"] = float(f1)
-        if average in ("micro", "macro"):
-            values |= {f"precision_{average}": float(precision), f"recall_{average}": float(recall)}
-    values["accuracy"] = float(accuracy_score(targets, decisions))
-    values["hamming_loss"] = float(hamming_loss(targets, decisions))
-    return values
+    return {name: metric(targets, decisions, scores) for name, metric in METRICS.items()}
 
 
-def score_metrics(targets: Targets, scores: Scores, single: bool) -> dict[str, float]:
-    """Metrics of scores that need no threshold.
+def _of_decisions(function: str, **options: object) -> Metric:
+    """A metric of scikit-learn that looks at decisions."""
 
-    Args:
-        targets: Zeros and ones of shape ``(documents, labels)``.
-        scores: Probabilities of the same shape.
-        single: Whether a document has exactly one label.
+    def metric(targets: Targets, decisions: Targets, scores: Scores) -> float:
+        import sklearn.metrics
 
-    Returns:
-        Mean average precision (over labels that occur, and over all pairs), label ranking average precision, expected
-        calibration error and Brier score.
-    """
+        return float(getattr(sklearn.metrics, function)(targets, decisions, **options))
+
+    return metric
+
+
+for _average in ("micro", "macro", "weighted", "samples"):
+    METRICS.add(f"f1_{_average}")(_of_decisions("f1_score", average=_average, zero_division=0))
+    if _average in ("micro", "macro"):
+        METRICS.add(f"precision_{_average}")(_of_decisions("precision_score", average=_average, zero_division=0))
+        METRICS.add(f"recall_{_average}")(_of_decisions("recall_score", average=_average, zero_division=0))
+METRICS.add("accuracy")(_of_decisions("accuracy_score"))
+METRICS.add("hamming_loss")(_of_decisions("hamming_loss"))
+
+
+@METRICS.add("map_macro")
+def map_macro(targets: Targets, decisions: Targets, scores: Scores) -> float:
+    """Mean average precision over the labels that occur; 0 where none does."""
+    from sklearn.metrics import average_precision_score
+
     occurring = targets.any(axis=0)
-    some = occurring.any()
-    return {
-        "map_macro": float(average_precision_score(targets[:, occurring], scores[:, occurring])) if some else 0.0,
-        "map_micro": float(average_precision_score(targets, scores, average="micro")) if some else 0.0,
-        "lrap": float(label_ranking_average_precision_score(targets, scores)),
-        "ece": expected_calibration_error(targets, scores, single),
-        "brier": brier_score(targets, scores, single),
-    }
+    return float(average_precision_score(targets[:, occurring], scores[:, occurring])) if occurring.any() else 0.0
 
 
-def evaluate(targets: Targets, scores: Scores, threshold: float, single: bool) -> dict[str, float]:
-    """Metrics of scores, and of the decisions at a threshold.
+@METRICS.add("map_micro")
+def map_micro(targets: Targets, decisions: Targets, scores: Scores) -> float:
+    """Average precision over all pairs of document and label; 0 where no label occurs."""
+    from sklearn.metrics import average_precision_score
 
-    Args:
-        targets: Zeros and ones of shape ``(documents, labels)``.
-        scores: Probabilities of the same shape.
-        threshold: See :func:`decide`.
-        single: See :func:`decide`.
-
-    Returns:
-        As :func:`metrics` and :func:`score_metrics`.
-    """
-    return metrics(targets, decide(scores, threshold, single)) | score_metrics(targets, scores, single)
+    return float(average_precision_score(targets, scores, average="micro")) if targets.any() else 0.0
 
 
-def evaluate_at_best(targets: Targets, scores: Scores, *, monitor: str, single: bool) -> dict[str, float]:
-    """Metrics at the threshold that suits these very documents best: for validation documents, never for test ones.
+@METRICS.add("lrap")
+def lrap(targets: Targets, decisions: Targets, scores: Scores) -> float:
+    """Label ranking average precision."""
+    from sklearn.metrics import label_ranking_average_precision_score
 
-    Args:
-        targets: Zeros and ones of shape ``(documents, labels)``.
-        scores: Probabilities of the same shape.
-        monitor: See :func:`choose_threshold`.
-        single: See :func:`decide`.
-
-    Returns:
-        As :func:`metrics`.
-    """
-    return evaluate(targets, scores, choose_threshold(targets, scores, monitor, single), single)
+    return float(label_ranking_average_precision_score(targets, scores))
 
 
 def per_label(targets: Targets, decisions: Targets, names: Sequence[str]) -> pd.DataFrame:
@@ -174,6 +99,9 @@ def per_label(targets: Targets, decisions: Targets, names: Sequence[str]) -> pd.
     Returns:
         A row per label: ``label, precision, recall, f1, support, predicted``.
     """
+    import pandas as pd
+    from sklearn.metrics import precision_recall_fscore_support
+
     precision, recall, f1, support = precision_recall_fscore_support(targets, decisions, average=None, zero_division=0)
     return pd.DataFrame(
         {
@@ -190,7 +118,7 @@ def per_label(targets: Targets, decisions: Targets, names: Sequence[str]) -> pd.
 def confusions(targets: Targets, decisions: Targets, names: Sequence[str]) -> pd.DataFrame:
     """What documents with a label were taken for.
 
-    For a single-label task this is the confusion matrix, a row a cell.
+    Where each document has exactly one label this is the confusion matrix, a row a cell.
 
     Args:
         targets: Zeros and ones of shape ``(documents, labels)``.
@@ -201,6 +129,8 @@ def confusions(targets: Targets, decisions: Targets, names: Sequence[str]) -> pd
         ``label, given, documents, share``: documents with a label that were given another, which they do not have; and
         those that were given the label itself. The share is of the documents with the label. Cells with 0 are left out.
     """
+    import pandas as pd
+
     true, decided = targets.astype(np.int64), decisions.astype(np.int64)
     counts = true.T @ (decided * (1 - true))
     np.fill_diagonal(counts, (true * decided).sum(axis=0))
@@ -209,31 +139,4 @@ def confusions(targets: Targets, decisions: Targets, names: Sequence[str]) -> pd
     documents = counts[rows, columns]
     return pd.DataFrame(
         {"label": label, "given": given, "documents": documents, "share": documents / true.sum(axis=0)[rows]}
-    )
-
-
-def prediction_table(
-    name: str, documents: Sequence[Document], labels: LabelSpace, scores: Scores, threshold: float
-) -> pd.DataFrame:
-    """Every decision, to be looked at or tested later.
-
-    Args:
-        name: Of the set of documents.
-        documents: In the order of the scores.
-        labels: The columns of the scores.
-        scores: Probabilities of shape ``(documents, labels)``.
-        threshold: See :func:`decide`.
-
-    Returns:
-        A row per document: ``id, set, labels, predicted, scores``.
-    """
-    predicted = labels.decode(decide(scores, threshold, labels.single))
-    return pd.DataFrame(
-        {
-            "id": [document.id for document in documents],
-            "set": name,
-            "labels": [list(document.labels) for document in documents],
-            "predicted": [list(names) for names in predicted],
-            "scores": list(scores),
-        }
     )

@@ -29,6 +29,10 @@ class Source(Protocol):
     def trust_remote_code(self) -> bool:
         """Whether code that lies beside the weights may run."""
 
+    @property
+    def attn_implementation(self) -> str | None:
+        """``sdpa`` or ``eager``; None leaves it to transformers."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -52,7 +56,6 @@ def load(
     progress: Progress,
     *,
     dtype: torch.dtype,
-    attn_implementation: str | None,
     quantisation: BitsAndBytesConfig | None = None,
     repack: bool = False,
 ) -> Loaded:
@@ -64,7 +67,6 @@ def load(
         group: Its name, for messages.
         progress: Told of a conversion.
         dtype: Of the weights.
-        attn_implementation: ``sdpa`` or ``eager``.
         quantisation: As of :func:`four_bit`; None for weights as they are.
         repack: Whether 4-bit weights may be repacked at the first evaluation, as bitsandbytes does it on CPUs with bf16
             products: 1.5 times as fast, but scales are rounded, for good, and no gradient flows any more.
@@ -85,7 +87,7 @@ def load(
         tokenizer = AutoTokenizer.from_pretrained(folder, **options)
         if quantisation is not None:
             options["quantization_config"] = quantisation
-        model = auto.from_pretrained(folder, dtype=dtype, attn_implementation=attn_implementation, **options)
+        model = auto.from_pretrained(folder, dtype=dtype, attn_implementation=source.attn_implementation, **options)
     except (OSError, ValueError, ImportError) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         wanted = "causal language model" if auto.__name__ == "AutoModelForCausalLM" else "transformers model"
@@ -113,7 +115,6 @@ def load_causal(
     progress: Progress,
     *,
     precision: str | None,
-    attn_implementation: str | None,
     repack: bool = False,
 ) -> Loaded:
     """Load a causal language model, with the head that predicts tokens.
@@ -123,7 +124,6 @@ def load_causal(
         group: Its name, for messages.
         progress: Told of a conversion.
         precision: ``fp32``, ``bf16``, ``nf4`` (4-bit), or ``auto``: bf16 on a GPU that has it, else fp32.
-        attn_implementation: ``sdpa``, also where it is None, or ``eager``.
         repack: As of :func:`load`.
 
     Returns:
@@ -144,7 +144,6 @@ def load_causal(
         group,
         progress,
         dtype=dtype,
-        attn_implementation=attn_implementation or "sdpa",
         quantisation=four_bit(dtype) if precision == "nf4" else None,
         repack=repack,
     )

@@ -19,16 +19,16 @@ class ConstantClassifier:
 
     Args:
         label_count: Labels in all.
-        single: Give exactly one label.
+        most: Labels of an answer; None: any number.
     """
 
-    def __init__(self, label_count: int, single: bool) -> None:
-        self.single = single
+    def __init__(self, label_count: int, most: int | None = None) -> None:
+        self.most = most
         self.answer: Scores = np.zeros(label_count, dtype=np.float32)
 
     def fit(self, train: Examples, validation: Examples, observer: Observer, seed: int) -> TrainingReport:
         """Choose the answer; validation documents are not looked at."""
-        self.answer = best_constant(train.targets, self.single)
+        self.answer = best_constant(train.targets, self.most)
         return TrainingReport(examples_seen=len(train.texts))
 
     def predict(self, texts: list[str], progress: Progress) -> Scores:
@@ -43,21 +43,25 @@ class ConstantClassifier:
         """Four a label."""
         return int(self.answer.nbytes)
 
+    def count_saved_bytes(self) -> int:
+        """The same."""
+        return self.count_bytes()
+
     def save(self, folder: Path) -> None:
         """Save the answer as JSON."""
-        content = {"single": self.single, "answer": self.answer.tolist()}
+        content = {"answer": self.answer.tolist()}
         (folder / "constant.json").write_text(json.dumps(content), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> ConstantClassifier:
         """Load what :meth:`save` saved."""
         content = json.loads((folder / "constant.json").read_text(encoding="utf-8"))
-        loaded = cls(len(content["answer"]), content["single"])
+        loaded = cls(len(content["answer"]))
         loaded.answer = np.array(content["answer"], dtype=np.float32)
         return loaded
 
 
-def best_constant(targets: Targets, single: bool) -> Scores:
+def best_constant(targets: Targets, most: int | None = None) -> Scores:
     """The fixed label set with the highest micro-F1.
 
     For every size the commonest labels are best, so only those sets are compared: with k labels that occur c₁ ≥ c₂ ≥ …
@@ -65,17 +69,17 @@ def best_constant(targets: Targets, single: bool) -> Scores:
 
     Args:
         targets: Zeros and ones of shape ``(documents, labels)``.
-        single: Only sets of one label.
+        most: Labels at most; None: any number.
 
     Returns:
         Zeros and ones of shape ``(labels,)``.
     """
     counts = targets.sum(axis=0, dtype=np.int64)
     order = np.argsort(-counts, kind="stable")
-    sizes = np.arange(1, len(counts) + 1)
-    f1 = 2 * np.cumsum(counts[order]) / (len(targets) * sizes + counts.sum())
+    sizes = np.arange(1, len(counts) + 1)[:most]
+    f1 = 2 * np.cumsum(counts[order])[:most] / (len(targets) * sizes + counts.sum())
     answer = np.zeros(len(counts), dtype=np.float32)
-    answer[order[: 1 if single else int(f1.argmax()) + 1]] = 1.0
+    answer[order[: int(f1.argmax()) + 1]] = 1.0
     return answer
 
 
@@ -84,20 +88,11 @@ class TfidfLinearClassifier:
 
     Args:
         config: The model's ``tfidf`` settings.
+        pipeline: A fitted one, to be used in place of a new one.
     """
 
-    def __init__(self, config: TfidfConfig) -> None:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.multiclass import OneVsRestClassifier
-        from sklearn.pipeline import make_pipeline
-
-        self.pipeline: Any = make_pipeline(
-            TfidfVectorizer(ngram_range=(1, config.ngram_max), min_df=config.min_df, sublinear_tf=config.sublinear_tf),
-            OneVsRestClassifier(
-                LogisticRegression(C=config.inverse_regularisation, class_weight=config.class_weight, max_iter=1000)
-            ),
-        )
+    def __init__(self, config: TfidfConfig, pipeline: Any = None) -> None:
+        self.pipeline: Any = _new_pipeline(config) if pipeline is None else pipeline
 
     def fit(self, train: Examples, validation: Examples, observer: Observer, seed: int) -> TrainingReport:
         """Fit vocabulary and regressions; validation documents are not looked at."""
@@ -121,6 +116,10 @@ class TfidfLinearClassifier:
         """Of the weights and intercepts, in double precision."""
         return 8 * self.count_parameters().total
 
+    def count_saved_bytes(self) -> int:
+        """The same; the vocabulary comes on top."""
+        return self.count_bytes()
+
     def save(self, folder: Path) -> None:
         """Save the pipeline in skops' format, which holds no code."""
         import skops.io
@@ -132,8 +131,19 @@ class TfidfLinearClassifier:
         """Load what :meth:`save` saved."""
         import skops.io
 
-        loaded = cls.__new__(cls)
-        loaded.pipeline = skops.io.load(
-            folder / "tfidf_linear.skops", trusted=["sklearn.multiclass._ConstantPredictor", "numpy.dtype"]
-        )
-        return loaded
+        trusted = ["sklearn.multiclass._ConstantPredictor", "numpy.dtype"]
+        return cls(TfidfConfig(), skops.io.load(folder / "tfidf_linear.skops", trusted=trusted))
+
+
+def _new_pipeline(config: TfidfConfig) -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+    from sklearn.pipeline import make_pipeline
+
+    return make_pipeline(
+        TfidfVectorizer(ngram_range=(1, config.ngram_max), min_df=config.min_df, sublinear_tf=config.sublinear_tf),
+        OneVsRestClassifier(
+            LogisticRegression(C=config.inverse_regularisation, class_weight=config.class_weight, max_iter=1000)
+        ),
+    )

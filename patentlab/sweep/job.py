@@ -96,7 +96,7 @@ def prepare(composed: DictConfig, overrides: list[str], options: Mapping[str, An
     try:
         found = from_hydra(composed, options, read_option)
         if alone:
-            refuse_without_effect(settings_of(overrides), [options])
+            refuse_without_effect(settings_of(overrides), [found.options])
         key = run_key(found.config, input_fingerprints(found.config))
         return Prepared(run_folder(found.config.choices, key), key, found.config, left_out=found.left_out)
     except Exception as problem:

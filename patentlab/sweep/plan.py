@@ -11,12 +11,12 @@ from typing import Any
 
 import yaml
 
-from patentlab.config import UNMIXED, ExperimentConfig, RequestError, from_settings
-from patentlab.corpus import derive_seed
+from patentlab.config import ExperimentConfig, RequestError, from_settings
 from patentlab.mixing.plan import Plan, plan_mixture
 from patentlab.storage import digest
 from patentlab.sweep.journal import Entry
 from patentlab.sweep.resume import DONE
+from patentlab.synthesis.strategies import find_strategy
 from patentlab.tracking.record import FILE_NAME, Record, machine, read_record
 
 _ENOUGH = 20  # earlier runs that an estimate looks at
@@ -59,7 +59,7 @@ def plan_runs(entries: Sequence[Entry], folders: Iterable[Path]) -> list[Planned
             config = from_settings(entry.settings)
             mixture = _mixture(config, pools)
             if documents is None and mixture is not None:
-                documents = mixture.real + (0 if config.strategy_used in UNMIXED else mixture.added)
+                documents = mixture.total if find_strategy(config.strategy_used).adds else mixture.real
             seconds = estimate(config, documents, earlier) if documents is not None else None
             if config.generates and mixture is not None:
                 making = corpora.seconds(config, mixture.added)
@@ -119,7 +119,8 @@ class Corpora:
         """Earlier runs that asked a generator, with their settings; what they had made is there."""
         found = []
         for record, folder in self._earlier:
-            if record.synthesis.get("accepted") and (settings := _settings(folder)) is not None:
+            generated = record.choices.get("generator") is not None and record.synthesis.get("accepted")
+            if generated and (settings := _settings(folder)) is not None:
                 found.append((settings, record))
                 corpus = _corpus(settings)
                 self._there[corpus] = max(record.synthesis["accepted"], self._there.get(corpus, 0))
@@ -162,17 +163,15 @@ def _earlier_runs(folders: Iterable[Path]) -> list[tuple[Record, Path]]:
 def _mixture(config: ExperimentConfig, pools: dict[str, int | None]) -> Plan | None:
     """Real and added documents of a run, from one split of its data."""
     # slow to import, and of no use where all is done
+    from patentlab.data.documents import read_split
     from patentlab.data.regimes import part_size
-    from patentlab.data.sources import read_corpus
-    from patentlab.data.splits import split_corpus
 
     settings = config.settings["data"]
     name = digest(settings)
     try:
         if name not in pools:
             pools[name] = None
-            corpus = read_corpus(config.data)
-            pools[name] = len(split_corpus(corpus, config.data.split, derive_seed(config.seed, "split")).pool)
+            pools[name] = len(read_split(config)[1].pool)
         pool = pools[name]
         return None if pool is None else plan_mixture(part_size(pool, config.regime.divisor), config.mix)
     except RequestError:

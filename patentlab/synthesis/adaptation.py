@@ -49,9 +49,7 @@ def adapt_generator(
     def train(folder: Path) -> None:
         from patentlab.language_models.finetuning import finetune
 
-        loaded = load_causal(
-            config, "generator", progress, precision=config.precision, attn_implementation=config.attn_implementation
-        )
+        loaded = load_causal(config, "generator", progress, precision=config.precision)
         items = [
             _item(loaded.tokenizer, config.form, request, answer, settings.max_length) for request, answer in pairs
         ]

@@ -13,15 +13,15 @@ import yaml
 from patentlab.config import ExperimentConfig
 from patentlab.corpus import LabelSpace
 from patentlab.synthesis.generators import generator_fingerprint
-from patentlab.synthesis.production import Synthetic
 from patentlab.synthesis.prompts import FAMILIES, VERSION
+from patentlab.synthesis.strategies import Added
 
 
 def write_corpus(
     folder: Path,
     config: ExperimentConfig,
     labels: LabelSpace,
-    made: Synthetic,
+    made: Added,
     fidelity: dict[str, float],
     data: str,
     real: int,
@@ -39,14 +39,14 @@ def write_corpus(
     """
     import pandas as pd
 
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in made.rows)
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in made.rows or ())
     (folder / "corpus.jsonl").write_text("".join(lines), encoding="utf-8")
     pd.DataFrame(made.rows).to_parquet(folder / "corpus.parquet", index=False)
     (folder / "README.md").write_text(_card(config, labels, made, fidelity, data, real), encoding="utf-8")
 
 
 def _card(
-    config: ExperimentConfig, labels: LabelSpace, made: Synthetic, fidelity: dict[str, float], data: str, real: int
+    config: ExperimentConfig, labels: LabelSpace, made: Added, fidelity: dict[str, float], data: str, real: int
 ) -> str:
     generator, strategy, report = config.generator, config.strategy, made.report
     head = {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from patentlab.config import ExperimentConfig, GeneratorConfig, RequestError, StrategyConfig
+from patentlab.config import GeneratorConfig, RequestError, StrategyConfig
 from patentlab.corpus import Document, LabelSpace, derive_seed, fingerprint
 from patentlab.protocols import Advance, Progress
 from patentlab.synthesis import prompts, screening
@@ -18,66 +18,39 @@ from patentlab.synthesis.generators import Generator, build_generator, generator
 from patentlab.synthesis.prompts import Request
 from patentlab.synthesis.screening import Screen
 from patentlab.synthesis.store import Shard, ShardStore
-from patentlab.synthesis.strategies import ASKING
+from patentlab.synthesis.strategies import Added, Context
 
-Agrees = Callable[[Document], bool]
-"""Whether a classifier trained on real documents agrees with a document's labels."""
+Ask = Callable[[Sequence[Document], LabelSpace, StrategyConfig, int], Callable[[int], Request]]
+"""Sources sorted by id, their label space, settings, a seed → what is asked at each attempt."""
 
 _PASSING = 0.5  # share of answers, for an estimate before the first one
 
 
-@dataclass(frozen=True)
-class Synthetic:
-    """Synthetic documents, and how they came about.
-
-    Attributes:
-        documents: In the order of the attempts.
-        rows: What is known of each: family, source, examples, mentions, tokens.
-        report: Attempts, rejects by reason, tokens, seconds.
-        store: Folder of the answers.
-    """
-
-    documents: tuple[Document, ...]
-    rows: list[dict[str, Any]]
-    report: dict[str, Any]
-    store: Path
-
-
-def synthesise(
-    config: ExperimentConfig,
-    sources: Sequence[Document],
-    real: Mapping[str, Sequence[Document]],
-    labels: LabelSpace,
-    count: int,
-    progress: Progress,
-    agrees: Agrees | None = None,
-) -> Synthetic:
-    """Documents of the configured strategy and generator; those that any run asked for before come from the cache.
+def synthesise(context: Context, ask: Ask, count: int) -> Added:
+    """Documents by a generator; those that any run asked for before come from the cache.
 
     The same sources, settings and seed give the same documents, and a larger number begins with the smaller one.
 
     Args:
-        config: ``strategy``, ``generator``, ``seed`` and ``data.mask_labels`` are used.
-        sources: Real training documents that label sets, examples and sources of paraphrases come from.
-        real: Real documents by set, which accepted ones are held against: ``train`` with all sources, ``validation``,
-            ``test``.
-        labels: Their label space.
+        context: Of its configuration ``strategy``, ``generator``, ``seed`` and ``data.mask_labels`` are used; accepted
+            documents are held against the real ones of the regime and of the held-out sets.
+        ask: What is asked.
         count: Documents wanted.
-        progress: Shows them coming, and the time that they will take.
-        agrees: For ``mix=filtered``.
 
     Returns:
-        ``count`` documents; fewer only with ``strategy.on_shortage=shrink``.
+        ``count`` documents; fewer only with ``strategy.on_shortage=shrink``. The report has attempts, rejects by
+        reason, tokens, seconds, and the folder of the answers (``store``).
 
     Raises:
         RequestError: Too few answers passed, or the model or server cannot be had.
         ConnectionError: A server failed on most requests.
     """
-    strategy, generator, seed = config.strategy, config.generator, derive_seed(config.seed, "synthesis")
+    config, labels, progress = context.config, context.labels, context.progress
+    strategy, generator, seed = config.strategy, config.generator, context.seed
     if generator.adapt != "none":
         strategy = replace(strategy, examples=0)  # it has learned what to write
-    ordered = sorted(sources, key=lambda document: document.id)
-    ask = ASKING[strategy.name](ordered, labels, strategy, seed)
+    ordered = sorted(context.sources, key=lambda document: document.id)
+    asking = ask(ordered, labels, strategy, seed)
     store = ShardStore(_description(strategy, generator, ordered, labels, seed))
     settings = strategy.screening
     if settings is None:
@@ -85,7 +58,7 @@ def synthesise(
     screen = Screen(
         settings,
         labels,
-        real,
+        {"train": context.real, "validation": context.split.validation, "test": context.split.test},
         strategy.name,
         config.seed,
         standard_only=bool(strategy.standard_only),
@@ -107,7 +80,7 @@ def synthesise(
         for number in range(most):
             if len(documents) == count:
                 break
-            requests = [ask(number * size + position) for position in range(size)]
+            requests = [asking(number * size + position) for position in range(size)]
 
             passing = len(documents) / attempts if documents else _PASSING
             tell = partial(source.tell_time, requests, count - len(documents), passing)
@@ -118,7 +91,7 @@ def synthesise(
                 attempts, tokens = attempts + 1, tokens + answer.tokens
                 verdict = screen.judge(request, answer)
                 document, reason = verdict.document, verdict.reason
-                if document is not None and agrees is not None and not agrees(document):
+                if document is not None and context.agrees is not None and not context.agrees(document):
                     document, reason = None, "disagrees"
                 if document is None:
                     rejects[str(reason)] += 1
@@ -147,8 +120,9 @@ def synthesise(
         "label_mentions": sum(bool(row["label_mentions"]) for row in rows) / max(len(rows), 1),
         "prompt_version": prompts.VERSION,
         "screening_version": screening.VERSION,
+        "store": str(store.folder),
     }
-    return Synthetic(tuple(documents), rows, report, store.folder)
+    return Added(tuple(documents), report, rows)
 
 
 def _description(

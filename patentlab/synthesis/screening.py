@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -69,6 +69,8 @@ REASONS = (
     "copies_test",
     "copies_synthetic",  # an earlier document of the corpus
     "label_mentions",
+    "unknown_label",  # of a document made elsewhere: none of the space's
+    "source_held_out",  # of a document made elsewhere: its source is a validation or test document
     "not_standard",  # another genre than asked for by strategy.standard_only
     "disagrees",  # with a classifier trained on real documents, for mix=filtered
 )
@@ -127,29 +129,37 @@ class Screen:
         parsed = parse(answer.text, titled=request.start == TITLE, complete=answer.complete)
         if isinstance(parsed, str):
             return Verdict(reason=parsed)
-        title, body = parsed
-        text = f"{title.rstrip('.')}. {body}" if title else body
-        mentions = label_mentions(text, request.labels, self.labels)
-        if self.masked:
-            text, title = mask_text(text, self.labels), mask_text(title, self.labels)
         if self.standard_only and request.family != STANDARD_FAMILY:
             return Verdict(reason="not_standard")
-        reason = self._form(text) or self._origin(text, request)
+        title, body = parsed
+        document = Document(
+            f"{self.strategy}-{self.seed}-{request.number:06d}",
+            f"{title.rstrip('.')}. {body}" if title else body,
+            request.labels,
+            origin=self.strategy,
+            source_id=request.source_id,
+            title=title or None,
+        )
+        return self.examine(document, request.examples)
+
+    def examine(self, document: Document, examples: Sequence[str] = ()) -> Verdict:
+        """Judge a document.
+
+        Args:
+            document: With labels of the space.
+            examples: Ids of the training documents that it was made from.
+
+        Returns:
+            The document, its text masked where real ones are, or the reason why it cannot be added.
+        """
+        mentions = label_mentions(document.text, document.labels, self.labels)
+        if self.masked:
+            title = None if document.title is None else mask_text(document.title, self.labels)
+            document = replace(document, text=mask_text(document.text, self.labels), title=title)
+        reason = self._form(document.text) or self._origin(document, examples)
         if reason is None and self.config.max_label_mentions is not None:
             reason = "label_mentions" if len(mentions) > self.config.max_label_mentions else None
-        if reason is not None:
-            return Verdict(reason=reason, mentions=mentions)
-        return Verdict(
-            Document(
-                f"{self.strategy}-{self.seed}-{request.number:06d}",
-                text,
-                request.labels,
-                origin=self.strategy,
-                source_id=request.source_id,
-                title=title or None,
-            ),
-            mentions=mentions,
-        )
+        return Verdict(document if reason is None else None, reason, mentions)
 
     def remember(self, document: Document) -> None:
         """Take up a document of the corpus: later ones must differ from it."""
@@ -168,17 +178,18 @@ class Screen:
             return "language"
         return None
 
-    def _origin(self, text: str, request: Request) -> str | None:
+    def _origin(self, document: Document, examples: Sequence[str]) -> str | None:
         """What a text was taken from."""
-        runs, members = _runs(text), shingles(text)
-        examples = [self._examples[name] for name in request.examples if name in self._examples]
-        if runs and max((len(runs & example) / len(runs) for example in examples), default=0) > self.config.max_copied:
+        runs, members = _runs(document.text), shingles(document.text)
+        shown = [self._examples[name] for name in examples if name in self._examples]
+        if runs and max((len(runs & example) / len(runs) for example in shown), default=0) > self.config.max_copied:
             return "copies_example"
         # a test document that was written by heart is worse than anything
         for name in ("test", "validation", "train"):
             if name not in self._runs:
                 continue
-            allowed = request.source_id is not None and name == "train"  # a paraphrase was held against its source
+            # a paraphrase was held against its source
+            allowed = document.source_id in self._examples and name == "train"
             if not allowed and runs and len(runs & self._runs[name]) / len(runs) > self.config.max_copied:
                 return f"copies_{name}"
             if self._like[name].similar(members):

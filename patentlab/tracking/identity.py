@@ -9,10 +9,11 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from patentlab import weights
-from patentlab.config import CONTROL, UNMIXED, ExperimentConfig
+from patentlab.config import CONTROL, ExperimentConfig
 from patentlab.config.bounds import neutral_value
 from patentlab.data.sources import data_fingerprint
 from patentlab.synthesis.generators import generator_fingerprint
+from patentlab.synthesis.strategies import find_strategy
 
 # Raise a stage's number when its meaning changes: every earlier run then counts as another run.
 STAGE_VERSIONS = {"data": 1, "split": 2, "regime": 1, "synthesis": 2, "mixing": 2, "training": 3, "evaluation": 1}
@@ -24,6 +25,7 @@ _NO_EFFECT = ("tracking",)
 _NO_EFFECT_WITHIN = {
     "data": ("path", "titles"),
     "model": ("path", "recommended"),
+    "strategy": ("path",),
     "generator": ("path", "licence", "base_url", "api_key_variable", "concurrency", "timeout", "retries"),
     "trainer": ("save_model",),
 }
@@ -36,17 +38,18 @@ def input_fingerprints(config: ExperimentConfig) -> dict[str, str]:
         config: Composed and checked.
 
     Returns:
-        A fingerprint each, of a generator too where one is asked, without reading documents or loading weights.
+        A fingerprint each, of a generator too where one is asked, and of what the strategy reads, without reading
+        documents or loading weights.
 
     Raises:
-        RequestError: Data or model are not there.
+        RequestError: Data, model or a strategy's file are not there.
     """
     fingerprints = {"data": data_fingerprint(config.data)}
     if config.model.kind == "transformer":
         fingerprints["model"] = weights.fingerprint(config.model.path or "", config.model.revision)
     if config.generates:
         fingerprints["generator"] = generator_fingerprint(config.generator)
-    return fingerprints
+    return fingerprints | find_strategy(config.strategy_used).inputs(config.strategy)
 
 
 def run_key(config: ExperimentConfig, fingerprints: dict[str, str]) -> str:
@@ -69,11 +72,9 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str]) -> str:
             settings.get(group, {}).pop(name, None)
     if config.strategy_used == "none":
         del settings["strategy"]
-    elif not config.generates:
-        settings["strategy"] = {"name": config.strategy_used}
     if not config.generates:
         del settings["generator"]
-    if config.strategy_used in UNMIXED:
+    if not find_strategy(config.strategy_used).adds:
         del settings["mix"]["ordering"]
         settings["mix"].pop("agreement", None)
     if config.is_fitted:

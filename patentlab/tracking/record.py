@@ -30,6 +30,7 @@ class Record:
     status: str = "running"
     error: str | None = None
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    main_metric: str | None = None
     threshold: float | None = None
     counts: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from patentlab.analysis.arms import Arm, Runs, arms, gains, mean_gains, scores
+from patentlab.analysis.arms import REAL_ONLY, Arm, Runs, arms, gains, mean_gains, scores
 from patentlab.statistics.aggregation import t_interval
 from patentlab.statistics.multiple_testing import holm
 from tests.analysis.known_matrix import known_matrix
@@ -17,6 +17,18 @@ def test_arms_have_names_and_cells():
     }  # fmt: skip
     assert runs.cell == ["data", "model", "head", "adapter", "ordering", "regime", "mix", "budget"]
     assert len(runs.table) == 2 * 2 * 6
+
+
+def test_an_arm_is_its_choices_and_has_a_caption():
+    settings = (("settings.generator.temperature", 0.5), ("settings.loss.gamma", 2.0))
+    arm = Arm("label_conditioned", "g0", True, "focal", settings)
+    assert str(arm) == "g0, label-conditioned, adapted, temperature 0.5, focal loss, gamma 2"
+    assert arm == Arm("label_conditioned", "g0", True, "focal", settings) and arm in {arm}
+    assert str(arm.without("settings.loss.gamma")) == "g0, label-conditioned, adapted, temperature 0.5, focal loss"
+    assert (str(REAL_ONLY), str(Arm("none", loss="focal"))) == ("real only", "real only, focal loss")
+    assert sorted([REAL_ONLY, arm, Arm("duplicate")]) == [Arm("duplicate"), arm, REAL_ONLY]
+    # two settings of one short name are two arms
+    assert Arm("a", settings=(("settings.strategy.steps", 1),)) != Arm("a", settings=(("settings.generator.steps", 1),))
 
 
 def test_settings_that_vary_tell_arms_and_cells_apart():

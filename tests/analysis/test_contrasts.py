@@ -1,11 +1,14 @@
 """Twins are found by what was recorded of runs, on records of real runs."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
-from patentlab.analysis.contrasts import CONTRASTS, find_twins, summary
+from patentlab.analysis.arms import arms
+from patentlab.analysis.contrasts import CONTRASTS, Contrast, find_twins, summary
+from tests.analysis.known_matrix import known_matrix
 from tests.synthesis.scripted_server import serving
 
 
@@ -87,3 +90,34 @@ def test_records_tell_of_the_generator(sweep: pd.DataFrame):
     assert augmented["fidelity.mmd2"].notna().all()
     rest = sweep[sweep["choices.strategy"] != "label_conditioned"]
     assert rest["choices.generator"].isna().all()
+
+
+@pytest.mark.parametrize("contrast", CONTRASTS, ids=lambda contrast: contrast.name)
+def test_a_setting_that_a_record_lacks_equals_one_that_is_null(contrast: Contrast):
+    matrix = known_matrix(generators=2, seeds=2)
+    matrix["settings.trainer.warmup"] = 0.1
+    expected = find_twins(matrix, contrast)
+    assert expected["why"].isna().all()
+    twins = matrix["choices.strategy"] != "label_conditioned"
+    # yesterday's records held a null for each setting of every option; today's hold what an option knows
+    nulls: dict[str, Any] = {"settings.trainer.patience": None, "settings.head.hidden": float("nan")}
+    for old, new in ((twins, ~twins), (~twins, twins)):
+        mixed = pd.concat([matrix[old].assign(**nulls), matrix[new]], ignore_index=True)
+        found = find_twins(mixed, contrast).set_index("run").loc[expected["run"]]
+        assert found["twin"].tolist() == expected["twin"].tolist()
+    # and what has a value differs from what has none
+    valued = pd.concat([matrix[twins].assign(**{"settings.trainer.patience": 3}), matrix[~twins]], ignore_index=True)
+    assert find_twins(valued, contrast)["twin"].isna().all()
+
+
+def test_arms_and_cells_are_the_same_where_a_null_stands_for_nothing():
+    matrix = known_matrix(generators=2, seeds=2)
+    nulls: dict[str, Any] = {
+        "settings.strategy.prompts": None,
+        "settings.loss.gamma": None,
+        "settings.trainer.patience": None,
+    }
+    half = matrix["choices.seed"] == 0
+    mixed = arms(pd.concat([matrix[half].assign(**nulls), matrix[~half]], ignore_index=True))
+    assert mixed.cell == arms(matrix).cell
+    assert set(mixed.table["arm"]) == set(arms(matrix).table["arm"])

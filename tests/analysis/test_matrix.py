@@ -1,9 +1,12 @@
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
-from patentlab.analysis.matrix import read_matrix, write_matrix
+from patentlab.analysis.contrasts import CONTRASTS, find_twins
+from patentlab.analysis.matrix import read_kept_matrix, read_matrix, write_matrix
 from patentlab.tracking.record import Record
+from tests.analysis.known_matrix import known_matrix
 
 
 def test_a_row_a_run_in_the_order_of_the_jobs(tmp_path: Path):
@@ -19,3 +22,29 @@ def test_a_row_a_run_in_the_order_of_the_jobs(tmp_path: Path):
     path, parquet = write_matrix(matrix, tmp_path)
     assert (path, parquet) == (tmp_path / "matrix.csv", tmp_path / "matrix.parquet")
     assert pd.read_csv(path)["choices.seed"].tolist() == [0, 2, 10]
+
+
+def test_settings_are_read_under_the_names_of_today(tmp_path: Path):
+    for number, name in enumerate(("attention", "attn_implementation")):
+        (tmp_path / str(number)).mkdir()
+        Record(f"key{number}", {"seed": number}, "finished").write(tmp_path / str(number))
+        (tmp_path / str(number) / "config.yaml").write_text(f"model:\n  name: minilm\n  {name}: sdpa\nseed: {number}\n")
+    matrix = read_matrix(tmp_path)
+    assert matrix["settings.model.attn_implementation"].tolist() == ["sdpa", "sdpa"]
+    assert "settings.model.attention" not in matrix
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_kept_matrices_of_both_times_have_twins(tmp_path: Path, suffix: str):
+    matrix = known_matrix(generators=2, seeds=2)
+    twins = matrix["choices.strategy"] != "label_conditioned"
+    matrix.loc[twins, "settings.model.attention"] = "sdpa"
+    matrix.loc[~twins, "settings.model.attn_implementation"] = "sdpa"
+    write_matrix(matrix, tmp_path, [suffix])
+    kept = read_kept_matrix(tmp_path / f"matrix.{suffix}")
+    assert set(kept["settings.model.attn_implementation"]) == {"sdpa"} and "settings.model.attention" not in kept
+    assert find_twins(kept, CONTRASTS[0])["twin"].notna().all()
+    old = matrix.drop(columns="settings.model.attn_implementation").assign(**{"settings.model.attention": "eager"})
+    write_matrix(old, tmp_path, [suffix])
+    kept = read_kept_matrix(tmp_path / f"matrix.{suffix}")
+    assert set(kept["settings.model.attn_implementation"]) == {"eager"} and kept.shape == old.shape

@@ -12,8 +12,8 @@ from sklearn.metrics import f1_score
 from patentlab.analysis.arms import Runs
 from patentlab.analysis.comparisons import paired_comparisons
 from patentlab.analysis.predictions import per_label, read_predictions, reliability
+from patentlab.evaluation import single_label
 from patentlab.evaluation.calibration import expected_calibration_error
-from patentlab.evaluation.classification import evaluate
 from patentlab.figures.calibration import reliability as reliability_figure
 from patentlab.figures.per_label import arms_per_label
 from patentlab.statistics.undecidable import UndecidableError
@@ -63,7 +63,7 @@ def test_reliability_is_that_of_the_pooled_seeds(three: tuple[Runs, dict[str, Pa
     assert summary["arm"].tolist() == ["smollm2", "real only"]
     drawn = [draw(60, 1, 0.35, seed) for seed in range(3)]
     true, scores = (np.concatenate(part) for part in zip(*drawn, strict=True))
-    expected = expected_calibration_error(true, scores, single=False, bins=10)
+    expected = expected_calibration_error(scores.ravel(), true.ravel(), bins=10)
     own = table[table["arm"] == "smollm2"]
     assert summary.loc[0, "ece"] == pytest.approx(expected)
     assert np.average(abs(own["predicted"] - own["observed"]), weights=own["count"]) == pytest.approx(expected)
@@ -85,7 +85,7 @@ def test_single_label_tasks_are_judged_by_their_best_label(tmp_path: Path):
     folders = {f"run{i}": write(tmp_path / f"run{i}", true, scores[i], single=True) for i in range(2)}
     found = read_predictions(folders["run0"])
     assert found.single
-    expected = evaluate(true, scores[0], THRESHOLD, single=True)
+    expected = single_label.evaluate(true, scores[0])
     table, summary = reliability(pd.DataFrame({"run": ["run0"], "arm": "a", "seed": 0}), folders)
     assert summary.loc[0, "ece"] == pytest.approx(expected["ece"])
     assert table["count"].sum() == 200

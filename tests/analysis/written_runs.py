@@ -9,12 +9,13 @@ import pandas as pd
 
 from patentlab.analysis.arms import Runs
 from patentlab.corpus import Document, LabelSpace
-from patentlab.evaluation.classification import decide, prediction_table
-from patentlab.evaluation.classification import per_label as label_table
+from patentlab.tasks import Decision
+from patentlab.tasks.documents import MultiLabel, SingleLabel
 
 NAMES = ("G06F", "H04L", "NA", "nan")  # two that a careless reader takes for missing
 CELL = ["regime", "mix"]
 THRESHOLD = 0.5
+DECISION = Decision(THRESHOLD)
 
 
 def draw(documents: int, seed: int, noise: float = 0.3, of: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -34,7 +35,7 @@ def write(
     names: tuple[str, ...] = NAMES,
 ) -> Path:
     """What a run writes of its test documents, behind validation documents that nobody shall read."""
-    space = LabelSpace(names, single=single)
+    task = (SingleLabel if single else MultiLabel)(LabelSpace(names))
     ids = ids if ids is not None else [f"d{number}" for number in range(len(true))]
     documents = [
         Document(one, "", tuple(name for name, has in zip(names, row, strict=True) if has))
@@ -43,11 +44,11 @@ def write(
     validation = [Document("v", "", names[:1])]
     folder.mkdir(parents=True)
     tables = [
-        prediction_table("validation", validation, space, np.full((1, len(names)), 0.9, np.float32), THRESHOLD),
-        prediction_table("test", documents, space, scores, THRESHOLD),
+        task.predictions(validation, np.full((1, len(names)), 0.9, np.float32), DECISION).assign(set="validation"),
+        task.predictions(documents, scores, DECISION).assign(set="test"),
     ]
     pd.concat(tables, ignore_index=True).to_parquet(folder / "predictions.parquet", index=False)
-    label_table(true, decide(scores, THRESHOLD, single), names).to_csv(folder / "per_label.csv", index=False)
+    task.tables(true, scores, DECISION)["per_label"].to_csv(folder / "per_label.csv", index=False)
     return folder
 
 

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from patentlab.console.command_line import compose
-from patentlab.corpus import Corpus, Examples, derive_seed
+from patentlab.corpus import Corpus, derive_seed
 from patentlab.data.regimes import keep_part
 from patentlab.data.sources import read_corpus
 from patentlab.data.splits import split_corpus
-from patentlab.evaluation.classification import choose_threshold, evaluate
+from patentlab.evaluation.multi_label import choose_threshold, evaluate
 from patentlab.models.baselines import TfidfLinearClassifier
 from patentlab.protocols import Observer, Silent
+from patentlab.tasks.documents import MultiLabel
 
 
 def read(*overrides: str) -> Corpus:
@@ -47,14 +48,15 @@ def test_tfidf_is_neither_lost_nor_at_ease_and_falls_with_each_smaller_regime(se
     config = compose("model=tfidf_linear", f"seed={seed}")
     corpus = read_corpus(config.data)
     split = split_corpus(corpus, config.data.split, derive_seed(seed, "split"))
-    validation, test = Examples.of(split.validation, corpus.labels), Examples.of(split.test, corpus.labels)
+    task = MultiLabel(corpus.labels)
+    validation, test = task.encode(split.validation), task.encode(split.test)
     reached = []
     for divisor in (1, 4, 10, 100):
         assert config.model.tfidf is not None
         model = TfidfLinearClassifier(config.model.tfidf)
         kept = keep_part(split.pool, corpus.labels, divisor, derive_seed(seed, "regime"))
-        model.fit(Examples.of(kept, corpus.labels), validation, Observer(lambda targets, scores: {}), seed)
+        model.fit(task.encode(kept), validation, Observer(lambda targets, scores: {}), seed)
         threshold = choose_threshold(validation.targets, model.predict(validation.texts, Silent()))
-        reached.append(evaluate(test.targets, model.predict(test.texts, Silent()), threshold, single=False)["f1_micro"])
+        reached.append(evaluate(test.targets, model.predict(test.texts, Silent()), threshold)["f1_micro"])
     assert 0.55 <= reached[0] <= 0.80
     assert all(larger - smaller > 0.05 for larger, smaller in pairwise(reached))

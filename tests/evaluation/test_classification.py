@@ -5,15 +5,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import confusion_matrix, f1_score
 
-from patentlab.evaluation.classification import (
-    choose_threshold,
-    confusions,
-    decide,
-    evaluate,
-    metrics,
-    per_label,
-    score_metrics,
-)
+from patentlab.config.registry import METRICS
+from patentlab.evaluation import multi_label, single_label
+from patentlab.evaluation.classification import confusions, evaluate, per_label
+from patentlab.evaluation.multi_label import choose_threshold
 
 SHAPE = (6, 3)
 TARGETS = arrays(np.int8, SHAPE, elements=st.integers(0, 1))
@@ -25,7 +20,7 @@ def test_no_cut_beats_the_chosen_threshold(targets: np.ndarray, scores: np.ndarr
     def score(threshold: float) -> float:
         return float(
             f1_score(
-                targets, decide(scores, threshold, single=False), average=monitor.removeprefix("f1_"), zero_division=0
+                targets, multi_label.decide(scores, threshold), average=monitor.removeprefix("f1_"), zero_division=0
             )
         )
 
@@ -43,15 +38,15 @@ def test_the_threshold_stays_at_one_half_where_that_is_as_good():
 
 def test_single_label_gives_the_highest_score():
     scores = np.array([[0.2, 0.3, 0.1], [0.5, 0.4, 0.6]], dtype=np.float32)
-    assert decide(scores, 0.9, single=True).tolist() == [[0, 1, 0], [0, 0, 1]]
-    assert decide(scores, 0.4, single=False).tolist() == [[0, 0, 0], [1, 1, 1]]
+    assert single_label.decide(scores).tolist() == [[0, 1, 0], [0, 0, 1]]
+    assert multi_label.decide(scores, 0.4).tolist() == [[0, 0, 0], [1, 1, 1]]
 
 
 def test_metrics_of_a_case_worked_out_by_hand():
     targets = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1]], dtype=np.int8)
     decisions = np.array([[1, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 0]], dtype=np.int8)
     # label a: 2 hits, 1 false; b: 1 hit, 1 missed; c: 1 missed
-    values = metrics(targets, decisions)
+    values = evaluate(targets, decisions, decisions.astype(np.float32))
     assert values["precision_micro"] == pytest.approx(3 / 4)
     assert values["recall_micro"] == pytest.approx(3 / 5)
     assert values["f1_micro"] == pytest.approx(2 * 3 / (4 + 5))
@@ -70,14 +65,14 @@ def test_metrics_of_a_case_worked_out_by_hand():
 def test_single_label_micro_f1_is_accuracy():
     targets = np.eye(4, dtype=np.int8)[[0, 1, 2, 3, 0]]
     scores = np.eye(4, dtype=np.float32)[[0, 1, 1, 3, 2]]
-    values = evaluate(targets, scores, 0.5, single=True)
+    values = single_label.evaluate(targets, scores)
     assert values["f1_micro"] == pytest.approx(values["accuracy"]) == pytest.approx(3 / 5)
 
 
 def test_metrics_of_scores_worked_out_by_hand():
     targets = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0]], dtype=np.int8)
     scores = np.array([[0.9, 0.2, 0.1], [0.8, 0.4, 0.1], [0.3, 0.7, 0.6]], dtype=np.float32)
-    values = score_metrics(targets, scores, single=False)
+    values = multi_label.evaluate(targets, scores, 0.5)
     # label a: hits at ranks 1 and 3; b: at ranks 1 and 2; c does not occur and does not count
     assert values["map_macro"] == pytest.approx(((1 + 2 / 3) / 2 + 1) / 2)
     # documents: rank 1 of 1; rank 2 of 1; ranks 1 and 3 of 2
@@ -103,3 +98,13 @@ def test_confusions_of_several_labels_are_wrong_labels_on_documents_with_a_label
     table = confusions(targets, decisions, ["a", "b", "c"])
     found = {(row.label, row.given): (row.documents, row.share) for row in table.itertuples()}
     assert found == {("a", "a"): (1, 0.5), ("a", "b"): (1, 0.5), ("a", "c"): (2, 1.0), ("b", "c"): (1, 1.0)}
+
+
+def test_a_metric_of_ones_own_is_in_every_evaluation(monkeypatch: pytest.MonkeyPatch):
+    targets, scores = np.array([[1, 0]], dtype=np.int8), np.array([[0.6, 0.7]], dtype=np.float32)
+    names = set(multi_label.evaluate(targets, scores, 0.5))
+    monkeypatch.setattr(METRICS, "_known", dict(METRICS._known))
+    METRICS.add("given")(lambda true, decided, scored: float(decided.sum()))
+    assert multi_label.evaluate(targets, scores, 0.5)["given"] == 2
+    assert single_label.evaluate(targets, scores)["given"] == 1
+    assert set(single_label.evaluate(targets, scores)) == names | {"given"}

@@ -40,10 +40,10 @@ def items(count: int) -> list[Item]:
 
 def load(folder: Path, precision: str = "fp32") -> Any:
     class Source:
-        path, revision, trust_remote_code = str(folder), None, False
+        path, revision, trust_remote_code, attn_implementation = str(folder), None, False, None
 
     torch.manual_seed(0)  # the folder has no head
-    return load_causal(Source(), "model", Silent(), precision=precision, attn_implementation=None).model
+    return load_causal(Source(), "model", Silent(), precision=precision).model
 
 
 class Noted(Silent):

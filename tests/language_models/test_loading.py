@@ -15,14 +15,7 @@ from patentlab.protocols import Silent
 
 def load(path: object, precision: str = "fp32", *, repack: bool = False) -> Loaded:
     config = compose("mix=0.5", f"generator.path={path}").generator
-    return load_causal(
-        config,
-        "generator",
-        Silent(),
-        precision=precision,
-        attn_implementation=config.attn_implementation,
-        repack=repack,
-    )
+    return load_causal(config, "generator", Silent(), precision=precision, repack=repack)
 
 
 @pytest.mark.parametrize("path", ["./nowhere", "embedded:nothing", "no-such-model"])

@@ -11,6 +11,7 @@ from patentlab.config import ExperimentConfig, GeneratorConfig, RequestError
 from patentlab.config.registry import GENERATORS
 from patentlab.console.command_line import compose
 from patentlab.corpus import Document, LabelSpace
+from patentlab.data.splits import Split
 from patentlab.protocols import Advance, Progress, Silent
 from patentlab.synthesis.generators import (
     Answer,
@@ -19,9 +20,10 @@ from patentlab.synthesis.generators import (
     generator_fingerprint,
     generator_kind,
 )
-from patentlab.synthesis.production import _description, synthesise
+from patentlab.synthesis.production import _description
 from patentlab.synthesis.prompts import Request
 from patentlab.synthesis.store import ShardStore
+from patentlab.synthesis.strategies import Added, Context, find_strategy
 from tests.synthesis.scripted_server import document
 
 SPACE = LabelSpace(("ear", "seat"), {"ear": "a sound", "seat": "a seat"})
@@ -70,29 +72,35 @@ def settings(kind: str, *more: str) -> ExperimentConfig:
     return config
 
 
+def make(config: ExperimentConfig, count: int) -> Added:
+    context = Context(config, SOURCES, SOURCES, Split(tuple(SOURCES), (), ()), SPACE, Silent())
+    return find_strategy(config.strategy.name).add(context, count)
+
+
 @pytest.mark.usefixtures("scripted")
 def test_a_generator_from_elsewhere_writes_a_corpus():
     config = settings("scripted")
-    made = synthesise(config, SOURCES, {"train": SOURCES}, SPACE, 6, Silent())
+    made = make(config, 6)
     assert len({d.text for d in made.documents}) == 6
     assert ScriptedGenerator.built == [None]
-    assert synthesise(config, SOURCES, {"train": SOURCES}, SPACE, 6, Silent()) == made
+    assert make(config, 6) == made
     assert ScriptedGenerator.built == [None]  # from the cache
     assert generator_fingerprint(config.generator) == "scripted:embedded:smollm2_135m#"
 
 
 @pytest.mark.usefixtures("scripted")
 def test_a_kind_fine_tunes_by_its_own_means_or_says_that_it_cannot():
-    made = synthesise(settings("trainable", "generator.adapt=lora"), SOURCES, {"train": SOURCES}, SPACE, 3, Silent())
+    made = make(settings("trainable", "generator.adapt=lora"), 3)
     assert len(made.documents) == 3
     assert ScriptedGenerator.built == [Path("learned-2")]
     with pytest.raises(RequestError, match=r"generator\.adapt=lora: generator\.kind=scripted cannot be fine-tuned"):
-        synthesise(settings("scripted", "generator.adapt=lora"), SOURCES, {"train": SOURCES}, SPACE, 3, Silent())
+        make(settings("scripted", "generator.adapt=lora"), 3)
 
 
 def test_a_kind_that_nobody_brings_is_told_with_those_that_there_are():
-    with pytest.raises(RequestError, match="allowed are openai, transformers"):
+    with pytest.raises(RequestError, match=r"allowed are .*\bopenai\b") as raised:
         build_generator(settings("transformer").generator, None, Silent())
+    assert "transformers" in str(raised.value)
 
 
 def test_what_the_kinds_say_of_themselves():

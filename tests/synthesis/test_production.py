@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import pytest
 from patentlab.config import ExperimentConfig, RequestError
 from patentlab.console.command_line import compose
 from patentlab.corpus import Document, LabelSpace
+from patentlab.data.splits import Split
 from patentlab.protocols import Silent
-from patentlab.synthesis.production import Synthetic, synthesise
+from patentlab.synthesis.strategies import Added, Context, find_strategy
 from tests.synthesis.scripted_server import Scripted, document, serving, well_behaved
 
 LABELS = LabelSpace(("ear", "hand", "seat"), {"ear": "hearing aid", "hand": "prosthetic hand", "seat": "seat cushion"})
@@ -22,11 +24,11 @@ REAL = [
     Document(f"r{n}", document(10_000 + n).replace("Title: ", "").replace("\nAbstract:", "."), labels, title=None)
     for n, labels in enumerate([("ear",), ("hand",), ("ear", "hand"), ("seat",), ("seat", "ear")])
 ]
-HELD_OUT = {
-    "train": REAL,
-    "validation": [replace(REAL[0], id="v", text=document(777).split("Abstract: ")[1])],
-    "test": [replace(REAL[0], id="t", text=document(888).split("Abstract: ")[1])],
-}
+HELD_OUT = Split(
+    pool=tuple(REAL),
+    validation=(replace(REAL[0], id="v", text=document(777).split("Abstract: ")[1]),),
+    test=(replace(REAL[0], id="t", text=document(888).split("Abstract: ")[1]),),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -42,8 +44,9 @@ def settings(server: Scripted | str, *more: str) -> ExperimentConfig:
     )  # fmt: skip
 
 
-def make(config: ExperimentConfig, count: int) -> Synthetic:
-    return synthesise(config, REAL, HELD_OUT, LABELS, count, Silent())
+def make(config: ExperimentConfig, count: int, real: Sequence[Document] = REAL) -> Added:
+    context = Context(config, real, real, HELD_OUT, LABELS, Silent())
+    return find_strategy(config.strategy.name).add(context, count)
 
 
 def test_documents_come_with_the_labels_asked_for_and_are_the_same_again():
@@ -206,7 +209,7 @@ def test_the_key_of_the_api_is_sent_and_written_nowhere(tmp_path: Path, monkeypa
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert written
     assert not any(b"very-secret" in path.read_bytes() for path in written)
-    assert "very-secret" not in json.dumps(made.report) + json.dumps(made.rows)
+    assert "very-secret" not in json.dumps(dict(made.report)) + json.dumps(made.rows)
 
 
 def test_a_server_elsewhere_needs_a_key(monkeypatch: pytest.MonkeyPatch):
@@ -231,7 +234,7 @@ def test_prompt_families_are_recorded_and_can_be_filtered():
         assert len(server.bodies) == asked  # a filter on the same answers
     assert sum(mixed.report["families"].values()) == 24
     assert len(mixed.report["families"]) == 4
-    assert {row["family"] for row in standard.rows} == {"patent_abstract"}
+    assert {row["family"] for row in standard.rows or ()} == {"patent_abstract"}
     assert standard.report["rejected"]["not_standard"] > 0
 
 
@@ -241,7 +244,7 @@ def test_paraphrases_keep_the_source_and_use_each_once_before_any_twice():
     by_id = {real.id: real for real in REAL}
     for d in made.documents:
         assert d.labels == by_id[d.source_id or ""].labels
-    sources = [row["source_id"] for row in made.rows]
+    sources = [row["source_id"] for row in made.rows or ()]
     for start in range(0, 10, 5):
         assert len(set(sources[start : start + 5])) == 5
 
@@ -260,7 +263,7 @@ def test_other_prompts_sampling_or_sources_are_another_corpus():
             make(settings(server, *more), 2).report["key"]
             for more in ([], ["generator.temperature=1"], ["strategy.examples=1"], ["generator.path=other"])
         ]
-        stores.append(synthesise(settings(server), REAL[1:], HELD_OUT, LABELS, 2, Silent()).report["key"])
+        stores.append(make(settings(server), 2, REAL[1:]).report["key"])
         screened = make(settings(server, "strategy.screening.min_words=10"), 2).report["key"]
     assert len(set(stores)) == 5
     assert screened == stores[0]  # screening judges the same answers

@@ -4,7 +4,7 @@ import pytest
 
 from patentlab.config import RequestError
 from patentlab.corpus import Document
-from patentlab.synthesis.strategies import duplicate, oversample
+from patentlab.synthesis.strategies.resampling import duplicate, oversample
 
 REAL = [Document("1", "one", ("a",)), Document("2", "two", ("b",))]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from patentlab.config import DataConfig, RequestError
+from patentlab.config.registry import TASKS
 from patentlab.corpus import Corpus, Document, restrict_labels
 
 _SHOWN = 5
@@ -87,7 +88,7 @@ def read_rows(rows: Iterable[Row], config: DataConfig, file: str) -> Corpus:
         try:
             if isinstance(row, BadRowError):
                 raise row
-            document = _document(row, config, where)
+            document = document_of(row, config, where)
             if document.id in seen:
                 raise BadRowError(f"{config.id}={document.id!r} occurs twice; ids must be unique")
         except BadRowError as problem:
@@ -103,7 +104,7 @@ def read_rows(rows: Iterable[Row], config: DataConfig, file: str) -> Corpus:
         min_count=config.min_count,
         top_k=config.top_k,
         keep=config.keep_labels,
-        single=config.task == "single_label",
+        one_label=TASKS.get(config.task).one_label,
     )
     return replace(corpus, dropped={"rows_skipped": bad.count, **corpus.dropped})
 
@@ -143,7 +144,20 @@ def title_of(text: str, fields: Mapping[str, str]) -> str | None:
     return title if title and text.startswith(title) and text != title else None
 
 
-def _document(row: Mapping[str, Any], config: DataConfig, where: str) -> Document:
+def document_of(row: Mapping[str, Any], config: DataConfig, where: str) -> Document:
+    """The document of a row.
+
+    Args:
+        row: Values by column.
+        config: ``text``, ``labels``, ``separator``, ``id``, ``date`` and ``split.column``.
+        where: The row stands, as ``file:line``.
+
+    Returns:
+        The document, with whatever labels it has.
+
+    Raises:
+        BadRowError: A column is missing, or has something else than it must.
+    """
     fields = {name: _text(row, name) for name in template_fields(config.text)}
     if not any(fields.values()):
         raise BadRowError(f"no text: {', '.join(fields)} is empty")
@@ -274,19 +288,20 @@ def lines(path: Path, encoding: str) -> Iterator[Line]:
                 yield Line(number, line.decode(encoding, "replace"), problem)
 
 
-def check_file(path: Path) -> None:
+def check_file(path: Path, setting: str = "data.path") -> None:
     """Make sure that there is a file with something in it.
 
     Args:
         path: Of a file.
+        setting: That names it.
 
     Raises:
         RequestError: It is missing, a folder, empty, or may not be read.
     """
     if path.is_dir():
-        raise RequestError(f"{path}: is a folder; data.path must name a file")
+        raise RequestError(f"{path}: is a folder; {setting} must name a file")
     if not path.is_file():
-        raise RequestError(f"{path}: no such file; give one with data.path=…")
+        raise RequestError(f"{path}: no such file; give one with {setting}=…")
     if not path.stat().st_size:
         raise RequestError(f"{path}: is empty")
     try:

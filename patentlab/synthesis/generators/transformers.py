@@ -51,7 +51,6 @@ class TransformersGenerator(Generator):
             "generator",
             progress,
             precision=config.precision,
-            attn_implementation=config.attn_implementation,
             repack=True,  # it answers, and is not trained any more
         )
         self.model, self.tokenizer = loaded.model, loaded.tokenizer

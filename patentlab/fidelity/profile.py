@@ -1,0 +1,126 @@
+"""What a corpus is like: how close to real documents, with which labels, and how far it names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patentlab.config.registry import STRATEGIES
+from patentlab.corpus import Document, LabelSpace, derive_seed, is_real
+from patentlab.data.masking import name_overlap
+from patentlab.fidelity import measures
+from patentlab.protocols import Judging
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Encode = Callable[[Sequence[str]], NDArray[np.floating]]
+"""Texts → vectors of shape ``(texts, width)``."""
+
+REFERENCE_SIZE = 500  # real documents that synthetic ones are compared with
+_PERMUTATIONS = 999
+
+
+def measure_fidelity(
+    added: Sequence[Document],
+    pool: Sequence[Document],
+    labels: LabelSpace,
+    seed: int,
+    embed: Encode,
+    judging: Judging,
+) -> dict[str, float]:
+    """How close added documents are to real ones.
+
+    All vectors are compared with the same sample of the whole real training pool, at equal sizes and with the kernel's
+    bandwidth fixed on that sample, so that values compare across regimes and generators.
+
+    Args:
+        added: Added documents; with fewer than two there is nothing to measure.
+        pool: The whole real training pool.
+        labels: The label space.
+        seed: Of the sample and of the permutations.
+        embed: Texts → vectors.
+        judging: Makes a judge of real documents.
+
+    Returns:
+        ``mmd2`` with ``mmd2_p``, ``frechet``, how many documents were compared, lexical measures, ``label_consistency``
+        (of a classifier trained on the pool), lengths, and the lexical ones of as many real documents beside them.
+    """
+    if len(added) < 2:
+        return {}
+    order = np.random.default_rng(derive_seed(seed, "fidelity")).permutation(len(pool))
+    reference = [pool[position] for position in order[:REFERENCE_SIZE]]
+    size = min(len(added), len(reference))
+    if size < 2:
+        return {}
+    real_vectors = embed([document.text for document in reference])
+    bandwidth = measures.median_bandwidth(real_vectors)
+    vectors = embed([document.text for document in added[:size]])
+    value, p = measures.mmd2_test(vectors, real_vectors[:size], bandwidth, _PERMUTATIONS, derive_seed(seed, "deals"))
+    judge = judging(pool, labels, seed)
+    texts, real_texts = [document.text for document in added], [document.text for document in reference[:size]]
+    lengths = np.array([len(text.split()) for text in texts])
+    measured = {
+        "mmd2": value,
+        "mmd2_p": p,
+        "bandwidth": bandwidth,
+        "frechet": measures.frechet_distance(vectors, real_vectors[:size]),
+        "compared": float(size),
+        "label_consistency": float(np.mean(judge.agreement(added))),
+        "words_mean": float(lengths.mean()),
+        "words_sd": float(lengths.std()),
+    }
+    copying = {name for name, strategy in STRATEGIES.items() if strategy.copies}
+    if all(document.origin in copying for document in added):
+        # they stand in the pool themselves: no independent sample, and the classifier knows them
+        del measured["mmd2_p"], measured["label_consistency"]
+    for prefix, held in (("", texts[:size]), ("real_", real_texts)):
+        measured |= {
+            f"{prefix}distinct_1": measures.distinct_n(held, 1),
+            f"{prefix}distinct_2": measures.distinct_n(held, 2),
+            f"{prefix}self_overlap": measures.self_overlap(held),
+            f"{prefix}compression_ratio": measures.compression_ratio(held),
+        }
+    return measured
+
+
+def label_table(documents: Sequence[Document], labels: LabelSpace) -> pd.DataFrame:
+    """How often each label occurs in the real and in the added part of a training set, and how far texts name it.
+
+    Args:
+        documents: Of the training set.
+        labels: The label space.
+
+    Returns:
+        A row a label: ``label, real, added`` count documents; ``real_named, added_named`` are the mean shares of the
+        words of the label's name that stand in them.
+    """
+    import pandas as pd
+
+    rows = []
+    for label in labels.names:
+        row: dict[str, Any] = {"label": label}
+        for part, wanted in (("real", True), ("added", False)):
+            held = [document for document in documents if label in document.labels and is_real(document) == wanted]
+            row[part] = len(held)
+            row[f"{part}_named"] = _mean(name_overlap(document, label, labels) for document in held)
+        rows.append(row)
+    return pd.DataFrame(rows)[["label", "real", "added", "real_named", "added_named"]]
+
+
+def naming(documents: Sequence[Document], labels: LabelSpace) -> float | None:
+    """How far documents call their labels by name: the mean share of name words, over all their labels."""
+    return _mean(name_overlap(document, label, labels) for document in documents for label in document.labels)
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def cardinality(documents: Sequence[Document]) -> float | None:
+    """Labels a document on average; None without documents."""
+    return sum(len(document.labels) for document in documents) / len(documents) if documents else None

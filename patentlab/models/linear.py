@@ -1,0 +1,89 @@
+"""One or two linear layers on one vector a document."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class LinearLayers(nn.Module):
+    """Standardisation by fixed statistics, dropout, and one or two linear layers to one logit a label.
+
+    The statistics are zeros and ones until :meth:`standardise` sets them from training features.
+
+    Args:
+        width: Of the pooled vector.
+        labels: Number of logits.
+        dropout: Probability, in training; before each linear layer.
+        hidden: Width of a first layer (with GELU), None for a linear head.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, width: int, labels: int, dropout: float, hidden: int | None = None) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        self.dropout = nn.Dropout(dropout)
+        first = nn.Linear(width, hidden or labels)
+        self.hidden = nn.Sequential(first, nn.GELU(), nn.Dropout(dropout)) if hidden else None
+        self.linear = nn.Linear(hidden, labels) if hidden else first
+
+    def standardise(self, features: Tensor) -> None:
+        """Fix the statistics: afterwards the given features have mean 0 and variance 1 in each dimension.
+
+        Args:
+            features: Pooled vectors of training documents, shape ``(documents, width)``.
+        """
+        self.shift.copy_(features.mean(dim=0))
+        spread = features.std(dim=0, correction=0)
+        # dimensions that hardly vary (all of them, for one document) are left at their scale
+        self.scale.copy_(torch.where(spread > 1e-6, 1.0 / spread.clamp(min=1e-6), torch.ones_like(spread)))
+
+    def start_from_frequencies(self, frequencies: Tensor) -> None:
+        """Set the bias so that, before any training, each label is predicted at its frequency.
+
+        With dozens of rare labels, a bias of 0 would have to be unlearned first (Lin et al. 2017, section 3.3).
+
+        Args:
+            frequencies: Share of training documents with each label, shape ``(labels,)``.
+        """
+        with torch.no_grad():
+            self.linear.bias.copy_(torch.logit(frequencies.clamp(1e-3, 1 - 1e-3)))
+
+    def start_from(self, weight: Tensor, bias: Tensor) -> None:
+        """Make a linear head the classifier that was fitted on features as they come.
+
+        Args:
+            weight: Shape ``(labels, width)``.
+            bias: Shape ``(labels,)``.
+        """
+        with torch.no_grad():
+            # the head standardises first: (x − shift) · scale · w' + b' = x · w + b
+            standardised = weight.to(self.scale) / self.scale
+            self.linear.weight.copy_(standardised)
+            self.linear.bias.copy_(bias.to(self.shift) + weight.to(self.shift) @ self.shift)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits of pooled vectors: ``(documents, width)`` to ``(documents, labels)``, in fp32."""
+        with torch.autocast(features.device.type, enabled=False):  # it would compute logits in bf16
+            standardised = self.dropout((features.float() - self.shift) * self.scale)
+            logits: Tensor = self.linear(standardised if self.hidden is None else self.hidden(standardised))
+        return logits
+
+
+class FeatureClassifier(nn.Module):
+    """Layers alone, on vectors that were computed before.
+
+    Args:
+        layers: Of the vectors' width.
+    """
+
+    def __init__(self, layers: LinearLayers) -> None:
+        super().__init__()
+        self.head = layers
+
+    def forward(self, features: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+        """Logits of vectors of shape ``(documents, width)``; ``labels`` is accepted for the trainer."""
+        return {"logits": self.head(features)}

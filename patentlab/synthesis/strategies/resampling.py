@@ -1,0 +1,91 @@
+"""Strategies that draw real documents again: the controls for volume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from patentlab.config import RequestError
+from patentlab.config.registry import STRATEGIES
+from patentlab.corpus import Document
+from patentlab.synthesis.strategies import Added, Context, Strategy
+
+
+@STRATEGIES.add("duplicate")
+class Duplicate(Strategy):
+    """Real training documents drawn again, with replacement."""
+
+    copies = True
+
+    def add(self, context: Context, count: int) -> Added:
+        """So many copies of the training set's real documents."""
+        return Added(duplicate(context.chosen, count, context.seed))
+
+
+@STRATEGIES.add("oversample")
+class Oversample(Strategy):
+    """Real training documents drawn again, every label with the same chance."""
+
+    copies = True
+
+    def add(self, context: Context, count: int) -> Added:
+        """So many copies of the training set's real documents."""
+        return Added(oversample(context.chosen, count, context.seed))
+
+
+def duplicate(real: Sequence[Document], count: int, seed: int) -> tuple[Document, ...]:
+    """The control for volume: real training documents drawn with replacement.
+
+    Args:
+        real: The real documents of the training set.
+        count: How many to draw.
+        seed: The same seed yields the same draw.
+
+    Returns:
+        Copies with an id of their own, ``source_id`` naming the original.
+
+    Raises:
+        RequestError: There is nothing to draw from.
+    """
+    if count and not real:
+        raise RequestError("strategy=duplicate: there are no real documents to draw from; raise mix.real_share")
+    drawn = np.random.default_rng(seed).integers(len(real), size=count) if count else ()
+    return tuple(
+        replace(real[i], id=f"{real[i].id}#{number}", origin="duplicate", source_id=real[i].id)
+        for number, i in enumerate(drawn)
+    )
+
+
+def oversample(real: Sequence[Document], count: int, seed: int) -> tuple[Document, ...]:
+    """Random oversampling: real training documents drawn with replacement, every label with the same chance.
+
+    First a label is drawn, then one of its documents (class-aware sampling, Shen et al. 2016, section 3.1), so that
+    documents of rare labels come more often. With one label a document, all classes are expected equally often.
+
+    Args:
+        real: The real documents of the training set.
+        count: How many to draw.
+        seed: The same seed yields the same draw.
+
+    Returns:
+        Copies with an id of their own, ``source_id`` naming the original.
+
+    Raises:
+        RequestError: There is nothing to draw from.
+    """
+    if count and not real:
+        raise RequestError("strategy=oversample: there are no real documents to draw from; raise mix.real_share")
+    holders: dict[str, list[Document]] = {}
+    for document in real:
+        for label in document.labels:
+            holders.setdefault(label, []).append(document)
+    labels = sorted(holders)
+    generator = np.random.default_rng(seed)
+    added = []
+    for number in range(count):
+        documents = holders[labels[generator.integers(len(labels))]]
+        source = documents[generator.integers(len(documents))]
+        added.append(replace(source, id=f"{source.id}#{number}", origin="oversample", source_id=source.id))
+    return tuple(added)
