@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from patentlab.config import ExperimentConfig
 from patentlab.tracking.record import Record
 
 DONE, FAILED, MISSING = "done", "failed", "missing"
@@ -36,3 +39,13 @@ def state_of(record: Record | None, recorded: str, key: str) -> str:
 def is_executed(state: str, policy: str) -> bool:
     """Whether a run in a state is executed under a policy of ``rerun``."""
     return state in _EXECUTED[policy]
+
+
+def lacks_model(config: ExperimentConfig, folder: Path) -> bool:
+    """Whether a run's model is asked for and not there; a finished run then counts as missing.
+
+    Args:
+        config: Of the run.
+        folder: Where it lies.
+    """
+    return config.trainer.save_model == "always" and not (folder / MODEL_FOLDER).is_dir()
