@@ -57,7 +57,7 @@ def test_one_run_leaves_everything_in_its_folder(run_command: Command):
 
 def test_the_sweep_line_of_the_readme_makes_four_runs_with_the_shares_asked_for(run_in_process: Command):
     done = run_in_process(
-        "-m", "regime=1:10,1:100", "mix=0.2,0.3", "model=tfidf_linear", "tracking=none", "strategy=duplicate"
+        "-m", "regime=1:10,1:100", "mix=0.2,0.3", "model=tfidf_linear", "tracking=none", "strategy=duplicate", *QUICK
     )
     assert done.returncode == 0, done.stderr
     path = Path(done.stdout.strip())
