@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from patentlab.config import ExperimentConfig
 from patentlab.tracking.record import Record
 
 DONE, FAILED, MISSING = "done", "failed", "missing"
@@ -17,35 +14,27 @@ _EXECUTED = {
 }
 
 
-def state_of(record: Record | None, recorded: str, key: str) -> str:
+def state_of(record: Record | None, recorded: str, key: str, *, lacks_model: bool = False) -> str:
     """What a record says of a run.
 
     Args:
         record: In the run's folder, if any.
         recorded: The key of that run, as keys are made today.
         key: Of the run as it would be executed now.
+        lacks_model: Whether its model is asked for and not there.
 
     Returns:
         ``done``: finished, under the same key. ``failed``: so it says, under the same key. ``missing``: anything else;
-        also a run that was killed (it says running) or interrupted, which is not the run's own failure.
+        also a finished run that lacks its model, and one that was killed (it says running) or interrupted, which is not
+        the run's own failure.
     """
     if record is None or recorded != key:
         return MISSING
     if record.status == "finished":
-        return DONE
+        return MISSING if lacks_model else DONE
     return FAILED if record.status == "failed" and not record.interrupted else MISSING
 
 
 def is_executed(state: str, policy: str) -> bool:
     """Whether a run in a state is executed under a policy of ``rerun``."""
     return state in _EXECUTED[policy]
-
-
-def lacks_model(config: ExperimentConfig, folder: Path) -> bool:
-    """Whether a run's model is asked for and not there; a finished run then counts as missing.
-
-    Args:
-        config: Of the run.
-        folder: Where it lies.
-    """
-    return config.trainer.save_model == "always" and not (folder / MODEL_FOLDER).is_dir()
