@@ -94,9 +94,7 @@ def test_operations_and_share_are_the_users():
 
 
 def test_a_text_of_one_word_cannot_be_rewritten():
-    with pytest.raises(
-        RequestError, match="0 of 2 documents after 16 attempts; left out: 16 unchanged; raise"
-    ):
+    with pytest.raises(RequestError, match="0 of 2 documents after 16 attempts; left out: 16 unchanged; raise"):
         make("eda", [Document("1", "wheel", ("a",))], 2)
     made = make("eda", [Document("1", "wheel", ("a",))], 2, "strategy.on_shortage=shrink")
     assert made.documents == ()
