@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from patentlab.classifiers.factory import build_classifier
+from patentlab.classifiers.label_consistency import Judge
+from patentlab.classifiers.saving import Meaning
 from patentlab.config import ExperimentConfig, RequestError
 from patentlab.corpus import Examples, LabelSpace, fingerprint
 from patentlab.data.documents import read_documents
@@ -23,13 +24,12 @@ from patentlab.figures.saving import save
 from patentlab.mixing.training_set import TrainingSet, make_training_set
 from patentlab.protocols import Classifier, Embeds, Observer, Progress, TrainingReport
 from patentlab.synthesis.strategies import find_strategy
-from patentlab.tasks import Decision, Task, build_task
+from patentlab.tasks import build_task
 from patentlab.tracking.identity import input_fingerprints, run_key, run_name
 from patentlab.tracking.lifecycle import Clock, recorded
 from patentlab.tracking.mirror import Mirror, SweepRun
 from patentlab.tracking.record import Record, machine, peak_memory, reset_peak_memory
-from patentlab.training.classifiers import build_classifier, training_steps
-from patentlab.training.judging import Judge
+from patentlab.training.length import trainer_steps
 from patentlab.training.memory import fit_within_memory
 
 
@@ -100,7 +100,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             with clock("training"):
                 return classifier.fit(train, validation, observer, config.seed)
 
-        steps = partial(training_steps, config.trainer)
+        steps = partial(trainer_steps, config=config.trainer)
         settings = find_strategy(config.strategy_used).training(config, made.plan.total, steps)
         classifier, report, trainer = fit_within_memory(settings, build, fit)
         with clock("evaluation"):
@@ -147,7 +147,9 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             table.insert(1, "set", name)
         pd.concat(predictions, ignore_index=True).to_parquet(folder / "predictions.parquet", index=False)
         if _is_to_be_saved(config):
-            _save_model(classifier, task, decision, folder / "model")
+            (folder / "model").mkdir()
+            classifier.save(folder / "model")
+            Meaning(task, decision, config.data.text).write(folder / "model")
         _draw(task.tables(test.targets, test_outputs, decision), folder, run_name(record.choices))
         record.timing, record.machine = clock.total(), machine()
         record.memory = {**peak_memory(), "model_bytes": classifier.count_bytes()}
@@ -156,7 +158,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
 
 def _fidelity(made: TrainingSet, split: Split, labels: LabelSpace, seed: int, progress: Progress) -> dict[str, float]:
     def embed(texts: Sequence[str]) -> NDArray[np.float32]:
-        from patentlab.training.embedding import embed_texts  # loads torch
+        from patentlab.models.encoder import embed_texts  # loads torch
 
         return embed_texts(texts, progress)
 
@@ -194,12 +196,3 @@ def _draw(tables: dict[str, pd.DataFrame], folder: Path, name: str) -> None:
 def _is_to_be_saved(config: ExperimentConfig) -> bool:
     wish = config.trainer.save_model
     return wish == "always" or (wish == "auto" and config.adapter.name != "full")
-
-
-def _save_model(classifier: Classifier, task: Task, decision: Decision, folder: Path) -> None:
-    """Save a classifier with the meaning of its columns and how its outputs become answers."""
-    folder.mkdir()
-    classifier.save(folder)
-    labels = task.labels
-    content = {"labels": labels.names, "titles": dict(labels.titles), "task": task.name, **asdict(decision)}
-    (folder / "labels.json").write_text(json.dumps(content, indent=1), encoding="utf-8")

@@ -122,6 +122,10 @@ class Classifier(Protocol):
         """Bytes that all parameters take in memory, after :meth:`fit`."""
         ...
 
+    def count_saved_bytes(self) -> int:
+        """Bytes that :meth:`save` would write, about."""
+        ...
+
     def save(self, folder: Path) -> None:
         """Save what prediction needs, into a folder that exists."""
         ...

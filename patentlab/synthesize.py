@@ -42,15 +42,15 @@ def _count(text: str | None) -> int:
 
 
 def _synthesize(config: ExperimentConfig, count: int, out: str | None) -> Path:
+    from patentlab.classifiers.label_consistency import Judge
     from patentlab.console.terminal import TerminalProgress, say
     from patentlab.corpus import fingerprint
     from patentlab.data.documents import read_documents
     from patentlab.data.sources import data_fingerprint
     from patentlab.fidelity.profile import measure_fidelity
     from patentlab.mixing.training_set import add
+    from patentlab.models.encoder import embed_texts
     from patentlab.synthesis.card import write_corpus
-    from patentlab.training.embedding import embed_texts
-    from patentlab.training.judging import Judge
 
     progress = TerminalProgress()
     documents = read_documents(config)

@@ -34,6 +34,42 @@ SHARED = Path(os.environ["PATENTLAB_CACHE"]).parent  # of all workers; gone when
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+# those that take longest, the longest first: CONTRIBUTING.md says why
+LONGEST = (
+    "test_the_embedded_model_writes_a_corpus_with_its_card",
+    "test_launchers_give_the_same_numbers_and_one_parent_each",
+    "test_qlora_learns_as_lora_does_in_less_memory_and_survives",
+    "test_a_killed_sweep_ends_with_the_numbers_of_an_undisturbed_one",
+    "test_embedded_models_train_and_predict_the_same_after_loading",
+    "test_only_what_is_missing_is_executed",
+    "test_the_embedded_model_behind_a_real_server",
+    "test_the_eighth_run_in_a_row_takes_no_more_memory_than_the_second",
+    "test_a_failed_run_stays_where_it_happens",
+    "test_two_processes_that_start_the_same_sweep_share_it",
+    "test_everything_goes_to_an_mlflow_server",
+)
+
+
+@pytest.hookimpl(trylast=True)  # after those are left out that nobody asked for
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every worker begins with its part of the longest tests, so that none is left with one at the end.
+
+    pytest-xdist gives each worker an unbroken part of the list, and lets those that are done steal from the others.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    place = {name: number for number, name in enumerate(LONGEST)}
+    long = [item for item in items if item.name.partition("[")[0] in place]
+    long.sort(key=lambda item: place[item.name.partition("[")[0]])
+    rest = [item for item in items if item.name.partition("[")[0] not in place]
+    size = -(-len(items) // workers)
+    parts = [long[worker::workers] for worker in range(workers)]
+    for part in parts:
+        taken = max(size - len(part), 0)
+        part += rest[:taken]
+        del rest[:taken]
+    items[:] = [item for part in parts for item in part]
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of the real data: PATENTLAB_TEST_DATA, else beside the project."""

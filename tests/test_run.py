@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 import yaml
 
+from patentlab.classifiers.factory import build_classifier, load_classifier
 from patentlab.console.command_line import compose
 from patentlab.corpus import fingerprint
 from patentlab.data.sources import read_corpus
 from patentlab.experiment import run_experiment
 from patentlab.protocols import Observer, Silent
 from patentlab.tasks.documents import MultiLabel
-from patentlab.training.classifiers import build_classifier, load_classifier
 from tests.conftest import ROOT, Command
 
 QUICK = ["data.size=300", "data.split.validation=40", "data.split.test=60"]
@@ -49,7 +49,7 @@ def test_one_run_leaves_everything_in_its_folder(run_command: Command):
     hits = sum(len(set(t) & set(p)) for t, p in zip(test["labels"], test["predicted"], strict=True))
     given = test["labels"].map(len).sum() + test["predicted"].map(len).sum()
     assert result["metrics"]["test"]["f1_micro"] == pytest.approx(2 * hits / given)
-    labels = json.loads((path.parent / "model" / "labels.json").read_text())
+    labels = json.loads((path.parent / "model" / "task.json").read_text())
     assert len(labels["labels"]) == len(test["scores"].iloc[0]) == 64
     per_label = pd.read_csv(path.parent / "per_label.csv")
     assert per_label["f1"].mean() == pytest.approx(result["metrics"]["test"]["f1_macro"])
@@ -57,7 +57,7 @@ def test_one_run_leaves_everything_in_its_folder(run_command: Command):
 
 def test_the_sweep_line_of_the_readme_makes_four_runs_with_the_shares_asked_for(run_in_process: Command):
     done = run_in_process(
-        "-m", "regime=1:10,1:100", "mix=0.2,0.3", "model=tfidf_linear", "tracking=none", "strategy=duplicate"
+        "-m", "regime=1:10,1:100", "mix=0.2,0.3", "model=tfidf_linear", "tracking=none", "strategy=duplicate", *QUICK
     )
     assert done.returncode == 0, done.stderr
     path = Path(done.stdout.strip())

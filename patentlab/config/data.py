@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from omegaconf import MISSING
 
 from patentlab.config.bounds import bounded, out_of_bounds
+from patentlab.config.registry import SOURCES
 
 LEVELS = ("section", "class", "subclass", "group")
 TEXT_FIELDS = ("title", "abstract", "claim")
-_FIXED_FIELDS = ("demo", "patentsview")  # sources whose fields are known
 
 
 @dataclass
@@ -74,14 +74,17 @@ class DataConfig:
             if self.top_k is not None:
                 yield "data.keep_labels: names the labels already; leave out data.top_k"
         yield from self._check_form()
-        tabular = self.name not in _FIXED_FIELDS
-        if tabular and not self.labels:
+        if self.name not in SOURCES:
+            yield f"data.name={self.name}: no such source; allowed are {', '.join(SOURCES.names())}"
+            return
+        source = SOURCES.get(self.name)
+        if source.columns and not self.labels:
             yield f"data.labels: must name where data={self.name} keeps the labels"
-        if self.split.method == "date" and self.date is None and self.name != "patentsview":
+        if self.split.method == "date" and self.date is None and not source.dated:
             yield f"data.split.method=date: data={self.name} needs data.date, the column with dates"
         if self.split.method == "given" and self.size is not None:
             yield "data.size: cannot be had with data.split.method=given, which takes the source's sets whole"
-        if self.split.method == "given" and self.split.column is None and self.name != "hub":
+        if self.split.method == "given" and self.split.column is None and not source.split:
             yield f"data.split.method=given: data={self.name} needs data.split.column, with train, validation or test"
         try:
             named = {name for _, name, _, _ in string.Formatter().parse(self.text) if name is not None}
@@ -89,7 +92,7 @@ class DataConfig:
         except (ValueError, LookupError, AttributeError) as error:
             yield f"data.text={self.text}: {error}"
         else:
-            if not tabular and (not named or named - set(TEXT_FIELDS)):
+            if not source.columns and (not named or named - set(TEXT_FIELDS)):
                 yield (
                     f"data.text={self.text}: must name {{title}}, {{abstract}} or {{claim}}, and nothing else in braces"
                 )

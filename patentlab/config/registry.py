@@ -51,7 +51,8 @@ class Registry(Generic[T]):
 
         def register(thing: T) -> T:
             known = self._known.get(name)
-            if known is not None and _origin(known) != _origin(thing):
+            # a class may be defined again, where its module is loaded anew
+            if known is not None and known is not thing and _origin(known) != _origin(thing):
                 raise ValueError(f"{self.kind}: {name} is {_origin(known)}, and cannot be {_origin(thing)} too")
             self._known[name] = thing
             if settings is not None:
@@ -113,8 +114,7 @@ class Registry(Generic[T]):
 
 
 def _origin(thing: Any) -> str:
-    kind = thing if hasattr(thing, "__qualname__") else type(thing)
-    return f"{kind.__module__}.{kind.__qualname__}"
+    return f"{thing.__module__}.{thing.__qualname__}" if hasattr(thing, "__qualname__") else repr(thing)
 
 
 # The values are typed by the rooms that own them; config knows the names alone.

@@ -6,28 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from patentlab.config import AdapterConfig, RequestError
-from patentlab.language_models.loading import four_bit
 from patentlab.weights import quiet_peft
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
-    from transformers import BitsAndBytesConfig, PreTrainedModel
-
-
-def quantisation(config: AdapterConfig, compute_dtype: torch.dtype) -> BitsAndBytesConfig | None:
-    """How a backbone's weights are to be quantised while it is loaded.
-
-    Args:
-        config: The adapter group.
-        compute_dtype: Of the products that quantised weights take part in.
-
-    Returns:
-        For ``qlora`` 4-bit weights, else nothing.
-    """
-    if config.name != "qlora":
-        return None
-    return four_bit(compute_dtype, config.quantisation or "nf4", double=bool(config.double_quantisation))
+    from transformers import PreTrainedModel
 
 
 def attach(backbone: PreTrainedModel, config: AdapterConfig, *, checkpointing: bool = False) -> nn.Module:

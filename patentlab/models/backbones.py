@@ -30,7 +30,13 @@ class Backbone:
 
 
 def load_backbone(
-    config: ModelConfig, max_length: int | None, dtype: Any, progress: Progress, quantisation: Any = None
+    config: ModelConfig,
+    max_length: int | None,
+    dtype: Any,
+    progress: Progress,
+    quantisation: Any = None,
+    *,
+    language_model: bool = False,
 ) -> Backbone:
     """Load a backbone.
 
@@ -40,6 +46,7 @@ def load_backbone(
         dtype: A ``torch.dtype`` for the weights.
         progress: Told of a conversion.
         quantisation: A transformers quantisation config, None for weights as they are.
+        language_model: Keep the head that predicts tokens.
 
     Returns:
         The backbone, in evaluation mode, on the CPU; quantised weights on the accelerator, if there is one.
@@ -47,13 +54,14 @@ def load_backbone(
     Raises:
         RequestError: The model is neither local nor reachable, its folder is broken, or it cannot read so many tokens.
     """
-    from transformers import AutoModel
+    from transformers import AutoModel, AutoModelForCausalLM
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # else it lists the language-model head as unused
     try:
-        loaded = load(AutoModel, config, "model", progress, dtype=dtype, quantisation=quantisation)
+        auto = AutoModelForCausalLM if language_model else AutoModel
+        loaded = load(auto, config, "model", progress, dtype=dtype, quantisation=quantisation)
     finally:
         logging.set_verbosity(verbosity)
     model, tokenizer = loaded.model, loaded.tokenizer

@@ -13,11 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
-from torch import Tensor
+from torch import Tensor, nn
 
-from patentlab.protocols import Measure, Scores, Targets
-from patentlab.training.batching import as_targets
-from patentlab.training.losses import Loss
+from patentlab.config import HeadConfig
+from patentlab.losses import Loss
+from patentlab.models.linear import LinearLayers
+from patentlab.protocols import Measure, Observer, Scores, Targets
+from patentlab.training.best_epoch import Known, trainable_weights
 
 # C as in scikit-learn: the weight of the data against half the squared norm of the weights, on standardised features
 STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -66,7 +68,7 @@ def fit_probe(
     """
     scaler = StandardScaler().fit(features[0].astype(np.float64))
     train, validation = (torch.from_numpy(scaler.transform(array.astype(np.float64))) for array in features)
-    labels = as_targets(targets[0], loss.single)
+    labels = torch.as_tensor(loss.encode(targets[0]))
     weight = torch.zeros(targets[0].shape[1], train.shape[1], dtype=torch.double, requires_grad=True)
     frequencies = torch.as_tensor(targets[0].mean(axis=0, dtype=np.float64)).clamp(1e-3, 1 - 1e-3)
     bias = torch.logit(frequencies).requires_grad_()
@@ -96,3 +98,37 @@ def _minimise(weight: Tensor, bias: Tensor, features: Tensor, labels: Tensor, lo
         return value.item()
 
     optimiser.step(objective)  # type: ignore[no-untyped-call]
+
+
+def start_from_probe(
+    model: nn.Module,
+    layers: LinearLayers,
+    config: HeadConfig,
+    features: Sequence[NDArray[np.float32]],
+    targets: Sequence[Targets],
+    loss: Loss,
+    observer: Observer,
+) -> Known | None:
+    """Fit a probe, and make it the start of a head, what its training has to beat, or both.
+
+    Args:
+        model: That is to be trained.
+        layers: Of the head, in the model.
+        config: ``start``, ``fallback`` and ``fallback_margin`` are used.
+        features: As of :func:`fit_probe`.
+        targets: As of :func:`fit_probe`.
+        loss: What is minimised.
+        observer: Measures.
+
+    Returns:
+        What training has to beat, if anything.
+    """
+    probe = fit_probe(features, targets, loss, observer.measure, observer.monitor)
+    random = trainable_weights(layers)
+    layers.start_from(probe.weight, probe.bias)
+    known: Known | None = None
+    if config.fallback:
+        known = Known(trainable_weights(model), probe.metrics, probe.scores, config.fallback_margin or 0.0)
+    if config.start != "probe":
+        layers.load_state_dict(random, strict=False)
+    return known

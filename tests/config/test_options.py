@@ -24,6 +24,7 @@ NEEDED = {
     "data=jsonl": ["data.path=somewhere"],
     "data=csv": ["data.path=somewhere"],
     "data=hub": ["data.path=somewhere"],
+    "strategy=corpus": ["mix.real_share=0.5", "strategy.path=somewhere"],
     "mix=curriculum": ["mix.real_share=0.5"],
     "mix=ensemble": ["mix.real_share=0.5"],
     "mix=filtered": ["mix.real_share=0.5"],

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from patentlab.classifiers.label_consistency import Judge
 from patentlab.console.command_line import compose
 from patentlab.corpus import Document
 from patentlab.data.documents import read_documents
 from patentlab.fidelity.profile import label_table, measure_fidelity
-from patentlab.training.judging import Judge
 
 SMALL = ["data.size=200", "data.split.validation=30", "data.split.test=40", "model=tfidf_linear", "tracking=none"]
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from patentlab.classifiers.label_consistency import Judge
 from patentlab.config import ExperimentConfig
 from patentlab.console.command_line import compose
 from patentlab.corpus import Document, LabelSpace, derive_seed, is_real
@@ -20,7 +21,6 @@ from patentlab.mixing.training_set import TrainingSet, choose, in_order, make_tr
 from patentlab.protocols import Silent
 from patentlab.synthesis.strategies import find_strategy
 from patentlab.synthesis.strategies.resampling import duplicate
-from patentlab.training.judging import Judge
 from tests.synthesis.scripted_server import serving
 
 SMALL = ["data.size=200", "data.split.validation=30", "data.split.test=40", "model=tfidf_linear", "tracking=none"]
@@ -178,8 +178,8 @@ def test_every_real_document_is_used_before_one_is_repeated():
 
 @pytest.mark.parametrize("ordering", ["curriculum", "ensemble", "filtered"])
 def test_every_ordering_trains_a_network(ordering: str, url: str, tiny_model: Callable[[str], Path], tmp_path: Path):
+    from patentlab.classifiers.factory import load_classifier
     from patentlab.experiment import run_experiment
-    from patentlab.training.classifiers import load_classifier
 
     config = settings_for(
         url, "model=minilm", f"model.path={tiny_model('bert')}", "adapter=full", "head=embedding", "trainer=finetune",

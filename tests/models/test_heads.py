@@ -2,8 +2,14 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from patentlab.models.heads import EmbeddingHead, PooledClassifier, pool
-from patentlab.training.batching import Collator, tokenise
+from patentlab.config import HeadConfig
+from patentlab.corpus import LabelSpace
+from patentlab.models.batching import Collator, tokenise
+from patentlab.models.heads import build_head
+from patentlab.models.linear import LinearLayers
+from patentlab.models.network import Network
+from patentlab.models.pooling import pool
+from patentlab.tasks.documents import MultiLabel
 
 HIDDEN = torch.tensor([[[1.0, -5.0], [3.0, 2.0], [9.0, 9.0]], [[7.0, 7.0], [2.0, 0.0], [4.0, -8.0]]])
 RIGHT = torch.tensor([[1, 1, 0], [1, 1, 1]])
@@ -54,14 +60,17 @@ TEXTS = ["a wheel with a motor and a brake .", "lens", "the sensor of a seat is 
 @pytest.mark.parametrize("how", ["last", "cls", "mean", "max"])
 def test_equal_predictions_for_left_and_right_padding_and_without(kind: str, how: str, tiny_model):
     folder = tiny_model(kind)
-    model = PooledClassifier(AutoModel.from_pretrained(folder), EmbeddingHead(64, 3, 0.0), how).eval()
+    backbone = AutoModel.from_pretrained(folder)
+    layers = LinearLayers(64, 3, 0.0)
     results = {}
     for side in ("right", "left"):
         tokenizer = AutoTokenizer.from_pretrained(folder, padding_side=side)
-        items = tokenise(TEXTS, tokenizer, 64)
+        head = build_head(HeadConfig("embedding", how), MultiLabel(LabelSpace(("a", "b", "c"))), tokenizer, 64)
+        model = Network(backbone, head, layers).eval()
+        items = head.items(TEXTS)
         with torch.inference_mode():
-            results[side] = model(**Collator(tokenizer)(items))["logits"]
-            results["alone"] = torch.cat([model(**Collator(tokenizer)([item]))["logits"] for item in items])
+            results[side] = model(**head.collate(items))["logits"]
+            results["alone"] = torch.cat([model(**head.collate([item]))["logits"] for item in items])
     assert torch.allclose(results["right"], results["alone"], atol=1e-6)
     assert torch.allclose(results["left"], results["alone"], atol=1e-6)
     assert results["alone"].std(dim=0).min() > 1e-4  # else equality would say nothing
@@ -80,7 +89,7 @@ def test_a_real_final_end_token_is_the_last_token(tiny_model):
 
 def test_standardised_features_have_mean_0_and_variance_1():
     torch.manual_seed(0)
-    head = EmbeddingHead(4, 2, 0.0)
+    head = LinearLayers(4, 2, 0.0)
     features = torch.randn(50, 4) * torch.tensor([1.0, 10.0, 0.1, 3.0]) + 5
     head.standardise(features)
     scaled = (features - head.shift) * head.scale
@@ -89,6 +98,6 @@ def test_standardised_features_have_mean_0_and_variance_1():
 
 
 def test_a_head_can_start_from_label_frequencies():
-    head = EmbeddingHead(4, 3, 0.0)
+    head = LinearLayers(4, 3, 0.0)
     head.start_from_frequencies(torch.tensor([0.5, 0.1, 0.0]))
     assert torch.allclose(torch.sigmoid(head(torch.zeros(1, 4)))[0], torch.tensor([0.5, 0.1, 0.001]), atol=1e-6)

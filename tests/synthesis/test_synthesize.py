@@ -171,9 +171,8 @@ def test_the_embedded_model_behind_a_real_server(run_in_process: Command, tmp_pa
                     time.sleep(0.1)
             done = run_in_process(
                 *QUICK[:-1], "generator.batch_size=2", "generator=openai", f"generator.path={folder}",
-                "generator.concurrency=1", "n=1",
-                "generator.max_new_tokens=40", "strategy.screening.min_words=8", "generator.timeout=300",
-                f"generator.base_url=http://127.0.0.1:{port}/v1", "strategy.max_attempts=12",
+                "generator.concurrency=1", "n=1", "generator.max_new_tokens=40", "strategy.screening.min_words=8",
+                "generator.timeout=300", f"generator.base_url=http://127.0.0.1:{port}/v1", "strategy.max_attempts=12",
                 "strategy.screening.max_repetition=1", "strategy.screening.max_compression=100",
                 command="synthesize",
             )  # fmt: skip

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from patentlab.training.trainer import curriculum_order
+from patentlab.training.curriculum import curriculum_order
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 200), st.integers(0, 5))
@@ -34,10 +34,10 @@ def test_training_sees_each_kind_for_its_share_and_real_documents_last(count: in
 
     from patentlab.config import load_option
     from patentlab.console.command_line import compose
+    from patentlab.losses import build_loss
+    from patentlab.models.batching import collate_features
     from patentlab.protocols import Observer
-    from patentlab.training.batching import collate_features
-    from patentlab.training.losses import Loss
-    from patentlab.training.trainer import train
+    from patentlab.training.trainer import TrainingData, train
 
     seen: list[int] = []
 
@@ -60,8 +60,9 @@ def test_training_sees_each_kind_for_its_share_and_real_documents_last(count: in
     ).trainer
     config.patience, config.precision = 1, "fp32"
     report = train(
-        Net(), items, items, collate_features, config, Loss(load_option("loss", "bce")),
-        Observer(lambda targets, scores: {"f1_micro": 0.0}), 0, added=added,
+        Net(), TrainingData(items, items, np.zeros((count, 2), dtype=np.int8), collate_features, added), config,
+        build_loss(load_option("loss", "bce")), lambda logits, items: torch.sigmoid(logits).numpy(),
+        Observer(lambda targets, scores: {"f1_micro": 0.0}), 0,
     )  # fmt: skip
     kinds = added[seen]
     first = round(count * epochs * float(added.mean()))

@@ -9,20 +9,30 @@ import torch
 from patentlab.config import TrainerConfig
 from patentlab.console.command_line import compose
 from patentlab.evaluation.multi_label import evaluate
-from patentlab.models.heads import EmbeddingHead, FeatureClassifier
+from patentlab.losses import build_loss
+from patentlab.models.batching import collate_features, with_labels
+from patentlab.models.linear import FeatureClassifier, LinearLayers
 from patentlab.protocols import Observer, TrainingReport
-from patentlab.training.batching import collate_features, with_labels
-from patentlab.training.losses import Loss
-from patentlab.training.trainer import Known, train, trainable_weights, trainer_steps
+from patentlab.training.best_epoch import Known, trainable_weights
+from patentlab.training.length import trainer_steps
+from patentlab.training.trainer import TrainingData, train
 
 CONFIG = replace(
     compose("model=minilm").trainer, epochs=6, batch_size=8, head_learning_rate=0.05, patience=None, max_steps=None
 )
-BCE = Loss(compose().loss)
+BCE = build_loss(compose().loss)
 GENERATOR = np.random.default_rng(0)
 FEATURES = GENERATOR.normal(size=(40, 4)).astype(np.float32)
 TARGETS = (FEATURES[:, :3] > 0.3).astype(np.int8)
-ITEMS = with_labels([{"features": row} for row in FEATURES], TARGETS, single=False)
+ITEMS = with_labels([{"features": row} for row in FEATURES], BCE.encode(TARGETS))
+
+
+def data(items=ITEMS, count: int = 30) -> TrainingData:
+    return TrainingData(items[:count], ITEMS[30:], TARGETS[30:], collate_features)
+
+
+def probabilities(logits: torch.Tensor, items) -> np.ndarray:
+    return BCE.probabilities(logits).numpy()
 
 
 def measure(targets: np.ndarray, scores: np.ndarray) -> dict[str, float]:
@@ -31,8 +41,8 @@ def measure(targets: np.ndarray, scores: np.ndarray) -> dict[str, float]:
 
 def run(config: TrainerConfig = CONFIG, seed: int = 0, watch=measure) -> tuple[FeatureClassifier, TrainingReport]:
     torch.manual_seed(1)
-    model = FeatureClassifier(EmbeddingHead(4, 3, 0.0))
-    return model, train(model, ITEMS[:30], ITEMS[30:], collate_features, config, BCE, Observer(watch), seed)
+    model = FeatureClassifier(LinearLayers(4, 3, 0.0))
+    return model, train(model, data(), config, BCE, probabilities, Observer(watch), seed)
 
 
 def test_the_loss_falls_and_steps_and_examples_are_counted():
@@ -73,14 +83,14 @@ def test_the_best_epochs_weights_are_kept_and_training_stops_when_none_is_better
     scores = iter([0.1, 0.5, 0.3, 0.2, 0.9, 0.9])
     weights: list[torch.Tensor] = []
     torch.manual_seed(1)
-    model = FeatureClassifier(EmbeddingHead(4, 3, 0.0))
+    model = FeatureClassifier(LinearLayers(4, 3, 0.0))
 
     def scripted(targets: np.ndarray, scored: np.ndarray) -> dict[str, float]:
         weights.append(model.head.linear.weight.detach().clone())
         return {"f1_micro": next(scores)}
 
     config = replace(CONFIG, patience=2)
-    report = train(model, ITEMS[:30], ITEMS[30:], collate_features, config, BCE, Observer(scripted), 0)
+    report = train(model, data(), config, BCE, probabilities, Observer(scripted), 0)
     assert report.best_epoch == 2
     assert len(report.history) == 4
     assert torch.equal(model.head.linear.weight, weights[1])
@@ -111,8 +121,8 @@ def test_without_epochs_steps_decide_and_a_small_set_matches_a_large_one():
 
 
 def train_on(count: int, config: TrainerConfig) -> TrainingReport:
-    model = FeatureClassifier(EmbeddingHead(4, 3, 0.0))
-    return train(model, ITEMS[:count], ITEMS[30:], collate_features, config, BCE, Observer(measure), 0)
+    model = FeatureClassifier(LinearLayers(4, 3, 0.0))
+    return train(model, data(count=count), config, BCE, probabilities, Observer(measure), 0)
 
 
 @pytest.mark.parametrize(("validations", "epochs"), [(2, [3, 6]), (4, [2, 4, 6]), (6, [1, 2, 3, 4, 5, 6]), (1, [6])])
@@ -125,12 +135,12 @@ def test_validations_are_spread_over_the_epochs_and_the_last_one_is_validated(va
 
 def test_the_fallback_may_be_the_best_epoch():
     torch.manual_seed(1)
-    model = FeatureClassifier(EmbeddingHead(4, 3, 0.0))
+    model = FeatureClassifier(LinearLayers(4, 3, 0.0))
     start = model.head.linear.weight.detach().clone()
     observer = Observer(lambda targets, scored: {"f1_micro": 0.5})
     known = Known(trainable_weights(model), {"f1_micro": 0.9}, np.full((10, 3), 0.25, dtype=np.float32))
-    report = train(model, ITEMS[:30], ITEMS[30:], collate_features, CONFIG, BCE, observer, 0, fallback=known)
-    assert report.validation_outputs is known.scores
+    report = train(model, data(), CONFIG, BCE, probabilities, observer, 0, fallback=known)
+    assert report.validation_outputs is known.outputs
     assert report.best_epoch == 0
     assert torch.equal(model.head.linear.weight, start)
     assert [row["epoch"] for row in report.history] == list(range(7))
@@ -140,11 +150,11 @@ def test_the_fallback_may_be_the_best_epoch():
 
 def test_a_fallback_must_be_better_by_its_margin():
     for margin, best in ((0.0, 0), (0.3, 0), (0.5, 1)):
-        model = FeatureClassifier(EmbeddingHead(4, 3, 0.0))
+        model = FeatureClassifier(LinearLayers(4, 3, 0.0))
         weights = trainable_weights(model)
         known = Known(weights, {"f1_micro": 0.9}, np.zeros((10, 3), dtype=np.float32), margin)
         observer = Observer(lambda targets, scored: {"f1_micro": 0.5})
-        report = train(model, ITEMS[:30], ITEMS[30:], collate_features, CONFIG, BCE, observer, 0, fallback=known)
+        report = train(model, data(), CONFIG, BCE, probabilities, observer, 0, fallback=known)
         assert report.best_epoch == best
         assert torch.equal(model.head.linear.weight, weights["head.linear.weight"]) == (best == 0)
 
@@ -152,11 +162,11 @@ def test_a_fallback_must_be_better_by_its_margin():
 def test_a_fallback_that_training_takes_long_to_beat_does_not_stop_it():
     scores = iter([0.50, 0.58, 0.63, 0.66, 0.68, 0.67])
     torch.manual_seed(1)
-    model = FeatureClassifier(EmbeddingHead(4, 3, 0.0))
+    model = FeatureClassifier(LinearLayers(4, 3, 0.0))
     known = Known(trainable_weights(model), {"f1_micro": 0.65}, np.zeros((10, 3), dtype=np.float32))
     observer = Observer(lambda targets, scored: {"f1_micro": next(scores)})
     config = replace(CONFIG, patience=2)
-    report = train(model, ITEMS[:30], ITEMS[30:], collate_features, config, BCE, observer, 0, fallback=known)
+    report = train(model, data(), config, BCE, probabilities, observer, 0, fallback=known)
     assert report.best_epoch == 5
     assert len(report.history) == 7
 
@@ -169,5 +179,5 @@ def test_max_steps_does_not_lengthen_training():
 def test_a_loss_that_is_no_number_is_an_error():
     with pytest.raises(FloatingPointError, match="not a finite number"):
         spoiled = [{**item, "features": item["features"] * np.float32("nan")} for item in ITEMS]
-        model = FeatureClassifier(EmbeddingHead(4, 3, 0.0))
-        train(model, spoiled[:30], ITEMS[30:], collate_features, CONFIG, BCE, Observer(measure), 0)
+        model = FeatureClassifier(LinearLayers(4, 3, 0.0))
+        train(model, data(spoiled), CONFIG, BCE, probabilities, Observer(measure), 0)

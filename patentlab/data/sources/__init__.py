@@ -1,37 +1,35 @@
-"""A file a format: each has ``read(config) -> Corpus`` and ``fingerprint(config) -> str``."""
+"""Where labelled documents come from. A file a format; each registers as a :class:`Source`."""
 
 import hashlib
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from patentlab.config import DataConfig, RequestError
+from patentlab.config.registry import SOURCES
 from patentlab.corpus import Corpus
 from patentlab.data.masking import mask_names
-from patentlab.data.sources import csv_table, demo, hub, jsonl, patentsview
-from patentlab.data.sources.rows import BadRowError, check_file
 from patentlab.storage import file_digest
 
 
-class Source(Protocol):
-    """What a module of this folder offers."""
+@dataclass(frozen=True)
+class Source:
+    """A format that labelled documents come in.
 
-    def read(self, config: DataConfig) -> Corpus:
-        """Read or make the corpus."""
-        ...
+    Attributes:
+        read: Reads or makes the corpus that the data group describes.
+        fingerprint: What the corpus is made of, as 64 hexadecimal digits, without reading it into documents.
+        columns: Whether ``data.text`` and ``data.labels`` name columns of the user's; else the text is made of
+            ``TEXT_FIELDS``, and the source knows its labels.
+        dated: Whether its documents have dates without ``data.date``.
+        split: Whether it may have sets of its own without ``data.split.column``.
+    """
 
-    def fingerprint(self, config: DataConfig) -> str:
-        """What the corpus is made of, as 64 hexadecimal digits."""
-        ...
-
-
-SOURCES: dict[str, Source] = {
-    "demo": demo,
-    "patentsview": patentsview,
-    "jsonl": jsonl,
-    "csv": csv_table,
-    "hub": hub,
-}
+    read: Callable[[DataConfig], Corpus]
+    fingerprint: Callable[[DataConfig], str]
+    columns: bool = True
+    dated: bool = False
+    split: bool = False
 
 
 def read_corpus(config: DataConfig) -> Corpus:
@@ -46,7 +44,7 @@ def read_corpus(config: DataConfig) -> Corpus:
     Raises:
         RequestError: The source is unknown, a file is wrong, or too little is left.
     """
-    corpus = _source(config).read(config)
+    corpus = SOURCES.get(config.name).read(config)
     if config.titles is not None:
         given = _titles(Path(config.titles))
         known = {name: title for name, title in given.items() if name in corpus.labels.names}
@@ -66,8 +64,11 @@ def read_corpus(config: DataConfig) -> Corpus:
 
 def _titles(path: Path) -> dict[str, str]:
     """Titles or definitions of labels, from a table of the user's."""
+    from patentlab.data.sources.csv_table import table_rows
+    from patentlab.data.sources.rows import BadRowError
+
     titles = {}
-    for where, row in csv_table.table_rows(path, "utf-8", "\t" if path.suffix == ".tsv" else ",", ("label", "title")):
+    for where, row in table_rows(path, "utf-8", "\t" if path.suffix == ".tsv" else ",", ("label", "title")):
         if isinstance(row, BadRowError):
             raise RequestError(f"{where}: {row}")
         titles[row["label"].strip()] = row["title"].strip()
@@ -86,14 +87,10 @@ def data_fingerprint(config: DataConfig) -> str:
     Raises:
         RequestError: The source is unknown or a file is missing.
     """
-    own = _source(config).fingerprint(config)
+    own: str = SOURCES.get(config.name).fingerprint(config)
     if config.titles is None:
         return own
+    from patentlab.data.sources.rows import check_file
+
     check_file(Path(config.titles))
     return hashlib.sha256(own.encode() + file_digest(Path(config.titles))).hexdigest()
-
-
-def _source(config: DataConfig) -> Source:
-    if config.name not in SOURCES:
-        raise RequestError(f"data.name={config.name}: no such source; allowed are {', '.join(SOURCES)}")
-    return SOURCES[config.name]

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from patentlab.config import DataConfig, RequestError
+from patentlab.config.registry import SOURCES
 from patentlab.corpus import Corpus
+from patentlab.data.sources import Source
 from patentlab.data.sources.jsonl import file_fingerprint
 from patentlab.data.sources.rows import BadRowError, Row, lines, read_rows, template_fields
 
@@ -88,3 +90,6 @@ def _values(header: list[str], cells: list[str]) -> dict[str, str] | BadRowError
     if len(cells) != len(header):
         return BadRowError(f"{len(cells)} columns, the header has {len(header)}")
     return dict(zip(header, cells, strict=True))
+
+
+SOURCES.add("csv")(Source(read, fingerprint))

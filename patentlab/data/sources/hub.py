@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from patentlab.config import DataConfig, RequestError
+from patentlab.config.registry import SOURCES
 from patentlab.corpus import Corpus
+from patentlab.data.sources import Source
 from patentlab.data.sources.rows import SET_NAMES, BadRowError, Row, read_rows, template_fields
 from patentlab.storage import file_digest
 
@@ -117,3 +119,6 @@ def _label_names(feature: Any) -> list[str] | None:
     inner = getattr(feature, "feature", feature)
     names = getattr(inner, "names", None)
     return list(names) if names is not None else None
+
+
+SOURCES.add("hub")(Source(read, fingerprint, split=True))

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from patentlab.config import DataConfig
+from patentlab.config.registry import SOURCES
 from patentlab.corpus import Corpus
+from patentlab.data.sources import Source
 from patentlab.data.sources.rows import BadRowError, Row, check_file, lines, read_rows
 from patentlab.storage import file_digest
 
@@ -72,3 +74,6 @@ def _parse(line: str) -> dict[str, object] | BadRowError:
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits, hundreds of brackets
         return BadRowError(f"not JSON that can be read ({error})")
     return row if isinstance(row, dict) else BadRowError("not a JSON object, {…}")
+
+
+SOURCES.add("jsonl")(Source(read, fingerprint))

@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from patentlab.config import DataConfig, RequestError
-from patentlab.config.registry import TASKS
+from patentlab.config.registry import SOURCES, TASKS
 from patentlab.corpus import Corpus, Document, restrict_labels
+from patentlab.data.sources import Source
 from patentlab.data.sources.csv_table import table_rows
 from patentlab.data.sources.rows import BadRowError, BadRows, fill, read_date, template_fields, title_of
 from patentlab.storage import file_digest
@@ -176,3 +177,6 @@ def _titles(folder: Path, level: str | None, bad: BadRows) -> dict[str, str]:
     if level == "section" or not path.is_file():
         return {}
     return {row[code]: row[title] for _, row in _rows(path, (code, title), bad) if row[title]}
+
+
+SOURCES.add("patentsview")(Source(read, fingerprint, columns=False, dated=True))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from patentlab.config import ExperimentConfig, TrainerConfig
+from patentlab.classifiers.ensemble import MEMBERS, EnsembleClassifier
+from patentlab.classifiers.saving import SETTINGS_FILE, Meaning, TransformerSettings
+from patentlab.config import ExperimentConfig
 from patentlab.models.baselines import ConstantClassifier, TfidfLinearClassifier
 from patentlab.protocols import Classifier, Progress
 from patentlab.synthesis.strategies import find_strategy
 from patentlab.tasks import Task
-from patentlab.training.ensemble import MEMBERS, EnsembleClassifier
 
 
 def build_classifier(config: ExperimentConfig, task: Task, seed: int, progress: Progress) -> Classifier:
@@ -32,47 +33,41 @@ def build_classifier(config: ExperimentConfig, task: Task, seed: int, progress: 
     return _build(config, task, seed, progress)
 
 
-def training_steps(trainer: TrainerConfig, documents: int) -> int:
-    """Optimiser steps of a full training run on so many documents."""
-    from patentlab.training.trainer import trainer_steps  # loads torch
-
-    return trainer_steps(documents, trainer)
-
-
 def _build(config: ExperimentConfig, task: Task, seed: int, progress: Progress) -> Classifier:
     if config.model.kind == "constant":
         return ConstantClassifier(len(task.labels), 1 if task.one_label else None)
     if config.model.tfidf is not None:
         return TfidfLinearClassifier(config.model.tfidf)
-    from patentlab.training.finetuning import EmbeddingClassifier  # loads torch
+    from patentlab.classifiers.transformer import TransformerClassifier  # loads torch
 
-    return EmbeddingClassifier(
-        config.model, config.head, config.adapter, config.trainer, config.loss, len(task.labels), seed, progress,
-        curriculum=config.mix.ordering == "curriculum",
-    )  # fmt: skip
+    return TransformerClassifier.fresh(TransformerSettings.of(config), task, seed, progress)
 
 
-def load_classifier(folder: Path, progress: Progress) -> Classifier:
+def load_classifier(folder: Path, progress: Progress, task: Task | None = None) -> Classifier:
     """Load a classifier that was saved into a folder, whichever it is.
 
     Args:
         folder: As given to ``save``.
         progress: Told of a conversion.
+        task: What was asked, where neither the folder nor one above it says so.
 
     Returns:
         A classifier that predicts as the saved one did.
 
     Raises:
         FileNotFoundError: Nothing was saved there.
+        RequestError: The base model of an adapter is not to be had any more.
     """
+    if task is None and (meaning := Meaning.read(folder)) is not None:
+        task = meaning.task
     if (folder / MEMBERS[0]).is_dir():
-        return EnsembleClassifier([load_classifier(folder / member, progress) for member in MEMBERS])
+        return EnsembleClassifier([load_classifier(folder / member, progress, task) for member in MEMBERS])
     if (folder / "constant.json").is_file():
         return ConstantClassifier.load(folder)
     if (folder / "tfidf_linear.skops").is_file():
         return TfidfLinearClassifier.load(folder)
-    if (folder / "settings.json").is_file():
-        from patentlab.training.finetuning import EmbeddingClassifier
+    if (folder / SETTINGS_FILE).is_file():
+        from patentlab.classifiers.transformer import TransformerClassifier
 
-        return EmbeddingClassifier.load(folder, progress)
+        return TransformerClassifier.saved(folder, task, progress)
     raise FileNotFoundError(f"{folder}: no saved classifier")

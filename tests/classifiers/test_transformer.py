@@ -8,15 +8,15 @@ import pytest
 import torch
 from transformers import AutoModel
 
+from patentlab.classifiers.factory import build_classifier, load_classifier
+from patentlab.classifiers.transformer import TransformerClassifier
 from patentlab.config import RequestError
 from patentlab.config.options import options
 from patentlab.console.command_line import compose
 from patentlab.corpus import Examples, LabelSpace
 from patentlab.protocols import Observer, Silent
-from patentlab.tasks import Decision
+from patentlab.tasks import Decision, Task
 from patentlab.tasks.documents import MultiLabel, SingleLabel
-from patentlab.training.classifiers import build_classifier, load_classifier
-from patentlab.training.finetuning import EmbeddingClassifier
 
 WORDS = ["sensor", "wheel", "lens"]
 TEXTS = [f"a {one} with a {other} ." for one in WORDS for other in ["motor", "seat", "camera", "sound"]] * 2
@@ -30,15 +30,15 @@ def watch() -> Observer:
     return Observer(lambda targets, scores: TASK.evaluate(targets, scores, Decision(0.5)))
 
 
-def build(tiny_model, kind: str, adapter: str, *overrides: str, seed: int = 0) -> EmbeddingClassifier:
+def build(tiny_model, kind: str, adapter: str, *overrides: str, seed: int = 0, task: Task = TASK):
     config = compose(
         "model=minilm", f"model.path={tiny_model(kind)}", f"adapter={adapter}", "trainer.max_length=64",
         "trainer.epochs=8", "trainer.batch_size=4", "trainer.head_learning_rate=0.05", "trainer.learning_rate=0.01",
         "trainer.patience=null", "head.start=frequencies", "head.fallback=null",
         f"model.lora_targets={TARGET_MODULES[kind]}", *overrides,
     )  # fmt: skip
-    classifier = build_classifier(config, TASK, seed, Silent())
-    assert isinstance(classifier, EmbeddingClassifier)
+    classifier = build_classifier(config, task, seed, Silent())
+    assert isinstance(classifier, TransformerClassifier)
     return classifier
 
 
@@ -71,7 +71,7 @@ def test_every_model_learns_under_every_adapter_and_survives_saving_and_loading(
         return
     config = compose(f"model={name}", f"model.path={tiny_model(ARCHITECTURES[name])}", f"adapter={adapter}", *FAST)
     classifier = build_classifier(config, TASK, 0, Silent())
-    assert isinstance(classifier, EmbeddingClassifier)
+    assert isinstance(classifier, TransformerClassifier)
     before = {n: value.detach().clone() for n, value in classifier.network.named_parameters()}
     report = classifier.fit(EXAMPLES, EXAMPLES, watch(), 0)
     assert report.history[-1]["train_loss"] < 0.85 * report.history[0]["train_loss"]
@@ -185,8 +185,9 @@ def test_predictions_do_not_depend_on_order_or_company(tiny_model):
 
 
 def test_cross_entropy_on_a_single_label_task(tiny_model):
-    classifier = build(tiny_model, "llama", "full", "data.task=single_label", "loss=cross_entropy")
-    observer = Observer(SingleLabel(TASK.labels).measure)
+    task = SingleLabel(TASK.labels)
+    classifier = build(tiny_model, "llama", "full", "data.task=single_label", "loss=cross_entropy", task=task)
+    observer = Observer(task.measure)
     report = classifier.fit(EXAMPLES, EXAMPLES, observer, 0)
     assert report.history[-1]["validation_f1_micro"] == 1.0
     assert np.allclose(classifier.predict(TEXTS, Silent()).sum(axis=1), 1.0, atol=1e-6)
@@ -218,6 +219,6 @@ def test_frozen_features_are_shared_by_runs_with_other_heads(tiny_model, monkeyp
     def fail(*args: object, **kwargs: object) -> None:
         raise AssertionError("features were computed again")
 
-    monkeypatch.setattr(second.network, "embed", fail)
+    monkeypatch.setattr(second.network, "read", fail)
     second.fit(EXAMPLES, EXAMPLES, watch(), 5)
     assert second.predict(TEXTS, Silent()).shape == (len(TEXTS), 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from patentlab.storage import cache_folder, digest, locked
 
-VERSION = 1  # raise when the same backbone and text yield other features
+VERSION = 2  # raise when the same backbone and text yield other features
 
 Features = NDArray[np.float32]
 """Shape ``(documents, width)``."""
@@ -23,11 +23,11 @@ class FeatureStore:
     """Features of one backbone with one pooling, in shards that are only ever added.
 
     Args:
-        identity: What fixes the features: the backbone's fingerprint, pooling, length, precision.
+        identity: What fixes the features.
     """
 
-    def __init__(self, *identity: object) -> None:
-        self.folder: Path = cache_folder() / "features" / digest(VERSION, *identity)
+    def __init__(self, identity: Mapping[str, object]) -> None:
+        self.folder: Path = cache_folder() / "features" / digest(VERSION, dict(identity))
         self._known: dict[str, Features] = {}
         self._shards: set[str] = set()
 

@@ -1,46 +1,12 @@
-"""The embedding head: one vector a document, pooled by the attention mask, and one or two linear layers."""
+"""One or two linear layers on one vector a document."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from patentlab.models.backbones import counts_positions
 
-
-def pool(hidden: Tensor, mask: Tensor, how: str) -> Tensor:
-    """Pool hidden states over the tokens of each document, padding excluded on whichever side it is.
-
-    Positions come from the attention mask alone: where the padding token is also the end token, its id says nothing.
-
-    Args:
-        hidden: Shape ``(documents, tokens, width)``.
-        mask: Ones at tokens, zeros at padding; shape ``(documents, tokens)``.
-        how: ``last`` or ``cls`` (the first token), ``mean`` or ``max``.
-
-    Returns:
-        Shape ``(documents, width)``.
-
-    Raises:
-        ValueError: There is no such pooling.
-    """
-    if how in ("last", "cls"):
-        position = mask.long() * torch.arange(1, mask.shape[1] + 1, device=mask.device)
-        index = position.argmax(dim=1) if how == "last" else mask.long().argmax(dim=1)
-        return hidden[torch.arange(len(hidden), device=hidden.device), index]
-    inside = mask.unsqueeze(-1).bool()
-    if how == "mean":
-        # summed in fp32: bf16 sums over hundreds of tokens lose digits
-        total = hidden.float().masked_fill(~inside, 0.0).sum(dim=1)
-        return (total / inside.sum(dim=1).clamp(min=1)).to(hidden.dtype)
-    if how == "max":
-        return hidden.masked_fill(~inside, torch.finfo(hidden.dtype).min).max(dim=1).values
-    raise ValueError(f"no pooling {how!r}; allowed are last, mean, max and cls")
-
-
-class EmbeddingHead(nn.Module):
+class LinearLayers(nn.Module):
     """Standardisation by fixed statistics, dropout, and one or two linear layers to one logit a label.
 
     The statistics are zeros and ones until :meth:`standardise` sets them from training features.
@@ -107,47 +73,17 @@ class EmbeddingHead(nn.Module):
         return logits
 
 
-class PooledClassifier(nn.Module):
-    """A backbone, pooling, and a head.
-
-    Args:
-        backbone: A transformer without a task head, adapter included.
-        head: Of the backbone's width.
-        pooling: As in :func:`pool`.
-    """
-
-    def __init__(self, backbone: nn.Module, head: EmbeddingHead, pooling: str) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.head = head
-        self.pooling = pooling
-        # Absolute positions must start at the first token, wherever the padding is; RoBERTa's family counts by itself.
-        self.counts_positions = counts_positions(backbone)
-
-    def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Pooled vectors of token batches of shape ``(documents, tokens)``: ``(documents, width)``."""
-        options: dict[str, Any] = {}
-        if not self.counts_positions and not bool(attention_mask[:, 0].all()):  # padded on the left
-            options["position_ids"] = (attention_mask.long().cumsum(dim=1) - 1).clamp(min=0)
-        hidden = self.backbone(input_ids=input_ids, attention_mask=attention_mask, **options).last_hidden_state
-        return pool(hidden, attention_mask, self.pooling)
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
-        """Logits of token batches; ``labels`` is accepted for the trainer, which computes the loss itself."""
-        return {"logits": self.head(self.embed(input_ids, attention_mask))}
-
-
 class FeatureClassifier(nn.Module):
-    """A head alone, on features that were computed before.
+    """Layers alone, on vectors that were computed before.
 
     Args:
-        head: Of the features' width.
+        layers: Of the vectors' width.
     """
 
-    def __init__(self, head: EmbeddingHead) -> None:
+    def __init__(self, layers: LinearLayers) -> None:
         super().__init__()
-        self.head = head
+        self.head = layers
 
     def forward(self, features: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
-        """Logits of features of shape ``(documents, width)``; ``labels`` as in :class:`PooledClassifier`."""
+        """Logits of vectors of shape ``(documents, width)``; ``labels`` is accepted for the trainer."""
         return {"logits": self.head(features)}

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from patentlab.corpus import Examples
-from patentlab.protocols import Classifier, Observer, ParameterCounts, Progress, Scores, TrainingReport
+from patentlab.protocols import Classifier, Observer, ParameterCounts, Progress, TrainingReport
 
 MEMBERS = ("real", "added")
 
@@ -50,10 +51,10 @@ class EnsembleClassifier:
             reports[0].best_epoch,
         )
 
-    def predict(self, texts: list[str], progress: Progress) -> Scores:
-        """The mean of the members' probabilities, shape ``(texts, labels)``."""
-        scores = [member.predict(texts, progress) for member in self.members.values()]
-        return np.asarray(np.mean(scores, axis=0), dtype=np.float32)
+    def predict(self, texts: list[str], progress: Progress) -> NDArray[np.float32]:
+        """The mean of the members' probabilities, of the shape that each gives."""
+        outputs = [member.predict(texts, progress) for member in self.members.values()]
+        return np.asarray(np.mean(outputs, axis=0), dtype=np.float32)
 
     def count_parameters(self) -> ParameterCounts:
         """Those of both."""
@@ -63,6 +64,10 @@ class EnsembleClassifier:
     def count_bytes(self) -> int:
         """Those of both."""
         return sum(member.count_bytes() for member in self.members.values())
+
+    def count_saved_bytes(self) -> int:
+        """Those of both."""
+        return sum(member.count_saved_bytes() for member in self.members.values())
 
     def save(self, folder: Path) -> None:
         """Each member into a folder of its own."""

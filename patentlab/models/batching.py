@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from patentlab.protocols import Progress
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Item = dict[str, Any]
 """One document: ``input_ids`` and ``attention_mask`` as lists, or ``features``; and its ``labels``, if known."""
+
+Collate = Callable[[Sequence[Item]], dict[str, Tensor]]
 
 
 def tokenise(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[Item]:
@@ -32,31 +38,16 @@ def tokenise(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_lengt
     return [{"input_ids": ids or [filler], "attention_mask": [1] * max(len(ids), 1)} for ids in encoded]
 
 
-def as_targets(targets: np.ndarray, single: bool) -> torch.Tensor:
-    """Targets in the form that losses take.
-
-    Args:
-        targets: Zeros and ones of shape ``(documents, labels)``.
-        single: Whether the loss takes the index of the one label.
-
-    Returns:
-        Floats of the same shape, or indices of shape ``(documents,)``.
-    """
-    return torch.as_tensor(targets.argmax(axis=1) if single else targets.astype(np.float32))
-
-
-def with_labels(items: Sequence[Item], targets: np.ndarray, single: bool) -> list[Item]:
-    """Add targets to items, in the form that losses take.
+def with_labels(items: Sequence[Item], labels: NDArray[Any]) -> list[Item]:
+    """Add targets to items.
 
     Args:
         items: As of :func:`tokenise`.
-        targets: Zeros and ones of shape ``(documents, labels)``.
-        single: Give the index of the one label, for cross-entropy, instead of a float per label.
+        labels: In the form that the loss takes, first axis documents.
 
     Returns:
         New items.
     """
-    labels = as_targets(targets, single).numpy()
     return [{**item, "labels": label} for item, label in zip(items, labels, strict=True)]
 
 
@@ -70,7 +61,7 @@ class Collator:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer = tokenizer
 
-    def __call__(self, items: Sequence[Item]) -> dict[str, torch.Tensor]:
+    def __call__(self, items: Sequence[Item]) -> dict[str, Tensor]:
         """Tensors of shape ``(documents, tokens)``, and labels."""
         tokens = [{key: item[key] for key in ("input_ids", "attention_mask")} for item in items]
         longest = max(len(item["input_ids"]) for item in tokens)
@@ -80,7 +71,7 @@ class Collator:
         return batch
 
 
-def collate_features(items: Sequence[Item]) -> dict[str, torch.Tensor]:
+def collate_features(items: Sequence[Item]) -> dict[str, Tensor]:
     """A batch of feature items: features of shape ``(documents, width)``, and labels."""
     return {key: torch.as_tensor(np.stack([item[key] for item in items])) for key in items[0]}
 
@@ -98,3 +89,36 @@ def by_length(items: Sequence[Item], batch_size: int) -> Iterator[list[int]]:
     order = sorted(range(len(items)), key=lambda position: -len(items[position]["input_ids"]))
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size]
+
+
+def ask(
+    network: torch.nn.Module,
+    call: Callable[[dict[str, Tensor]], Tensor],
+    items: Sequence[Item],
+    collate: Collate,
+    batch_size: int,
+    progress: Progress,
+    task: str,
+) -> Iterator[tuple[list[int], Tensor]]:
+    """Run a network over items, in batches of like length, on the accelerator where there is one.
+
+    Args:
+        network: Is moved there.
+        call: A batch → a tensor whose first axis is documents.
+        items: As of :func:`tokenise`.
+        collate: Makes a batch of them.
+        batch_size: Documents a batch.
+        progress: Shows how far it is.
+        task: What it is called there.
+
+    Yields:
+        Positions of items, and what the call made of them, in fp32 and on the CPU.
+    """
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+    network.to(device)
+    network.eval()
+    with torch.inference_mode(), progress.task(task, len(items)) as advance:
+        for positions in by_length(items, batch_size):
+            batch = {key: value.to(device) for key, value in collate([items[p] for p in positions]).items()}
+            yield positions, call(batch).float().cpu()
+            advance(len(positions))

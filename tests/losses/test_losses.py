@@ -1,5 +1,9 @@
 """Every loss against a reference: scikit-learn, or the paper's formula in plain numpy."""
 
+import subprocess
+import sys
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +14,13 @@ from scipy.special import expit, softmax
 from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight
 
-from patentlab.config import LossConfig
+from patentlab.config import LossConfig, RequestError
+from patentlab.config.registry import LOSSES
 from patentlab.console.command_line import compose
-from patentlab.training.losses import Loss, balanced_weights, positive_weights
+from patentlab.losses import Loss, build_loss
+from patentlab.losses.binary import BinaryCrossEntropy, positive_weights
+from patentlab.losses.softmax import balanced_weights
+from tests.conftest import ROOT
 
 LOGITS = arrays(np.float32, (4, 3), elements=st.floats(-8, 8, width=32))
 TARGETS = arrays(np.int8, (4, 3), elements=st.integers(0, 1))
@@ -37,14 +45,14 @@ def total(loss: Loss, logits: np.ndarray, targets: np.ndarray) -> float:
 
 @given(LOGITS, TARGETS)
 def test_bce_is_the_sum_of_scikit_learns_log_losses(logits: np.ndarray, targets: np.ndarray):
-    ours = total(Loss(config("bce")), logits, targets)
+    ours = total(build_loss(config("bce")), logits, targets)
     flat, probability = targets.ravel(), expit(logits.astype(float)).ravel()
     assert np.isclose(ours, log_loss(flat, probability, labels=[0, 1], normalize=False), rtol=1e-6)
 
 
 @given(LOGITS, TARGETS)
 def test_weighted_bce_is_scikit_learns_with_a_weight_per_positive(logits: np.ndarray, targets: np.ndarray):
-    ours = total(Loss.of(config("weighted_bce"), TRAIN), logits, targets)
+    ours = total(build_loss(config("weighted_bce"), TRAIN), logits, targets)
     weights = np.where(targets == 1, [1 / 4, 3 / 2, 4], 1.0)
     probability = expit(logits.astype(float)).ravel()
     reference = log_loss(targets.ravel(), probability, labels=[0, 1], normalize=False, sample_weight=weights.ravel())
@@ -53,7 +61,7 @@ def test_weighted_bce_is_scikit_learns_with_a_weight_per_positive(logits: np.nda
 
 @given(LOGITS, TARGETS, st.floats(0, 5), st.one_of(st.none(), st.floats(0.01, 0.99)))
 def test_focal_is_the_papers_formula(logits: np.ndarray, targets: np.ndarray, gamma: float, alpha: float | None):
-    ours = total(Loss(config("focal", gamma=gamma, alpha=alpha)), logits, targets)
+    ours = total(build_loss(config("focal", gamma=gamma, alpha=alpha)), logits, targets)
     probability = expit(logits.astype(float))
     true = np.where(targets == 1, probability, 1 - probability)
     weight = 1.0 if alpha is None else np.where(targets == 1, alpha, 1 - alpha)
@@ -62,9 +70,9 @@ def test_focal_is_the_papers_formula(logits: np.ndarray, targets: np.ndarray, ga
 
 def test_focal_without_its_parameters_is_bce():
     logits, targets = np.array([[-2.0, 0.5, 3.0]]), np.array([[1, 0, 1]], dtype=np.int8)
-    plain = total(Loss(config("bce")), logits, targets)
-    assert total(Loss(config("focal", gamma=0.0, alpha=None)), logits, targets) == pytest.approx(plain)
-    assert total(Loss(config("focal", gamma=0.0, alpha=0.5)), logits, targets) == pytest.approx(plain / 2)
+    plain = total(build_loss(config("bce")), logits, targets)
+    assert total(build_loss(config("focal", gamma=0.0, alpha=None)), logits, targets) == pytest.approx(plain)
+    assert total(build_loss(config("focal", gamma=0.0, alpha=0.5)), logits, targets) == pytest.approx(plain / 2)
 
 
 @given(LOGITS, TARGETS, st.floats(0, 4), st.floats(0, 4), st.floats(0, 0.5))
@@ -72,7 +80,7 @@ def test_asymmetric_is_the_papers_formula(
     logits: np.ndarray, targets: np.ndarray, positive: float, negative: float, clip: float
 ):
     settings = {"gamma": positive, "gamma_negative": negative, "clip": clip}
-    ours = total(Loss(config("asymmetric", **settings)), logits, targets)
+    ours = total(build_loss(config("asymmetric", **settings)), logits, targets)
     probability = expit(logits.astype(float))
     shifted = np.maximum(probability - clip, 0)
     of_positives = -((1 - probability) ** positive) * np.log(probability)
@@ -85,7 +93,7 @@ def test_asymmetric_is_the_papers_formula(
 def test_gradients_are_finite_and_never_push_away_from_the_targets(name: str, size: float):
     logits = torch.tensor([[size, -size, 0.0]], requires_grad=True)
     targets = torch.tensor([[0.0, 1.0, 1.0]])
-    Loss.of(config(name), TRAIN)(logits, targets).backward()  # type: ignore[no-untyped-call]
+    build_loss(config(name), TRAIN)(logits, targets).backward()  # type: ignore[no-untyped-call]
     assert logits.grad is not None
     assert torch.isfinite(logits.grad).all()
     assert (logits.grad * torch.tensor([[1.0, -1.0, -1.0]]) >= 0).all()
@@ -94,7 +102,7 @@ def test_gradients_are_finite_and_never_push_away_from_the_targets(name: str, si
 
 def test_asymmetric_does_not_look_at_very_easy_negatives():
     logits = torch.tensor([[-4.0]], requires_grad=True)  # probability 0.018
-    Loss(config("asymmetric"))(logits, torch.zeros(1, 1)).backward()  # type: ignore[no-untyped-call]
+    build_loss(config("asymmetric"))(logits, torch.zeros(1, 1)).backward()  # type: ignore[no-untyped-call]
     assert logits.grad is not None
     assert logits.grad.item() == 0
 
@@ -102,10 +110,10 @@ def test_asymmetric_does_not_look_at_very_easy_negatives():
 @given(LOGITS, arrays(np.int64, (4,), elements=st.integers(0, 2)))
 def test_cross_entropy_is_the_sum_of_scikit_learns_log_losses(logits: np.ndarray, targets: np.ndarray):
     probability = softmax(logits.astype(float), axis=1)
-    ours = total(Loss(config("cross_entropy")), logits, targets)
+    ours = total(build_loss(config("cross_entropy")), logits, targets)
     assert np.isclose(ours, log_loss(targets, probability, labels=[0, 1, 2], normalize=False), rtol=1e-6, atol=1e-9)
     single = np.eye(3, dtype=np.int8)[[0, 0, 0, 1, 2]]
-    weighted = total(Loss.of(config("weighted_cross_entropy"), single), logits, targets)
+    weighted = total(build_loss(config("weighted_cross_entropy"), single), logits, targets)
     weights = compute_class_weight("balanced", classes=np.arange(3), y=[0, 0, 0, 1, 2])[targets]
     reference = log_loss(targets, probability, labels=[0, 1, 2], normalize=False, sample_weight=weights)
     assert np.isclose(weighted, reference, rtol=1e-6, atol=1e-9)
@@ -121,5 +129,44 @@ def test_weights_are_cut_and_softened():
 
 def test_probabilities_follow_the_loss():
     logits = torch.tensor([[0.0, 0.0, 0.0]])
-    assert torch.allclose(Loss(config("focal")).probabilities(logits), torch.full((1, 3), 0.5))
-    assert torch.allclose(Loss(config("cross_entropy")).probabilities(logits), torch.full((1, 3), 1 / 3))
+    assert torch.allclose(build_loss(config("focal")).probabilities(logits), torch.full((1, 3), 0.5))
+    assert torch.allclose(build_loss(config("cross_entropy")).probabilities(logits), torch.full((1, 3), 1 / 3))
+
+
+def test_every_loss_goes_by_name_and_says_which_targets_it_takes():
+    assert set(NAMES) <= set(LOSSES.names())
+    targets = np.eye(3, dtype=np.int8)[[2, 0]]
+    for name in NAMES:
+        loss = build_loss(config(name))
+        assert loss.index == name.endswith("cross_entropy")
+        assert loss.encode(targets).tolist() == ([2, 0] if loss.index else targets.tolist())
+    with pytest.raises(RequestError, match=r"loss\.name=focl \(did you mean focal\?\): allowed are .*bce"):
+        build_loss(LossConfig("focl"))
+
+
+def test_a_loss_brings_settings_of_its_own(monkeypatch: pytest.MonkeyPatch):
+    @dataclass
+    class SmoothedConfig(LossConfig):
+        smoothing: float = 0.0
+
+    for kept in ("_known", "_settings"):
+        monkeypatch.setattr(LOSSES, kept, dict(getattr(LOSSES, kept)))
+
+    @LOSSES.add("smoothed_bce", settings=SmoothedConfig)
+    class Smoothed(BinaryCrossEntropy):
+        config: SmoothedConfig
+
+        def total(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            return super().total(logits, targets * (1 - self.config.smoothing) + self.config.smoothing / 2)
+
+    assert LOSSES.settings("smoothed_bce") is SmoothedConfig
+    logits = np.array([[2.0, -1.0]])
+    one, other = (total(build_loss(config("bce")), logits, np.array([row])) for row in ([1, 0], [0, 1]))
+    smoothed = total(build_loss(SmoothedConfig("smoothed_bce", smoothing=0.2)), logits, np.array([[1, 0]]))
+    assert smoothed == pytest.approx(0.9 * one + 0.1 * other)
+
+
+def test_a_losss_name_is_known_without_torch():
+    code = "import sys; from patentlab.config.registry import LOSSES; LOSSES.names(); print('torch' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert shown.stdout == "False\n"

@@ -1,0 +1,162 @@
+"""What a saved folder holds, beside weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from patentlab import weights
+from patentlab.config import (
+    AdapterConfig,
+    ExperimentConfig,
+    HeadConfig,
+    LossConfig,
+    ModelConfig,
+    TrainerConfig,
+)
+from patentlab.config.registry import HEADS, LOSSES, TASKS
+from patentlab.corpus import LabelSpace
+from patentlab.tasks import Decision, Task
+
+TASK_FILE = "task.json"
+SETTINGS_FILE = "settings.json"
+_EARLIER_TASK_FILE = "labels.json"  # without text template, and with the task as ``single``
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TransformerSettings:
+    """Settings of all parts of a transformer classifier.
+
+    Attributes:
+        model: The backbone.
+        head: How it answers.
+        adapter: Which weights are trained.
+        trainer: How.
+        loss: What is minimised.
+        curriculum: Train on added documents first, and on real ones last.
+    """
+
+    model: ModelConfig
+    head: HeadConfig
+    adapter: AdapterConfig
+    trainer: TrainerConfig
+    loss: LossConfig
+    curriculum: bool = False
+
+    @classmethod
+    def of(cls, config: ExperimentConfig) -> TransformerSettings:
+        """Those of an experiment."""
+        curriculum = config.mix.ordering == "curriculum"
+        return cls(config.model, config.head, config.adapter, config.trainer, config.loss, curriculum)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the outputs of a saved classifier mean.
+
+    Attributes:
+        task: What was asked.
+        decision: How outputs become answers.
+        text: The template that a document's text was made by, where it is known.
+    """
+
+    task: Task
+    decision: Decision
+    text: str | None = None
+
+    def write(self, folder: Path) -> None:
+        """Write ``task.json``.
+
+        Args:
+            folder: Exists.
+        """
+        content = {**describe_task(self.task), "decision": asdict(self.decision), "text": self.text}
+        (folder / TASK_FILE).write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Meaning | None:
+        """What :meth:`write` wrote, or versions before it; None where there is nothing.
+
+        Args:
+            folder: A saved model's.
+        """
+        if (folder / TASK_FILE).is_file():
+            content = json.loads((folder / TASK_FILE).read_text(encoding="utf-8"))
+            return cls(task_from(content), Decision(**content["decision"]), content["text"])
+        if (folder / _EARLIER_TASK_FILE).is_file():
+            content = json.loads((folder / _EARLIER_TASK_FILE).read_text(encoding="utf-8"))
+            single = content["single"]
+            name = "single_label" if single else "multi_label"
+            return cls(task_from({**content, "task": name}), Decision(None if single else content["threshold"]))
+        return None
+
+
+def describe_task(task: Task) -> dict[str, Any]:
+    """A task as JSON holds it."""
+    return {"task": task.name, "labels": list(task.labels.names), "titles": dict(task.labels.titles)}
+
+
+def task_from(content: Mapping[str, Any]) -> Task:
+    """A task as of :func:`describe_task`."""
+    task: Task = TASKS.get(content["task"])(LabelSpace(tuple(content["labels"]), content.get("titles") or {}))
+    return task
+
+
+def write_settings(folder: Path, settings: TransformerSettings, task: Task) -> None:
+    """Write what a transformer classifier was made from, with the fingerprint of its base.
+
+    Args:
+        folder: Exists.
+        settings: Of its parts.
+        task: What was asked.
+    """
+    path = Path(str(settings.model.path)).expanduser()
+    base = replace(settings.model, path=str(path.resolve())) if path.is_dir() else settings.model
+    content = {
+        "fingerprint": weights.fingerprint(settings.model.path or "", settings.model.revision),
+        **asdict(replace(settings, model=base)),
+        "task": describe_task(task),
+    }
+    (folder / SETTINGS_FILE).write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def read_settings(folder: Path, task: Task | None) -> tuple[TransformerSettings, Task, str]:
+    """What :func:`write_settings` wrote.
+
+    Args:
+        folder: A saved classifier's.
+        task: What was asked, for folders of versions that did not say.
+
+    Returns:
+        Settings, task, and the fingerprint of the base model.
+
+    Raises:
+        FileNotFoundError: The folder is of such a version, and no task is given.
+    """
+    content = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
+    if "task" in content:
+        task = task_from(content["task"])
+    if task is None:
+        raise FileNotFoundError(f"{folder}: does not say what its outputs mean")
+    head, loss = content["head"], content["loss"]
+    settings = TransformerSettings(
+        _section(ModelConfig, content["model"]),
+        _section(HEADS.settings(head["name"]) or HeadConfig, head),
+        _section(AdapterConfig, content["adapter"]),
+        _section(TrainerConfig, content["trainer"]),
+        _section(LOSSES.settings(loss["name"]) or LossConfig, loss),
+        bool(content.get("curriculum")),
+    )
+    return settings, task, content["fingerprint"]
+
+
+def _section(kind: type[T], content: Mapping[str, Any]) -> T:
+    """A dataclass of what it knows of a saved section."""
+    known = {one.name for one in fields(kind)}  # type: ignore[arg-type]
+    renamed = {"attention": "attn_implementation"} if "attn_implementation" in known else {}
+    return kind(**{renamed.get(n, n): value for n, value in content.items() if renamed.get(n, n) in known})

@@ -1,0 +1,285 @@
+"""Backbone, adapter, head and trainer brought together: fit, predict, embed, save, load."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import set_seed
+
+from patentlab import weights
+from patentlab.classifiers.saving import TransformerSettings, read_settings, write_settings
+from patentlab.config import RequestError
+from patentlab.config.registry import HEADS
+from patentlab.corpus import Examples, derive_seed
+from patentlab.models.adapters import attach, load_adapter, save_adapter
+from patentlab.models.backbones import Backbone
+from patentlab.models.batching import Item, ask, collate_features
+from patentlab.models.encoder import Encoder, EncoderConfig
+from patentlab.models.features import Features
+from patentlab.models.heads import build_head
+from patentlab.models.linear import FeatureClassifier
+from patentlab.models.network import Network
+from patentlab.protocols import Observer, ParameterCounts, Progress, TrainingReport
+from patentlab.tasks import Task
+from patentlab.training.arguments import precision
+from patentlab.training.best_epoch import Known
+from patentlab.training.probe import start_from_probe
+from patentlab.training.trainer import TrainingData, train
+
+
+class TransformerClassifier:
+    """Any backbone with any head, under any adapter; see :meth:`fresh` and :meth:`saved`.
+
+    Args:
+        settings: Of all its parts.
+        task: What is asked.
+        backbone: As loaded.
+        adapted: The backbone's model with its adapter.
+        encoding: What fixes the vectors of the backbone as it was loaded.
+    """
+
+    def __init__(
+        self, settings: TransformerSettings, task: Task, backbone: Backbone, adapted: nn.Module, encoding: EncoderConfig
+    ) -> None:
+        self.settings, self.task, self.tokenizer = settings, task, backbone.tokenizer
+        self.head = build_head(settings.head, task, backbone.tokenizer, encoding.max_length)
+        self.loss = self.head.loss(settings.loss, None)
+        layers = self.head.layers(int(backbone.model.config.hidden_size))
+        self.network = Network(adapted, self.head, layers)
+        self.batch_size = settings.trainer.eval_batch_size or 1
+        self.encoder = Encoder(encoding, self.network, backbone.tokenizer, self.batch_size)
+        self.trained = False
+        self._embedded: tuple[list[str], Features] | None = None
+
+    @classmethod
+    def fresh(cls, settings: TransformerSettings, task: Task, seed: int, progress: Progress) -> TransformerClassifier:
+        """One to be trained.
+
+        Args:
+            settings: Of all its parts.
+            task: What is asked.
+            seed: Of the head's and the adapter's initial weights.
+            progress: Told of a conversion.
+
+        Returns:
+            The classifier.
+
+        Raises:
+            RequestError: The backbone cannot be loaded or adapted.
+        """
+        encoding = encoding_of(settings)
+        backbone = encoding.load(progress)
+        set_seed(derive_seed(seed, "weights"))  # before anything is made: the head's initial weights count
+        checkpointing = bool(settings.trainer.gradient_checkpointing)
+        adapted = attach(backbone.model, settings.adapter, checkpointing=checkpointing)
+        return cls(settings, task, backbone, adapted, encoding)
+
+    @classmethod
+    def saved(cls, folder: Path, task: Task | None, progress: Progress) -> TransformerClassifier:
+        """One that :meth:`save` saved.
+
+        Args:
+            folder: The saved folder.
+            task: What was asked, for folders that do not say.
+            progress: Told of a conversion.
+
+        Returns:
+            A classifier that predicts as the saved one did.
+
+        Raises:
+            RequestError: The base model of an adapter is not to be had any more.
+        """
+        settings, task, fingerprint = read_settings(folder, task)
+        if settings.adapter.name == "full":
+            settings = replace(settings, model=replace(settings.model, path=str(folder / "backbone"), revision=None))
+        elif weights.fingerprint(settings.model.path or "", settings.model.revision) != fingerprint:
+            path = settings.model.path
+            raise RequestError(f"{folder}: was trained on other weights than those that are now at {path}")
+        encoding = encoding_of(settings)
+        backbone = encoding.load(progress)
+        adapted: nn.Module = backbone.model
+        if settings.adapter.is_low_rank:
+            adapted = load_adapter(backbone.model, folder / "backbone")
+        loaded = cls(settings, task, backbone, adapted, encoding)
+        loaded.network.head.load_state_dict(load_file(folder / "head.safetensors"))
+        loaded.network.eval()
+        loaded.trained = True
+        return loaded
+
+    def fit(self, train_set: Examples, validation: Examples, observer: Observer, seed: int) -> TrainingReport:
+        """Train; the weights of the best validation epoch are kept.
+
+        Args:
+            train_set: What is learned from.
+            validation: Decides on the epoch to keep and on when to stop.
+            observer: Measures and shows.
+            seed: Of dropout and batch order.
+
+        Returns:
+            How it went.
+
+        Raises:
+            RuntimeError: It was fitted before.
+        """
+        if self.trained:  # features of trained layers would be cached as those of the frozen backbone
+            raise RuntimeError("a classifier is fitted once; build another")
+        self.trained = True
+        self.loss = self.head.loss(self.settings.loss, train_set.targets)
+        self.head.start(self.network.head, train_set.targets)
+        prepared = self._prepare((train_set, validation), observer)
+        trainer = self.settings.trainer
+        report = train(
+            prepared.model,
+            TrainingData(
+                *prepared.items,
+                targets=validation.targets,
+                collate=collate_features if prepared.cached else self.head.collate,
+                added=train_set.added if self.settings.curriculum else None,
+            ),
+            trainer,
+            self.loss,
+            lambda logits, items: self.head.outputs(logits, items, self.loss),
+            observer,
+            seed,
+            fallback=prepared.fallback,
+        )
+        self.network.eval()
+        if precision(trainer) != "fp32" and not prepared.cached:
+            # validation ran under autocast: its outputs are not quite those of the network that is saved
+            report = replace(report, validation_outputs=None)
+        return report
+
+    def _prepare(self, sets: tuple[Examples, Examples], observer: Observer) -> _Prepared:
+        """Items of training and validation documents: vectors of frozen layers where the head needs no more of them."""
+        pooled, config = self.head.pooling is not None, self.settings.head
+        layers: Any = self.network.head
+        cached = pooled and self.settings.adapter.name == "frozen"
+        probed = pooled and "probe" in (config.start, config.fallback)
+        model: nn.Module = FeatureClassifier(layers) if cached else self.network
+        features: list[Features] = []
+        fallback: Known | None = None
+        if cached or probed:
+            features = [self.encoder.vectors(examples.texts, observer.progress) for examples in sets]
+        if cached:
+            layers.standardise(torch.from_numpy(features[0]))
+        if probed:
+            targets = [examples.targets for examples in sets]
+            fallback = start_from_probe(model, layers, config, features, targets, self.loss, observer)
+        if not cached:
+            train_items, validation_items = (
+                self.head.examples(examples, self.loss, training=training)
+                for examples, training in zip(sets, (True, False), strict=True)
+            )
+            return _Prepared(model, (train_items, validation_items), cached, fallback)
+        train_items, validation_items = (
+            [
+                {"features": row, "labels": label}
+                for row, label in zip(vectors, self.loss.encode(examples.targets), strict=True)
+            ]
+            for vectors, examples in zip(features, sets, strict=True)
+        )
+        return _Prepared(model, (train_items, validation_items), cached, fallback)
+
+    def predict(self, texts: list[str], progress: Progress) -> NDArray[Any]:
+        """Outputs in the form of the task, in the order of the texts."""
+        self.network.eval()
+        if self.head.pooling is None:
+            return self._answer(texts, progress)
+        features = torch.from_numpy(self.embed(texts, progress))
+        with torch.inference_mode():
+            device = next(self.network.head.parameters()).device
+            logits = self.network.head(features.to(device)).float().cpu()
+        return self.head.outputs(logits, None, self.loss)
+
+    def _answer(self, texts: Sequence[str], progress: Progress) -> NDArray[Any]:
+        items = self.head.items(texts)
+        found: list[Any] = [None] * len(items)
+        for positions, logits in ask(
+            self.network,
+            lambda batch: self.head.logits(self.network, batch),
+            items,
+            self.head.collate,
+            self.batch_size,
+            progress,
+            "evaluation",
+        ):
+            outputs = self.head.outputs(logits, [items[position] for position in positions], self.loss)
+            for position, row in zip(positions, outputs, strict=True):
+                found[position] = row
+        return np.stack(found)
+
+    def embed(self, texts: list[str], progress: Progress) -> Features:
+        """Pooled hidden states, those that a pooling head reads, of shape ``(texts, width)``."""
+        if self.settings.adapter.name == "frozen" or not self.trained:
+            return self.encoder.vectors(texts, progress)
+        if self._embedded is None or self._embedded[0] != texts:  # asked for scores and vectors, one after the other
+            self._embedded = texts, self.encoder.compute(texts, progress)
+        return self._embedded[1]
+
+    def count_parameters(self) -> ParameterCounts:
+        """Trained parameters (adapter and head), and all."""
+        # two weights of four bits are packed into one element
+        counts = [
+            (p.numel() * (2 if type(p).__name__ == "Params4bit" else 1), p.requires_grad)
+            for p in self.network.parameters()
+        ]
+        return ParameterCounts(sum(n for n, trained in counts if trained), sum(n for n, _ in counts))
+
+    def count_bytes(self) -> int:
+        """Bytes of all weights and buffers, as they are held in memory."""
+        tensors = [*self.network.parameters(), *self.network.buffers()]
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+    def count_saved_bytes(self) -> int:
+        """Bytes of the weights that training changes: a frozen or LoRA base is named, not copied."""
+        return sum(p.numel() * p.element_size() for p in self.network.parameters() if p.requires_grad)
+
+    def save(self, folder: Path) -> None:
+        """Save settings, head and what the adapter changed; a frozen or LoRA base is named, not copied."""
+        write_settings(folder, self.settings, self.task)
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.head.state_dict().items()}
+        save_file(state, folder / "head.safetensors")
+        if self.settings.adapter.name != "frozen":
+            save_adapter(self.network.backbone, folder / "backbone")
+        if self.settings.adapter.name == "full":
+            self.tokenizer.save_pretrained(folder / "backbone")
+
+
+def encoding_of(settings: TransformerSettings) -> EncoderConfig:
+    """What fixes the vectors of a backbone before it is trained.
+
+    Args:
+        settings: Of a classifier.
+
+    Returns:
+        Weights that are trained stay in fp32, also where they are multiplied in bf16.
+    """
+    model, adapter = settings.model, settings.adapter
+    reduced = precision(settings.trainer) == "bf16" and adapter.name != "full"
+    return EncoderConfig(
+        model,
+        settings.head.pooling or model.pooling or "mean",
+        settings.trainer.max_length or 512,
+        "bfloat16" if reduced else "float32",
+        adapter.quantisation if adapter.name == "qlora" else None,
+        adapter.double_quantisation if adapter.name == "qlora" else None,
+        HEADS.get(settings.head.name).language_model,
+    )
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What is trained on what: the network on texts, or the layers of its head alone on cached vectors."""
+
+    model: nn.Module
+    items: tuple[list[Item], list[Item]]
+    cached: bool
+    fallback: Known | None

@@ -1,0 +1,169 @@
+"""How a backbone answers.
+
+A head of your own is a class that registers itself under the name that its file in ``conf/head/`` has:
+
+    @HEADS.add("token", settings=TokenHeadConfig)
+    class TokenHead(Head):
+        ...
+
+``settings`` is a dataclass that extends :class:`patentlab.config.HeadConfig` by what only this head has. Torch is
+imported where it is used: that a name is known is checked before anything heavy is loaded.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from numpy.typing import NDArray
+
+from patentlab.config import HeadConfig, LossConfig
+from patentlab.config.registry import HEADS
+from patentlab.corpus import Examples
+from patentlab.losses import Loss, build_loss
+from patentlab.tasks import Task
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from transformers import PreTrainedTokenizerBase
+
+    from patentlab.models.batching import Item
+    from patentlab.models.network import Network
+
+
+class Head(ABC):
+    """What a batch is made of, the forward pass, the loss, and how outputs are read.
+
+    Everything but the layers and the forward pass has a default, which suits one text and one forward pass a document.
+
+    Args:
+        config: The head group.
+        task: What is asked.
+        tokenizer: Of the backbone.
+        max_length: Tokens of a text at most.
+
+    Attributes:
+        language_model: Whether it needs the backbone with the head that predicts tokens, and not its hidden states.
+        pooling: How hidden states become the one vector a document that is all the layers see: then vectors of frozen
+            backbones are kept in the cache, and a probe can be fitted on them. None where they see more, or other.
+    """
+
+    language_model: ClassVar[bool] = False
+    pooling: str | None = None
+
+    def __init__(self, config: HeadConfig, task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
+        self.config, self.task, self.tokenizer, self.max_length = config, task, tokenizer, max_length
+
+    @abstractmethod
+    def layers(self, width: int) -> nn.Module:
+        """Fresh weights of the head's own; an ``nn.Identity`` where it has none.
+
+        Args:
+            width: Of the backbone's hidden states.
+        """
+
+    @abstractmethod
+    def logits(self, network: Network, batch: Mapping[str, Tensor]) -> Tensor:
+        """The forward pass.
+
+        Args:
+            network: The backbone, to be read by :meth:`patentlab.models.network.Network.read`, and :meth:`layers`.
+            batch: As of :meth:`collate`, without labels.
+
+        Returns:
+            First axis documents.
+        """
+
+    def items(self, texts: Sequence[str]) -> list[Item]:
+        """What the network is asked of each text.
+
+        Args:
+            texts: Any number.
+
+        Returns:
+            An item per text, with ``input_ids`` and ``attention_mask``.
+        """
+        from patentlab.models.batching import tokenise
+
+        return tokenise(texts, self.tokenizer, self.max_length)
+
+    def examples(self, examples: Examples, loss: Loss, *, training: bool) -> list[Item]:
+        """What the network learns from, or is validated on.
+
+        Args:
+            examples: Texts and targets.
+            loss: What is minimised.
+            training: Whether it is learned from: a head that scores whole answers learns from the right one alone.
+
+        Returns:
+            An item per text, with ``labels``.
+        """
+        from patentlab.models.batching import with_labels
+
+        return with_labels(self.items(examples.texts), loss.encode(examples.targets))
+
+    def collate(self, items: Sequence[Item]) -> dict[str, Tensor]:
+        """A batch of items, padded.
+
+        Args:
+            items: As of :meth:`items` or :meth:`examples`.
+
+        Returns:
+            Tensors whose first axis is documents.
+        """
+        from patentlab.models.batching import Collator
+
+        return Collator(self.tokenizer)(items)
+
+    def loss(self, config: LossConfig, targets: NDArray[Any] | None) -> Loss:
+        """What is minimised.
+
+        Args:
+            config: The loss group.
+            targets: Of the training documents, in the form of the task; None where nothing is trained.
+
+        Returns:
+            A loss of logits and labels, summed.
+        """
+        return build_loss(config, targets)
+
+    def start(self, layers: Any, targets: NDArray[Any]) -> None:  # noqa: B027  # most heads need none
+        """Prepare fresh layers, before anything is trained.
+
+        Args:
+            layers: As of :meth:`layers`.
+            targets: Of the training documents, in the form of the task.
+        """
+
+    def outputs(self, logits: Tensor, items: Sequence[Item] | None, loss: Loss) -> NDArray[Any]:
+        """What the task reads.
+
+        Args:
+            logits: As of :meth:`logits`, in fp32 and on the CPU; batches may have been padded to the longest.
+            items: That they are of; None for vectors of a head with :attr:`pooling`.
+            loss: Says what logits mean.
+
+        Returns:
+            Outputs in the form of the task, first axis documents.
+        """
+        return loss.probabilities(logits).numpy()
+
+
+def build_head(config: HeadConfig, task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Head:
+    """The head that a configuration names.
+
+    Args:
+        config: The head group.
+        task: What is asked.
+        tokenizer: Of the backbone.
+        max_length: Tokens of a text at most.
+
+    Returns:
+        The head.
+
+    Raises:
+        RequestError: No head has the name.
+    """
+    head: Head = HEADS.get(config.name)(config, task, tokenizer, max_length)
+    return head

@@ -1,0 +1,51 @@
+"""A backbone with the layers of a head: the one module that is trained and asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from patentlab.models.backbones import counts_positions
+
+if TYPE_CHECKING:
+    from patentlab.models.heads import Head
+
+
+class Network(nn.Module):
+    """A backbone, layers, and the head that says how they answer.
+
+    Args:
+        backbone: A transformer, adapter included.
+        head: How it answers; None where it is only read.
+        layers: The head's own weights, named ``head`` here, which have a learning rate of their own.
+    """
+
+    def __init__(self, backbone: nn.Module, head: Head | None = None, layers: nn.Module | None = None) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = nn.Identity() if layers is None else layers
+        self.answers = head
+        # Absolute positions must start at the first token, wherever the padding is; RoBERTa's family counts by itself.
+        self.counts_positions = counts_positions(backbone)
+
+    def read(self, input_ids: Tensor, attention_mask: Tensor, **options: Any) -> Any:
+        """What the backbone makes of a token batch.
+
+        Args:
+            input_ids: Shape ``(documents, tokens)``.
+            attention_mask: Ones at tokens, zeros at padding; the same shape.
+            **options: Anything else that it takes.
+
+        Returns:
+            Its output, with ``last_hidden_state`` or ``logits``.
+        """
+        if not self.counts_positions and not bool(attention_mask[:, 0].all()):  # padded on the left
+            options.setdefault("position_ids", (attention_mask.long().cumsum(dim=1) - 1).clamp(min=0))
+        return self.backbone(input_ids=input_ids, attention_mask=attention_mask, **options)
+
+    def forward(self, labels: Tensor | None = None, **batch: Tensor) -> dict[str, Tensor]:
+        """Logits of a batch of the head's; ``labels`` is accepted for the trainer, which computes the loss itself."""
+        if self.answers is None:
+            raise TypeError("a network without a head is only read")
+        return {"logits": self.answers.logits(self, batch)}
