@@ -153,7 +153,7 @@ def experiment(overrides: Sequence[str], folder: Path, watch: Stopwatch) -> tupl
 def open_generator(folder: Path, shape: Shape, texts: Sequence[str]) -> tuple[Any, Callable[[], int]]:
     """A generator, and what lets it answer and counts the tokens; warmed up."""
     from patentlab.console.command_line import compose
-    from patentlab.synthesis.generators import TransformersGenerator
+    from patentlab.synthesis.generators.transformers import TransformersGenerator
     from patentlab.synthesis.prompts import Request
 
     settings = {"path": folder, "form": "text", "batch_size": shape.prompts, "max_new_tokens": shape.new_tokens}
@@ -230,7 +230,10 @@ class Bench:
         config = LlamaConfig(**self.shape.llama, **_SPECIAL)
         with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
             model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)  # type: ignore[no-untyped-call]
-        return self._save(model, "llama")
+        folder = self._save(model, "llama")
+        del model
+        release()  # else it counts in the peak of what comes next
+        return folder
 
     @cached_property
     def encoder(self) -> Path:

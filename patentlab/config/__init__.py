@@ -28,7 +28,6 @@ from patentlab.config.mixture import (
 )
 from patentlab.config.model import (
     FITTED,
-    LOSSES,
     AdapterConfig,
     HeadConfig,
     LossConfig,
@@ -44,7 +43,6 @@ __all__ = [
     "FITTED",
     "LABEL_TEXTS",
     "LEVELS",
-    "LOSSES",
     "ON_ERROR",
     "ORDERINGS",
     "PROMPT_FAMILIES",

@@ -14,13 +14,13 @@ from patentlab.config.data import DataConfig
 from patentlab.config.generator import GeneratorConfig
 from patentlab.config.mixture import MixConfig, RegimeConfig, StrategyConfig
 from patentlab.config.model import FITTED, AdapterConfig, HeadConfig, LossConfig, ModelConfig
-from patentlab.config.registry import STRATEGIES, TASKS
+from patentlab.config.registry import HEADS, LOSSES, STRATEGIES, TASKS
 from patentlab.config.trainer import TrackingConfig, TrainerConfig
 
 RERUN = ("missing", "failed", "always", "never")
 ON_ERROR = ("continue", "stop")
 CONTROL = ("name", "rerun", "on_error", "plan", "exclude")  # of a sweep: settings that say nothing about a run
-MAIN_METRIC = {"multi_label": "f1_micro", "single_label": "f1_micro"}
+_FITTED_TASK = "multi_label"  # of models without a head
 _SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -98,6 +98,9 @@ class ExperimentConfig:
         yield from self._check_additions()
         yield from self._check_model()
         yield from self.trainer.check()
+        monitors = TASKS.get(str(self.data.task)).monitors if self.data.task in TASKS else ()
+        if monitors and self.trainer.monitor not in monitors:
+            yield f"trainer.monitor={self.trainer.monitor}: allowed are {', '.join(monitors)}"
         yield from self.tracking.check()
         yield from out_of_bounds(self, "")
         if self.name is not None and _SWEEP_NAME.fullmatch(self.name) is None:
@@ -139,7 +142,8 @@ class ExperimentConfig:
                     yield f"{group}=none: model={model.name} is a neural network and needs one"
             if adapter.is_low_rank and not adapter.targets:
                 yield f"adapter.targets: model={model.name} names no modules for LoRA; give adapter.targets=[…]"
-        if loss.name.endswith("cross_entropy") and self.data.task != "single_label":
+        takes_one = loss.name in LOSSES and LOSSES.get(loss.name).index
+        if takes_one and not (self.data.task in TASKS and TASKS.get(str(self.data.task)).one_label):
             yield f"loss={loss.name}: needs data.task=single_label; with several labels a document use loss=bce"
 
 
@@ -150,18 +154,20 @@ def follow(config: ExperimentConfig) -> ExperimentConfig:
         config: As composed.
 
     Returns:
-        The same with ``data.task`` and ``trainer.monitor`` given.
+        The same with ``data.task`` and ``trainer.monitor`` given, where head and task are known.
     """
-    data = config.data if config.data.task is not None else replace(config.data, task=task_of(config.head.name))
-    monitor = config.trainer.monitor or MAIN_METRIC.get(str(data.task))
-    return replace(config, data=data, trainer=replace(config.trainer, monitor=monitor))
+    task, trainer = config.data.task or task_of(config.head.name), config.trainer
+    if trainer.monitor is None and task in TASKS:
+        trainer = replace(trainer, monitor=TASKS.get(task).main_metric)
+    return replace(config, data=replace(config.data, task=task), trainer=trainer)
 
 
 def task_of(head: str) -> str:
     """The task that a head answers, where ``data.task`` does not say."""
-    return "multi_label"
+    return str(HEADS.get(head).default_task) if head in HEADS else _FITTED_TASK
 
 
-def loss_of(task: str | None) -> str:
-    """The loss of a task, where none was chosen (``loss=null``)."""
-    return "cross_entropy" if task == "single_label" else "bce"
+def loss_of(task: str, head: str) -> str:
+    """The loss of a head or, where it has none of its own, of a task, where none was chosen (``loss=null``)."""
+    own = HEADS.get(head).default_loss if head in HEADS else None
+    return str(own or TASKS.get(task).default_loss)

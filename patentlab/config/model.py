@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from omegaconf import MISSING
 
 from patentlab.config.bounds import bounded, out_of_bounds
+from patentlab.config.registry import HEADS, LOSSES
 
 FITTED = ("tfidf_linear", "constant")  # kinds of models that are no neural network
-LOSSES = ("bce", "weighted_bce", "focal", "asymmetric", "cross_entropy", "weighted_cross_entropy")
 
 
 @dataclass
@@ -73,7 +73,7 @@ class ModelConfig:
 class HeadConfig:
     """How a backbone answers."""
 
-    name: str = bounded(words=("embedding", "two_layer", "none"))
+    name: str = bounded(words=lambda: (*HEADS.names(), "none"))
     pooling: str | None = bounded(None, words=("last", "mean", "max", "cls"))
     hidden: int | None = bounded(None, least=1, hint=", or null")
     dropout: float | None = bounded(None, least=0, below=1)
@@ -129,7 +129,7 @@ class AdapterConfig:
 class LossConfig:
     """What training minimises."""
 
-    name: str = bounded(words=LOSSES)
+    name: str = bounded(words=LOSSES.names)
     gamma: float | None = bounded(None, least=0)
     gamma_negative: float | None = bounded(None, least=0)
     alpha: float | None = bounded(None, least=0, below=1)

@@ -41,7 +41,7 @@ class TrainerConfig:
     schedule: str | None = bounded(None, words=SCHEDULES)
     max_grad_norm: float | None = bounded(None, above=0)
     patience: int | None = bounded(None, least=1)
-    monitor: str | None = bounded(None, words=("f1_micro", "f1_macro"))  # None: the task's main metric
+    monitor: str | None = None  # None: the task's main metric
     precision: str | None = bounded(None, words=("auto", "fp32", "bf16"))
     gradient_checkpointing: bool | None = None
     save_model: str = bounded("auto", words=("auto", "always", "never"))

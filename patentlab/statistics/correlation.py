@@ -83,7 +83,8 @@ def spearman(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> Correlatio
     r = float(found.statistic)
     p = float(found.pvalue)
     if n <= 7:
-        every = [stats.spearmanr(order, second).statistic for order in permutations(first)]
+        ranks, others = stats.rankdata(first), stats.rankdata(second)
+        every = _r(np.array(list(permutations(ranks))), np.broadcast_to(others, (math.factorial(n), n)))
         p = float(np.mean(np.abs(every) >= abs(r) - 1e-12))
     if abs(r) == 1:
         return Correlation(r, np.nan, np.nan, p, n)

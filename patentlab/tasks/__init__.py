@@ -50,6 +50,8 @@ class Task(Protocol):
         name: As ``data.task`` has it.
         one_label: Whether a document keeps its main label alone.
         main_metric: What runs are compared by.
+        monitors: Metrics that may choose an epoch and decisions.
+        default_loss: What is minimised, where ``loss=null`` and the head has none of its own.
         labels: What is told apart.
         monitor: The metric that chooses an epoch and decisions.
     """
@@ -57,6 +59,8 @@ class Task(Protocol):
     name: ClassVar[str]
     one_label: ClassVar[bool]
     main_metric: ClassVar[str]
+    monitors: ClassVar[tuple[str, ...]]
+    default_loss: ClassVar[str]
     labels: LabelSpace
     monitor: str
 

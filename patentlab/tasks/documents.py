@@ -29,6 +29,8 @@ class DocumentClassification(ABC):
     name: ClassVar[str]
     one_label: ClassVar[bool]
     main_metric: ClassVar[str] = "f1_micro"
+    monitors: ClassVar[tuple[str, ...]] = ("f1_micro", "f1_macro")
+    default_loss: ClassVar[str]
 
     def __init__(self, labels: LabelSpace, monitor: str | None = None) -> None:
         self.labels = labels
@@ -97,6 +99,7 @@ class MultiLabel(DocumentClassification):
 
     name = "multi_label"
     one_label = False
+    default_loss = "bce"
 
     def decide(self, outputs: Scores, decision: Decision) -> Targets:
         """Labels with a score of at least the threshold."""
@@ -123,6 +126,7 @@ class SingleLabel(DocumentClassification):
 
     name = "single_label"
     one_label = True
+    default_loss = "cross_entropy"
 
     def decide(self, outputs: Scores, decision: Decision) -> Targets:
         """The label with the highest score."""

@@ -44,11 +44,15 @@ class Head(ABC):
         max_length: Tokens of a text at most.
 
     Attributes:
+        default_task: The task that it answers, where ``data.task`` does not say.
+        default_loss: What is minimised, where ``loss=null``; None for the task's own.
         language_model: Whether it needs the backbone with the head that predicts tokens, and not its hidden states.
         pooling: How hidden states become the one vector a document that is all the layers see: then vectors of frozen
             backbones are kept in the cache, and a probe can be fitted on them. None where they see more, or other.
     """
 
+    default_task: ClassVar[str] = "multi_label"
+    default_loss: ClassVar[str | None] = None
     language_model: ClassVar[bool] = False
     pooling: str | None = None
 
