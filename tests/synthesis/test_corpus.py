@@ -90,7 +90,7 @@ def test_documents_are_screened_as_generated_ones_are(tmp_path: Path):
     assert made.rows is not None
     (row,) = [row for row in made.rows if row["source_id"]]
     assert (row["file_id"], row["id"]) == ("mine", kept.id)
-    single = take(path, 2, "data.task=single_label", "strategy.on_shortage=shrink")
+    single = take(path, 2, "data.task=single_label")
     assert {len(d.labels) for d in single.documents} == {1}  # the main one
     ears = take(write(tmp_path / "more.jsonl", ROWS), 10, agrees=lambda d: d.labels == ("ear",))
     assert {d.labels for d in ears.documents} == {("ear",)}
