@@ -14,6 +14,7 @@ from typing import Any
 import hydra._internal.utils as hydra_parser
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -120,8 +121,12 @@ def read_option(group: str, option: str) -> Mapping[str, Any] | None:
         Its content, ``defaults`` included; None where there is no such file.
     """
     if GlobalHydra.instance().is_initialized():
-        for source in GlobalHydra.instance().config_loader().get_sources():
-            found = _read(source.scheme(), source.path, f"{group}/{option}.yaml")
+        sources = [(source.scheme(), source.path) for source in GlobalHydra.instance().config_loader().get_sources()]
+        if HydraConfig.initialized():  # a request's own are no sources of the loader
+            given = (path.partition("://") for path in HydraConfig.get().searchpath)
+            sources += [(scheme, path) for scheme, _, path in given]
+        for scheme, path in sources:
+            found = _read(scheme, path, f"{group}/{option}.yaml")
             if found is not None:
                 return found
     return read_own(group, option)
