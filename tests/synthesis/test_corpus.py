@@ -90,13 +90,8 @@ def test_documents_are_screened_as_generated_ones_are(tmp_path: Path):
     assert made.rows is not None
     (row,) = [row for row in made.rows if row["source_id"]]
     assert (row["file_id"], row["id"]) == ("mine", kept.id)
-<<<<<<< HEAD
-    single = take(path, 2, "data.task=single_label")
+    single = take(path, 2, "data.task=single_label", "strategy.on_shortage=shrink")
     assert {len(d.labels) for d in single.documents} == {1}  # the main one
-=======
-    one = take(path, 2, "data.task=single_label", "strategy.on_shortage=shrink")
-    assert {len(d.labels) for d in one.documents} == {1}  # the main one
->>>>>>> g/work
     ears = take(write(tmp_path / "more.jsonl", ROWS), 10, agrees=lambda d: d.labels == ("ear",))
     assert {d.labels for d in ears.documents} == {("ear",)}
     assert ears.report["rejected"]["disagrees"] == ears.report["attempts"] - 10
