@@ -72,15 +72,23 @@ def test_runs_without_a_model_are_told_apart(tmp_path: Path):
         inference.load(tmp_path / "whole")
 
 
-def test_a_folder_of_an_earlier_version_still_answers(tmp_path: Path):
-    run(tmp_path, "model=constant")
+@pytest.mark.parametrize("kind", ["constant", "lora"])
+def test_a_folder_of_an_earlier_version_still_answers(kind: str, tiny_model: Callable[[str], Path], tmp_path: Path):
+    run(tmp_path, *KINDS[kind], *([f"model.path={tiny_model('bert')}"] if kind == "lora" else []))
     labels = json.loads((tmp_path / "model" / "task.json").read_text())["labels"]
-    new = inference.load(tmp_path).predict(["a"])
+    threshold = inference.load(tmp_path).meaning.decision.threshold
+    new = inference.load(tmp_path).predict(["a wheel"])
     (tmp_path / "model" / "task.json").unlink()
-    content = {"labels": labels, "titles": {}, "single": False, "threshold": 0.5}
+    content = {"labels": labels, "titles": {}, "single": False, "threshold": threshold}
     (tmp_path / "model" / "labels.json").write_text(json.dumps(content))
+    if kind == "lora":
+        settings = json.loads((tmp_path / "model" / "settings.json").read_text())
+        del settings["task"], settings["curriculum"]
+        settings["label_count"] = len(labels)
+        settings["model"]["attention"] = settings["model"].pop("attn_implementation")
+        (tmp_path / "model" / "settings.json").write_text(json.dumps(settings))
     loaded = inference.load(tmp_path)
-    assert loaded.predict(["a"]) == new
+    assert loaded.predict(["a wheel"]) == new
     assert loaded.meaning.text is None
     assert isinstance(loaded.meaning.task, MultiLabel)
     assert loaded.meaning.task.labels == LabelSpace(tuple(labels))

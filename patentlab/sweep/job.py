@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from patentlab.classifiers.saving import MODEL_FOLDER
 from patentlab.config import ExperimentConfig, RequestError, from_hydra
 from patentlab.console.effect import refuse_without_effect
-from patentlab.console.hydra_internals import read_option
+from patentlab.console.hydra_internals import OptionFiles
 from patentlab.console.overrides import settings_of
 from patentlab.protocols import Progress
 from patentlab.storage import held
@@ -76,28 +76,28 @@ def _run_folder(*, _root_: DictConfig) -> str:
     composed = copy.deepcopy(_root_)
     with open_dict(composed):
         del composed["hydra"]
-    prepared = prepare(composed, list(_root_.hydra.overrides.task), dict(_root_.hydra.runtime.choices))
+    prepared = prepare(composed, _root_.hydra)
     folder = folder_of(Path(_root_.hydra.sweep.dir).resolve(), prepared.key, prepared.folder)
     _prepared[folder] = prepared
     return folder
 
 
-def prepare(composed: DictConfig, overrides: list[str], options: Mapping[str, Any], *, alone: bool = False) -> Prepared:
+def prepare(composed: DictConfig, hydra: Any, *, alone: bool = False) -> Prepared:
     """Check a job's configuration, and find out the key of its run.
 
     Args:
         composed: What Hydra composed, ``hydra`` node excluded.
-        overrides: Of the job.
-        options: Of each group.
+        hydra: That node.
         alone: No other run could use what this one leaves out.
 
     Returns:
         It never raises: Hydra would give up the whole sweep.
     """
+    overrides, files = list(hydra.overrides.task), OptionFiles.of(hydra)
     try:
-        found = from_hydra(composed, options, read_option)
+        found = from_hydra(composed, dict(hydra.runtime.choices), files.read)
         if alone:
-            refuse_without_effect(settings_of(overrides), [found.options])
+            refuse_without_effect(settings_of(overrides), [found.options], files)
         key = run_key(found.config, input_fingerprints(found.config))
         return Prepared(run_folder(found.config.choices, key), key, found.config, left_out=found.left_out)
     except Exception as problem:
@@ -120,18 +120,17 @@ def execute_job(composed: DictConfig, progress: Progress, execute: Execute) -> E
         How the job stands.
     """
     hydra = HydraConfig.get()
-    options = dict(hydra.runtime.choices)
     folder, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
     if hydra.mode != RunMode.MULTIRUN:
         entry = Entry(0, overrides, str(folder))
-        _try(entry, prepare(composed, overrides, options, alone=True), progress, execute, None, bool(composed.plan))
+        _try(entry, prepare(composed, hydra, alone=True), progress, execute, None, bool(composed.plan))
         return entry
     journal = Journal(Path(hydra.sweep.dir).resolve(), os.environ[START_VARIABLE])
     entry = Entry(int(hydra.job.num), overrides, str(folder))
     before = journal.read(entry.number)
     if before is not None and before.state != ELSEWHERE:
         return before  # a second pass, for what another process held
-    prepared = _prepared.pop(folder.name, None) or prepare(composed, overrides, options)
+    prepared = _prepared.pop(folder.name, None) or prepare(composed, hydra)
     try:
         _try(entry, prepared, progress, execute, journal, bool(composed.plan))
     finally:
