@@ -86,9 +86,9 @@ class Registry(Generic[T]):
         return self._settings.get(name)
 
     def names(self) -> list[str]:
-        """All names, those of other packages too."""
+        """All names, sorted, those of other packages too."""
         self.load()
-        return list(self._known)
+        return sorted(self._known)
 
     def items(self) -> list[tuple[str, T]]:
         """All names with what they stand for."""

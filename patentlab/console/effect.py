@@ -28,8 +28,9 @@ def refuse_without_effect(settings: Sequence[str], runs: Iterable[Mapping[str, A
         for setting in list(left):
             group, _, name = setting.partition(".")
             option = options.get(group)
-            # a group that was left to others, or one that is no file: judged once composed
-            if option is None or has_setting(settings_of(group, str(option), files.read), name):
+            # a group that was left to others, or an option whose file is elsewhere: judged once composed
+            known = None if option is None else settings_of(group, str(option), files.read)
+            if known is None or has_setting(known, name):
                 left.remove(setting)
             elif option not in chosen.setdefault(setting, []):
                 chosen[setting].append(str(option))

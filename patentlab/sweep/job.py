@@ -19,6 +19,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from patentlab.classifiers.saving import MODEL_FOLDER
 from patentlab.config import ExperimentConfig, RequestError, from_hydra
 from patentlab.console.effect import refuse_without_effect
 from patentlab.console.hydra_internals import OptionFiles
@@ -189,23 +190,25 @@ def _execute_if_needed(
         entry.state = EXCLUDED
     elif config.plan:
         entry.settings = config.settings
-        _refresh(entry, folder, key)
+        _refresh(entry, folder, config, key)
     else:
-        _refresh(entry, folder, key)
+        _refresh(entry, folder, config, key)
         if entry.state == DONE and not is_executed(DONE, config.rerun):
             return
         with held(lock_of(folder), wait=journal is None or journal.is_marked("wait")) as mine:
-            _refresh(entry, folder, key)
+            _refresh(entry, folder, config, key)
             if not mine:
                 entry.state = ELSEWHERE
             elif is_executed(entry.state, config.rerun):
                 _execute(entry, config, progress, execute, journal)
 
 
-def _refresh(entry: Entry, folder: Path, key: str) -> None:
+def _refresh(entry: Entry, folder: Path, config: ExperimentConfig, key: str) -> None:
     """Read from disk how a run stands."""
     record = read_record(folder)
-    entry.state = state_of(record, key_today(record, folder) if record is not None else "", key)
+    lacks_model = config.trainer.save_model == "always" and not (folder / MODEL_FOLDER).is_dir()
+    recorded = key_today(record, folder) if record is not None else ""
+    entry.state = state_of(record, recorded, key, lacks_model=lacks_model)
     if record is not None and entry.state != MISSING:
         _adopt(entry, record)
 
