@@ -121,7 +121,7 @@ def test_loss_and_head_train_and_a_setting_goes_where_it_is_known(
 ):
     done = run_command(
         "-m", THEIRS, "name=losses", "data.size=80", "data.top_k=4", "data.split.validation=10", "data.split.test=10",
-        "model=minilm", f"model.path={tiny_model('bert')}", "adapter=full", "trainer.max_steps=2",
+        "model=minilm", f"model.path={tiny_model('bert')}", "adapter=full", "trainer.max_steps=8",
         "trainer.max_length=32", "head=mean_max", "loss=bce,smoothed_bce", "loss.smoothing=0.1,0.2", "tracking=none",
         PYTHONPATH=os.pathsep.join([str(theirs), str(ROOT)]),
     )  # fmt: skip
