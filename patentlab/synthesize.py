@@ -47,7 +47,7 @@ def _synthesize(config: ExperimentConfig, count: int, out: str | None) -> Path:
     from patentlab.corpus import fingerprint
     from patentlab.data.documents import read_documents
     from patentlab.data.sources import data_fingerprint
-    from patentlab.fidelity.profile import measure_fidelity
+    from patentlab.fidelity.profile import fidelity_where_possible
     from patentlab.mixing.training_set import add
     from patentlab.models.encoder import embed_texts
     from patentlab.synthesis.card import write_corpus
@@ -57,13 +57,9 @@ def _synthesize(config: ExperimentConfig, count: int, out: str | None) -> Path:
     labels, real = documents.corpus.labels, documents.real
     made = add(config, documents, real, count, progress, Judge)
     pool = documents.split.pool
-    try:
-        fidelity = measure_fidelity(
-            made.documents, pool, labels, config.seed, lambda texts: embed_texts(texts, progress), Judge
-        )
-    except RequestError as missing:  # the corpus is made, and worth having without
-        say(f"fidelity is not measured: {missing}")
-        fidelity = {}
+    fidelity = fidelity_where_possible(
+        made.documents, pool, labels, config.seed, lambda texts: embed_texts(texts, progress), Judge, progress
+    )
     digits = fingerprint(made.documents)[:12]
     name = f"{config.data.name}-{config.generator.name}-{config.strategy.name}-{count}-{digits}"
     folder = Path(out) if out else Path("outputs") / "synthetic" / name

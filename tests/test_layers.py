@@ -82,3 +82,17 @@ def test_torch_is_not_imported_at_the_top(room: str):
 
 def test_config_imports_neither_torch_nor_mlflow():
     assert not {name.split(".")[0] for name in imports(PACKAGE / "config" / "__init__.py")} & (HEAVY | {"mlflow"})
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_file_is_more_than_one_room(path: Path):
+    assert len(path.read_text().splitlines()) <= 350
+
+
+def test_the_method_section_fits_on_a_page():
+    tree = ast.parse((PACKAGE / "experiment.py").read_text())
+    (function,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run_experiment"]
+    first = function.body[1]  # behind the docstring
+    assert function.end_lineno is not None
+    assert function.end_lineno - first.lineno < 60
+    assert len((PACKAGE / "experiment.py").read_text().splitlines()) <= 120

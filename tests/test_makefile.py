@@ -73,7 +73,7 @@ def test_figures_are_all_of_them():
 def test_variables_of_the_make_that_runs_the_tests_do_not_reach_the_make_that_tests_start():
     given = {"MAKEFLAGS": " -- ARGS=--durations=20", "MAKEOVERRIDES": "${-*-command-variables-*-}", "MAKELEVEL": "1"}
     name = "test_the_full_edition_takes_the_experiments_as_they_are"  # would be given --durations=20
-    name += " or (test_the_small_edition_can_be_run and leakage)"
+    name += " or (test_every_figure_has_a_sweep_and_a_report_of_it and leakage)"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", name, __file__], cwd=ROOT,
         env={**os.environ, **given, "ARGS": "--durations=20"}, capture_output=True, text=True, check=False,

@@ -143,7 +143,7 @@ def test_two_arms_share_split_subset_and_differ_in_what_was_added(tmp_path: Path
 def test_embedded_models_train_and_predict_the_same_after_loading(tmp_path: Path, model: str, adapter: str):
     config = compose(
         f"model={model}", f"adapter={adapter}", "trainer.max_steps=6", "trainer.batch_size=4", "tracking=none",
-        "trainer.save_model=always", "trainer.max_length=64", "data.size=150", "data.split.validation=20",
+        "trainer.save_model=always", "trainer.max_length=48", "data.size=100", "data.split.validation=10",
         "data.split.test=20",
     )  # fmt: skip
     record = run_experiment(config, tmp_path, Silent())

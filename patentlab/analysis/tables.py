@@ -67,7 +67,7 @@ def tables(evidence: Evidence, metric: str = "f1_micro", fidelity: str = "mmd2")
     """
     runs, pairs = evidence.runs, evidence.pairs
     found = {"problems": problems(evidence.matrix)}
-    for name in METRICS:
+    for name in dict.fromkeys((*METRICS, metric)):
         found[f"scores_{name}"] = scores(runs, name)
         found[f"gains_{name}"] = mean_gains(pairs, name)
     found["without_twin"] = pairs.unmatched if pairs.unmatched is not None else pd.DataFrame()

@@ -19,8 +19,11 @@ from patentlab.config import (
 )
 from patentlab.config.registry import HEADS, LOSSES, TASKS
 from patentlab.corpus import LabelSpace
+from patentlab.protocols import Classifier
 from patentlab.tasks import Decision, Task
 
+AUTO_BYTES = 100_000_000  # what ``trainer.save_model=auto`` saves of weights that are no adapter's
+MODEL_FOLDER = "model"
 TASK_FILE = "task.json"
 SETTINGS_FILE = "settings.json"
 _EARLIER_TASK_FILE = "labels.json"  # without text template, and with the task as ``single``
@@ -94,6 +97,30 @@ class Meaning:
             name = "single_label" if single else "multi_label"
             return cls(task_from({**content, "task": name}), Decision(None if single else content["threshold"]))
         return None
+
+
+def save_model(classifier: Classifier, meaning: Meaning, config: ExperimentConfig, folder: Path) -> dict[str, Any]:
+    """Save a classifier with what its outputs mean, if that is wanted.
+
+    Args:
+        classifier: Trained.
+        meaning: Of its outputs.
+        config: ``trainer.save_model`` says whether: ``auto`` means adapters and heads whatever their base, and anything
+            else up to 100 MB.
+        folder: Of the run; ``model`` in it is made.
+
+    Returns:
+        What was saved, for the record: ``folder`` and ``bytes``; empty where nothing was.
+    """
+    wish, partial = config.trainer.save_model, config.adapter.name not in ("full", "none")
+    if wish == "never" or (wish == "auto" and not partial and classifier.count_saved_bytes() > AUTO_BYTES):
+        return {}
+    target = folder / MODEL_FOLDER
+    target.mkdir()
+    classifier.save(target)
+    meaning.write(target)
+    size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    return {"folder": MODEL_FOLDER, "bytes": size}
 
 
 def describe_task(task: Task) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
@@ -21,7 +20,7 @@ from patentlab.config.registry import HEADS
 from patentlab.corpus import Examples, derive_seed
 from patentlab.models.adapters import attach, load_adapter, save_adapter
 from patentlab.models.backbones import Backbone
-from patentlab.models.batching import Item, ask, collate_features
+from patentlab.models.batching import Item, as_array, ask, collate_features
 from patentlab.models.encoder import Encoder, EncoderConfig
 from patentlab.models.features import Features
 from patentlab.models.heads import build_head
@@ -214,7 +213,7 @@ class TransformerClassifier:
             outputs = self.head.outputs(logits, [items[position] for position in positions], self.loss)
             for position, row in zip(positions, outputs, strict=True):
                 found[position] = row
-        return np.stack(found)
+        return as_array(found)
 
     def embed(self, texts: list[str], progress: Progress) -> Features:
         """Pooled hidden states, those that a pooling head reads, of shape ``(texts, width)``."""

@@ -14,7 +14,7 @@ from patentlab.config.data import DataConfig
 from patentlab.config.generator import GeneratorConfig
 from patentlab.config.mixture import MixConfig, RegimeConfig, StrategyConfig
 from patentlab.config.model import FITTED, AdapterConfig, HeadConfig, LossConfig, ModelConfig
-from patentlab.config.registry import HEADS, LOSSES, STRATEGIES, TASKS
+from patentlab.config.registry import HEADS, LOSSES, METRICS, STRATEGIES, TASKS
 from patentlab.config.trainer import TrackingConfig, TrainerConfig
 
 RERUN = ("missing", "failed", "always", "never")
@@ -90,6 +90,7 @@ class ExperimentConfig:
         Yields:
             A line per problem: the setting, what is wrong, and what is allowed.
         """
+        METRICS.load()  # one that cannot be imported is told of before anything is trained
         yield from self.data.check()
         if self.data.task not in TASKS:
             yield f"data.task={self.data.task}: allowed are {', '.join(TASKS.names())}"

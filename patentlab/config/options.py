@@ -170,18 +170,19 @@ def _plain(node: DictConfig, name: str) -> Any:
     return OmegaConf.to_container(value) if OmegaConf.is_config(value) else getattr(value, "_value", lambda: value)()
 
 
-def knowing(group: str, setting: str, read: ReadOption = read_own) -> list[str]:
+def knowing(group: str, setting: str, among: Sequence[str], read: ReadOption) -> list[str]:
     """The options of a group that have a setting.
 
     Args:
         group: Of ``conf/``.
         setting: Dotted, without the group: ``screening.min_words``.
-        read: Finds options.
+        among: The group's options.
+        read: Finds them.
 
     Returns:
-        Their sorted names.
+        Their names.
     """
-    return [option for option in options(group) if has_setting(settings_of(group, option, read), setting)]
+    return [option for option in among if has_setting(settings_of(group, option, read), setting)]
 
 
 def has_setting(content: Mapping[str, Any] | None, setting: str) -> bool:

@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Callable
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from patentlab.config.problems import RequestError, closest
@@ -73,7 +73,7 @@ class Registry(Generic[T]):
         Raises:
             RequestError: There is none.
         """
-        self._load()
+        self.load()
         if name is None or name not in self._known:
             raise RequestError(
                 f"{self.setting or self.kind}={closest(str(name), self._known)}: allowed are {', '.join(self.names())}"
@@ -82,25 +82,30 @@ class Registry(Generic[T]):
 
     def settings(self, name: str) -> type[Any] | None:
         """The dataclass of the settings that one has for itself; None where the group's are all."""
-        self._load()
+        self.load()
         return self._settings.get(name)
 
     def names(self) -> list[str]:
-        """All names, those of other packages too."""
-        self._load()
-        return list(self._known)
+        """All names, sorted, those of other packages too."""
+        self.load()
+        return sorted(self._known)
 
     def items(self) -> list[tuple[str, T]]:
         """All names with what they stand for."""
-        self._load()
+        self.load()
         return list(self._known.items())
 
     def __contains__(self, name: object) -> bool:
         """Whether a name is known."""
-        self._load()
+        self.load()
         return name in self._known
 
-    def _load(self) -> None:
+    def load(self) -> None:
+        """Import what registers, once; every look-up does.
+
+        Raises:
+            RequestError: What another package brings cannot be imported.
+        """
         if self._loaded:
             return
         self._loaded = True  # the modules that are imported now may look names up themselves
@@ -110,7 +115,17 @@ class Registry(Generic[T]):
         for module in pkgutil.iter_modules(getattr(package, "__path__", ())):
             importlib.import_module(f"{self.room}.{module.name}")
         for point in entry_points(group=f"patentlab.{self.kind}"):
-            point.load()
+            try:
+                point.load()
+            except Exception as error:
+                self._loaded = False  # told again, wherever it is looked for
+                raise RequestError(_broken(point, error)) from error
+
+
+def _broken(point: EntryPoint, error: Exception) -> str:
+    owner = point.dist.name if point.dist is not None else "a package"
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"{owner}: its entry point {point.name} = {point.value} of {point.group} cannot be imported: {reason}"
 
 
 def _origin(thing: Any) -> str:

@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from patentlab.config import Composition, ExperimentConfig, RequestError, closest, config_folder, from_hydra, register
 from patentlab.console.effect import refuse_without_effect
-from patentlab.console.hydra_internals import read_option
+from patentlab.console.hydra_internals import OptionFiles
 from patentlab.console.overrides import read_arguments, settings_of
 
 DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
@@ -61,12 +61,12 @@ def compose_run(overrides: Sequence[str], *, alone: bool) -> Composition:
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
             composed = hydra_compose("config", overrides=expanded, return_hydra_config=True)
-            options = dict(composed.hydra.runtime.choices)
+            options, files = dict(composed.hydra.runtime.choices), OptionFiles.of(composed.hydra)
             with open_dict(composed):
                 del composed["hydra"]
-            found = from_hydra(composed, options, read_option)
+            found = from_hydra(composed, options, files.read)
             if alone:
-                refuse_without_effect(settings_of(expanded), [found.options])
+                refuse_without_effect(settings_of(expanded), [found.options], files)
             return found
     except (HydraException, OmegaConfBaseException) as error:
         raise RequestError(describe(error)) from error

@@ -7,15 +7,16 @@ from typing import Any
 
 from patentlab.config import RequestError
 from patentlab.config.options import has_setting, knowing, settings_of
-from patentlab.console.hydra_internals import read_option
+from patentlab.console.hydra_internals import OptionFiles
 
 
-def refuse_without_effect(settings: Sequence[str], runs: Iterable[Mapping[str, Any]]) -> None:
+def refuse_without_effect(settings: Sequence[str], runs: Iterable[Mapping[str, Any]], files: OptionFiles) -> None:
     """Refuse settings that the options of no run know.
 
     Args:
         settings: Dotted names of those that were typed.
         runs: The option of each group, run by run; no more of them are looked at than it takes.
+        files: Of all options that there are.
 
     Raises:
         RequestError: A line per setting, naming the options that have it.
@@ -27,18 +28,19 @@ def refuse_without_effect(settings: Sequence[str], runs: Iterable[Mapping[str, A
         for setting in list(left):
             group, _, name = setting.partition(".")
             option = options.get(group)
-            # a group that was left to others, or one that is no file: judged once composed
-            if option is None or has_setting(settings_of(group, str(option), read_option), name):
+            # a group that was left to others, or an option whose file is elsewhere: judged once composed
+            known = None if option is None else settings_of(group, str(option), files.read)
+            if known is None or has_setting(known, name):
                 left.remove(setting)
             elif option not in chosen.setdefault(setting, []):
                 chosen[setting].append(str(option))
     if left:
-        raise RequestError(*(_line(setting, chosen.get(setting, [])) for setting in left))
+        raise RequestError(*(_line(setting, chosen.get(setting, []), files) for setting in left))
 
 
-def _line(setting: str, chosen: Sequence[str]) -> str:
+def _line(setting: str, chosen: Sequence[str], files: OptionFiles) -> str:
     group, _, name = setting.partition(".")
-    having = [f"{group}={option}" for option in knowing(group, name, read_option)]
+    having = [f"{group}={option}" for option in knowing(group, name, files.options(group), files.read)]
     without = " and ".join(f"{group}={option}" for option in chosen)
     if not having:
         return f"{setting}: {without} has no such setting, nor has any other option"

@@ -7,6 +7,7 @@ import importlib.resources
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from patentlab.config.options import group_names, read_own, read_text
+from patentlab.config.options import group_names, read_text
 
 
 class _Help(str):
@@ -109,37 +110,54 @@ def scope_of(config: DictConfig) -> Scope:
     return Scope(jobs, list(dict.fromkeys(swept)))
 
 
-def read_option(group: str, option: str) -> Mapping[str, Any] | None:
-    """What an option's file says, wherever Hydra found it: in ``conf/``, or on ``hydra.searchpath``.
+@dataclass(frozen=True)
+class OptionFiles:
+    """The files of options, wherever Hydra finds them: in ``conf/``, and on ``hydra.searchpath``.
 
-    Args:
-        group: A config group.
-        option: As chosen.
-
-    Returns:
-        Its content, ``defaults`` included; None where there is no such file.
+    Attributes:
+        sources: Scheme and path of each place, the first before the others.
     """
-    if GlobalHydra.instance().is_initialized():
-        for source in GlobalHydra.instance().config_loader().get_sources():
-            found = _read(source.scheme(), source.path, f"{group}/{option}.yaml")
-            if found is not None:
-                return found
-    return read_own(group, option)
+
+    sources: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, hydra: Any) -> OptionFiles:
+        """Those that a configuration was composed of.
+
+        Args:
+            hydra: Its ``hydra`` node; Hydra's own loader knows nothing of ``hydra.searchpath``.
+        """
+        return cls(tuple((str(source.schema), str(source.path)) for source in hydra.runtime.config_sources))
+
+    def read(self, group: str, option: str) -> Mapping[str, Any] | None:
+        """What an option's file says, ``defaults`` included; None where there is no such file."""
+        found = (_read(scheme, path, f"{group}/{option}.yaml") for scheme, path in self.sources)
+        return next((content for content in found if content is not None), None)
+
+    def options(self, group: str) -> list[str]:
+        """The sorted names of a group's options."""
+        places = (_place(scheme, path) for scheme, path in self.sources)
+        folders = [place / group for place in places if place is not None]
+        files = {file.name for folder in folders if folder.is_dir() for file in folder.iterdir()}
+        return sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml"))
 
 
 @lru_cache(maxsize=512)
-def _read(scheme: str, folder: str, name: str) -> Mapping[str, Any] | None:
+def _read(scheme: str, path: str, name: str) -> Mapping[str, Any] | None:
+    place = _place(scheme, path)
+    if place is None or not (file := place / name).is_file():
+        return None
+    return read_text(file.read_text(encoding="utf-8"))
+
+
+def _place(scheme: str, path: str) -> Traversable | None:
+    """A folder of files; None for Hydra's own places and those that are not there."""
     if scheme == "file":
-        path = Path(folder) / name
-        return read_text(path.read_text(encoding="utf-8")) if path.is_file() else None
-    if scheme == "pkg":
-        module, _, rest = folder.partition("/")
-        try:
-            resource = importlib.resources.files(module).joinpath(*[part for part in rest.split("/") if part], name)
-        except (ModuleNotFoundError, TypeError):
-            return None
-        return read_text(resource.read_text(encoding="utf-8")) if resource.is_file() else None
-    return None
+        return Path(path)
+    try:
+        return importlib.resources.files(path) if scheme == "pkg" else None
+    except (ModuleNotFoundError, TypeError, ValueError):
+        return None
 
 
 def options_of_jobs(composed: DictConfig) -> Iterator[Mapping[str, Any]] | None:

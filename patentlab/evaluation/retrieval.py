@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from patentlab.protocols import Targets
+from patentlab.protocols import Embeds, Progress, Targets
 
 CUTOFF = 10
 _MOST = 3000  # documents; every one is compared with every other
@@ -50,3 +50,21 @@ def ndcg_at(vectors: NDArray[np.floating], targets: Targets, cutoff: int = CUTOF
     gains, scores = (matrix[others].reshape(len(targets), -1) for matrix in (relevance, similarity))
     queries = gains.max(axis=1) > 0
     return float(ndcg_score(gains[queries], scores[queries], k=cutoff)) if queries.any() else float("nan")
+
+
+def measure_retrieval(classifier: object, texts: list[str], targets: Targets, progress: Progress) -> float | None:
+    """NDCG@10 of a classifier's vectors.
+
+    Args:
+        classifier: May have vectors.
+        texts: Any.
+        targets: Which labels they have, zeros and ones of shape ``(texts, labels)``.
+        progress: Shows the vectors coming.
+
+    Returns:
+        As of :func:`ndcg_at`; None where the classifier has no vectors, a text no label, or there is no query.
+    """
+    if not isinstance(classifier, Embeds) or not targets.any(axis=1).all():
+        return None
+    value = ndcg_at(classifier.embed(texts, progress), targets)
+    return None if np.isnan(value) else value

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from patentlab.config import RequestError
 from patentlab.config.registry import STRATEGIES
 from patentlab.corpus import Document, LabelSpace, derive_seed, is_real
 from patentlab.data.masking import name_overlap
 from patentlab.fidelity import measures
-from patentlab.protocols import Judging
+from patentlab.protocols import Judging, Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,6 +86,36 @@ def measure_fidelity(
             f"{prefix}compression_ratio": measures.compression_ratio(held),
         }
     return measured
+
+
+def fidelity_where_possible(
+    added: Sequence[Document],
+    pool: Sequence[Document],
+    labels: LabelSpace,
+    seed: int,
+    embed: Encode,
+    judging: Judging,
+    progress: Progress,
+) -> dict[str, float]:
+    """As :func:`measure_fidelity`, where the encoder is installed: a corpus or a run is worth having without.
+
+    Args:
+        added: Added documents.
+        pool: The whole real training pool.
+        labels: The label space.
+        seed: Of the sample and of the permutations.
+        embed: Texts → vectors.
+        judging: Makes a judge of real documents.
+        progress: Told of what is missing.
+
+    Returns:
+        The measures; none where something is missing.
+    """
+    try:
+        return measure_fidelity(added, pool, labels, seed, embed, judging)
+    except RequestError as missing:
+        progress.say(f"fidelity is not measured: {missing}")
+        return {}
 
 
 def label_table(documents: Sequence[Document], labels: LabelSpace) -> pd.DataFrame:

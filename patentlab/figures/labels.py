@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,24 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from patentlab.figures.layout import new_axes
+from patentlab.figures.saving import save
 from patentlab.figures.style import BLUE
 
 MOST_LABELS = 40
 _PLAIN: Any = {"parse_math": False}  # a $ in a name is no formula
+
+
+def draw_labels(tables: Mapping[str, pd.DataFrame], title: str, folder: Path) -> None:
+    """Draw what became of each label on the test set, where the task has such tables.
+
+    Args:
+        tables: ``per_label`` and ``confusions``, or others.
+        title: Of the figures.
+        folder: Gets ``per_label_f1.png`` and ``confusions.png``.
+    """
+    if {"per_label", "confusions"} <= set(tables):
+        save(f1_against_support(tables["per_label"], title), folder / "per_label_f1.png")
+        save(confusion_map(tables["confusions"], tables["per_label"], title), folder / "confusions.png")
 
 
 def f1_against_support(table: pd.DataFrame, title: str) -> Figure:

@@ -120,7 +120,7 @@ class Encoder:
         """
 
         def embed(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-            return pool(self.network.read(**batch).last_hidden_state, batch["attention_mask"], self.config.pooling)
+            return pool(self.network.hidden(**batch), batch["attention_mask"], self.config.pooling)
 
         items = tokenise(texts, self.tokenizer, self.config.max_length)
         found: list[Features] = [np.empty(0, dtype=np.float32)] * len(items)

@@ -44,6 +44,21 @@ class Network(nn.Module):
             options.setdefault("position_ids", (attention_mask.long().cumsum(dim=1) - 1).clamp(min=0))
         return self.backbone(input_ids=input_ids, attention_mask=attention_mask, **options)
 
+    def hidden(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Hidden states of the last layer, also of a backbone that predicts tokens.
+
+        Args:
+            input_ids: As of :meth:`read`.
+            attention_mask: As of :meth:`read`.
+
+        Returns:
+            Shape ``(documents, tokens, width)``.
+        """
+        predicts = self.answers is not None and self.answers.language_model
+        output = self.read(input_ids, attention_mask, **({"output_hidden_states": True} if predicts else {}))
+        hidden: Tensor = output.hidden_states[-1] if predicts else output.last_hidden_state
+        return hidden
+
     def forward(self, labels: Tensor | None = None, **batch: Tensor) -> dict[str, Tensor]:
         """Logits of a batch of the head's; ``labels`` is accepted for the trainer, which computes the loss itself."""
         if self.answers is None:

@@ -19,9 +19,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from patentlab.classifiers.saving import MODEL_FOLDER
 from patentlab.config import ExperimentConfig, RequestError, from_hydra
 from patentlab.console.effect import refuse_without_effect
-from patentlab.console.hydra_internals import read_option
+from patentlab.console.hydra_internals import OptionFiles
 from patentlab.console.overrides import settings_of
 from patentlab.protocols import Progress
 from patentlab.storage import held
@@ -75,28 +76,28 @@ def _run_folder(*, _root_: DictConfig) -> str:
     composed = copy.deepcopy(_root_)
     with open_dict(composed):
         del composed["hydra"]
-    prepared = prepare(composed, list(_root_.hydra.overrides.task), dict(_root_.hydra.runtime.choices))
+    prepared = prepare(composed, _root_.hydra)
     folder = folder_of(Path(_root_.hydra.sweep.dir).resolve(), prepared.key, prepared.folder)
     _prepared[folder] = prepared
     return folder
 
 
-def prepare(composed: DictConfig, overrides: list[str], options: Mapping[str, Any], *, alone: bool = False) -> Prepared:
+def prepare(composed: DictConfig, hydra: Any, *, alone: bool = False) -> Prepared:
     """Check a job's configuration, and find out the key of its run.
 
     Args:
         composed: What Hydra composed, ``hydra`` node excluded.
-        overrides: Of the job.
-        options: Of each group.
+        hydra: That node.
         alone: No other run could use what this one leaves out.
 
     Returns:
         It never raises: Hydra would give up the whole sweep.
     """
+    overrides, files = list(hydra.overrides.task), OptionFiles.of(hydra)
     try:
-        found = from_hydra(composed, options, read_option)
+        found = from_hydra(composed, dict(hydra.runtime.choices), files.read)
         if alone:
-            refuse_without_effect(settings_of(overrides), [found.options])
+            refuse_without_effect(settings_of(overrides), [found.options], files)
         key = run_key(found.config, input_fingerprints(found.config))
         return Prepared(run_folder(found.config.choices, key), key, found.config, left_out=found.left_out)
     except Exception as problem:
@@ -119,18 +120,17 @@ def execute_job(composed: DictConfig, progress: Progress, execute: Execute) -> E
         How the job stands.
     """
     hydra = HydraConfig.get()
-    options = dict(hydra.runtime.choices)
     folder, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
     if hydra.mode != RunMode.MULTIRUN:
         entry = Entry(0, overrides, str(folder))
-        _try(entry, prepare(composed, overrides, options, alone=True), progress, execute, None, bool(composed.plan))
+        _try(entry, prepare(composed, hydra, alone=True), progress, execute, None, bool(composed.plan))
         return entry
     journal = Journal(Path(hydra.sweep.dir).resolve(), os.environ[START_VARIABLE])
     entry = Entry(int(hydra.job.num), overrides, str(folder))
     before = journal.read(entry.number)
     if before is not None and before.state != ELSEWHERE:
         return before  # a second pass, for what another process held
-    prepared = _prepared.pop(folder.name, None) or prepare(composed, overrides, options)
+    prepared = _prepared.pop(folder.name, None) or prepare(composed, hydra)
     try:
         _try(entry, prepared, progress, execute, journal, bool(composed.plan))
     finally:
@@ -190,23 +190,25 @@ def _execute_if_needed(
         entry.state = EXCLUDED
     elif config.plan:
         entry.settings = config.settings
-        _refresh(entry, folder, key)
+        _refresh(entry, folder, config, key)
     else:
-        _refresh(entry, folder, key)
+        _refresh(entry, folder, config, key)
         if entry.state == DONE and not is_executed(DONE, config.rerun):
             return
         with held(lock_of(folder), wait=journal is None or journal.is_marked("wait")) as mine:
-            _refresh(entry, folder, key)
+            _refresh(entry, folder, config, key)
             if not mine:
                 entry.state = ELSEWHERE
             elif is_executed(entry.state, config.rerun):
                 _execute(entry, config, progress, execute, journal)
 
 
-def _refresh(entry: Entry, folder: Path, key: str) -> None:
+def _refresh(entry: Entry, folder: Path, config: ExperimentConfig, key: str) -> None:
     """Read from disk how a run stands."""
     record = read_record(folder)
-    entry.state = state_of(record, key_today(record, folder) if record is not None else "", key)
+    lacks_model = config.trainer.save_model == "always" and not (folder / MODEL_FOLDER).is_dir()
+    recorded = key_today(record, folder) if record is not None else ""
+    entry.state = state_of(record, recorded, key, lacks_model=lacks_model)
     if record is not None and entry.state != MISSING:
         _adopt(entry, record)
 

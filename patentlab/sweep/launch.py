@@ -14,7 +14,7 @@ from patentlab.config import RequestError, TrackingConfig
 from patentlab.console.command_line import DONE as EXIT_DONE
 from patentlab.console.command_line import FAILED as EXIT_FAILED
 from patentlab.console.effect import refuse_without_effect
-from patentlab.console.hydra_internals import options_of_jobs, scope_of
+from patentlab.console.hydra_internals import OptionFiles, options_of_jobs, scope_of
 from patentlab.console.overrides import overrides_of, settings_of
 from patentlab.console.terminal import TerminalProgress, say
 from patentlab.protocols import Progress
@@ -86,7 +86,8 @@ class Launch:
             return  # a second pass
         if (jobs := options_of_jobs(composed)) is not None:
             try:
-                refuse_without_effect(settings_of(overrides_of(self.arguments)), jobs)
+                typed = settings_of(overrides_of(self.arguments))
+                refuse_without_effect(typed, jobs, OptionFiles.of(composed.hydra))
             except RequestError as wrong:
                 raise Refused from wrong
         scope = scope_of(composed)

@@ -14,22 +14,24 @@ _EXECUTED = {
 }
 
 
-def state_of(record: Record | None, recorded: str, key: str) -> str:
+def state_of(record: Record | None, recorded: str, key: str, *, lacks_model: bool = False) -> str:
     """What a record says of a run.
 
     Args:
         record: In the run's folder, if any.
         recorded: The key of that run, as keys are made today.
         key: Of the run as it would be executed now.
+        lacks_model: Whether its model is asked for and not there.
 
     Returns:
         ``done``: finished, under the same key. ``failed``: so it says, under the same key. ``missing``: anything else;
-        also a run that was killed (it says running) or interrupted, which is not the run's own failure.
+        also a finished run that lacks its model, and one that was killed (it says running) or interrupted, which is not
+        the run's own failure.
     """
     if record is None or recorded != key:
         return MISSING
     if record.status == "finished":
-        return DONE
+        return MISSING if lacks_model else DONE
     return FAILED if record.status == "failed" and not record.interrupted else MISSING
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -136,6 +136,8 @@ def _description(
     if generator.adapt != "none" and generator.adaptation is not None:
         adaptation = {**asdict(generator.adaptation), "version": prompts.ADAPTATION_VERSION}
     more: dict[str, Any] = {} if generator.extra is None else {"extra": dict(generator.extra)}
+    for group, own in (("strategy", _own(strategy, StrategyConfig)), ("generator", _own(generator, GeneratorConfig))):
+        more |= {f"{group}_settings": own} if own else {}
     if not any(source.title for source in sources):
         more["titled"] = False
     elif generator_kind(generator).is_guided(generator):
@@ -151,6 +153,12 @@ def _description(
         "seed": seed,
         **more,
     }
+
+
+def _own(section: Any, group: type[Any]) -> dict[str, Any]:
+    """Settings that a strategy or a generator has beside those of its group."""
+    common = {one.name for one in fields(group)}
+    return {name: value for name, value in asdict(section).items() if name not in common}
 
 
 class _Lazy:

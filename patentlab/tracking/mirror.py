@@ -73,7 +73,7 @@ class Mirror:
 
         Args:
             record: Finished or failed.
-            artifacts: Files that exist.
+            artifacts: Files and folders that exist.
         """
         self._broken = self._broken and self.run_id is None  # a lost point of a curve must not leave the run open
         self._attempt(lambda: self._finish(record, artifacts))
@@ -127,7 +127,10 @@ class Mirror:
             error = record.error[:_MAX_VALUE]
             patiently(lambda: client.set_tag(run_id, "error", error))
         for path in artifacts:
-            client.log_artifact(run_id, str(path))
+            if path.is_dir():
+                client.log_artifacts(run_id, str(path), path.name)
+            else:
+                client.log_artifact(run_id, str(path))
         status = "KILLED" if record.interrupted else "FINISHED" if record.status == "finished" else "FAILED"
         patiently(lambda: client.set_terminated(run_id, status))
 

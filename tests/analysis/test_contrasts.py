@@ -9,17 +9,13 @@ import pytest
 from patentlab.analysis.arms import arms
 from patentlab.analysis.contrasts import CONTRASTS, Contrast, find_twins, summary
 from tests.analysis.known_matrix import known_matrix
+from tests.in_process import start
 from tests.synthesis.scripted_server import serving
 
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    import os
-    import subprocess
-    import sys
-
     from patentlab.analysis.matrix import read_matrix
-    from tests.conftest import ROOT
 
     folder = tmp_path_factory.mktemp("sweep")
     with serving() as server:
@@ -30,10 +26,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
             "strategy=label_conditioned,duplicate,none,step_matched", "loss=bce,focal",
             "exclude='loss == \"focal\" and strategy != \"none\"'",
         ]  # fmt: skip
-        done = subprocess.run(
-            [sys.executable, "-m", "patentlab.run", *line], cwd=folder, capture_output=True, text=True, check=False,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+        done = start("run", tuple(line), folder, {})
         assert done.returncode == 0, done.stderr
         # one growing corpus a regime and seed, however many runs
         asked = [(body["seed"]) for body in server.bodies]

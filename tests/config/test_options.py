@@ -141,7 +141,7 @@ WRONG = {
     "trainer.epochs=null trainer.max_steps=null": "trainer.epochs=null: must be given",
     "trainer.learning_rate=null": "trainer.learning_rate=null: must be given",
     "trainer.schedule=steep": "trainer.schedule=steep: allowed are linear",
-    "loss.name=dice": "loss.name=dice: allowed are bce, weighted_bce",
+    "loss.name=dice": "loss.name=dice: allowed are asymmetric, bce",
     "head.name=token": "head.name=token: allowed are embedding, two_layer, none",
     "model.attn_implementation=flash_attention_2": "allowed are sdpa, eager",
     "model.attention=eager": "model.attention: is called model.attn_implementation now",

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patentlab.evaluation.retrieval import label_jaccard, ndcg_at
+from patentlab.evaluation.retrieval import label_jaccard, measure_retrieval, ndcg_at
+from patentlab.protocols import Silent
 
 
 def by_hand(vectors: np.ndarray, targets: np.ndarray, cutoff: int) -> float:
@@ -51,3 +52,16 @@ def test_vectors_that_are_the_labels_rank_best_and_nothing_to_rank_is_no_number(
 def test_overlap_of_label_sets():
     targets = np.array([[1, 1, 0], [0, 1, 1], [1, 1, 0]], dtype=np.int8)
     assert label_jaccard(targets).tolist() == [[1, 1 / 3, 1], [1 / 3, 1, 1 / 3], [1, 1 / 3, 1]]
+
+
+def test_what_has_no_vectors_or_nothing_to_rank_is_not_measured():
+    class Embedding:
+        def embed(self, texts: list[str], progress: object) -> np.ndarray:
+            return np.array([[len(text), 1.0] for text in texts], dtype=np.float32)
+
+    targets = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], dtype=np.int8)
+    texts = ["a", "a", "aaaa", "aaaa"]
+    assert measure_retrieval(Embedding(), texts, targets, Silent()) == pytest.approx(1)
+    assert measure_retrieval(object(), texts, targets, Silent()) is None
+    assert measure_retrieval(Embedding(), texts, np.vstack([targets[:3], [[0, 0]]]).astype(np.int8), Silent()) is None
+    assert measure_retrieval(Embedding(), texts[:2], np.eye(2, dtype=np.int8), Silent()) is None

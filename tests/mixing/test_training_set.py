@@ -59,7 +59,12 @@ STRATEGIES = ["label_conditioned", "paraphrase", "duplicate", "oversample", "non
 
 
 @settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from(STRATEGIES), st.sampled_from([4, 10]), st.sampled_from([0.2, 0.3, 0.5]), st.integers(0, 1))
+@given(
+    st.sampled_from([*STRATEGIES, "eda", "recombine"]),
+    st.sampled_from([4, 10]),
+    st.sampled_from([0.2, 0.3, 0.5]),
+    st.integers(0, 1),
+)
 def test_the_laws_of_mixtures(data: Documents, url: str, strategy: str, divisor: int, share: float, seed: int):
     corpus, split = data.corpus, data.split
     made = training_set(data, url, strategy, divisor, share, seed)

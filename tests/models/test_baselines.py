@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score
@@ -16,6 +16,7 @@ from patentlab.protocols import Observer, Silent
 WATCH = Observer(lambda targets, scores: {})
 
 
+@settings(deadline=None)
 @given(arrays(np.int8, st.tuples(st.integers(1, 8), st.integers(2, 5)), elements=st.integers(0, 1)))
 def test_no_fixed_answer_beats_the_constant_one(targets: np.ndarray):
     def score(answer: np.ndarray) -> float:

@@ -1,15 +1,29 @@
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
+from patentlab.classifiers.factory import load_classifier
+from patentlab.classifiers.saving import TransformerSettings
+from patentlab.classifiers.transformer import TransformerClassifier
 from patentlab.config import HeadConfig
-from patentlab.corpus import LabelSpace
+from patentlab.config.registry import HEADS
+from patentlab.console.command_line import compose
+from patentlab.corpus import Examples, LabelSpace
 from patentlab.models.batching import Collator, tokenise
-from patentlab.models.heads import build_head
+from patentlab.models.heads import Head, build_head
 from patentlab.models.linear import LinearLayers
 from patentlab.models.network import Network
 from patentlab.models.pooling import pool
+from patentlab.protocols import Observer, Silent
 from patentlab.tasks.documents import MultiLabel
+from tests.conftest import ROOT
 
 HIDDEN = torch.tensor([[[1.0, -5.0], [3.0, 2.0], [9.0, 9.0]], [[7.0, 7.0], [2.0, 0.0], [4.0, -8.0]]])
 RIGHT = torch.tensor([[1, 1, 0], [1, 1, 1]])
@@ -101,3 +115,42 @@ def test_a_head_can_start_from_label_frequencies():
     head = LinearLayers(4, 3, 0.0)
     head.start_from_frequencies(torch.tensor([0.5, 0.1, 0.0]))
     assert torch.allclose(torch.sigmoid(head(torch.zeros(1, 4)))[0], torch.tensor([0.5, 0.1, 0.001]), atol=1e-6)
+
+
+def test_a_heads_name_is_known_without_torch():
+    code = "import sys; from patentlab.config.registry import HEADS; print(HEADS.names(), 'torch' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert shown.stdout == "['two_layer', 'embedding'] False\n"
+
+
+def test_a_head_of_ones_own_trains_and_survives_saving(tiny_model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(HEADS, "_known", dict(HEADS._known))
+
+    @HEADS.add("first_token")
+    class FirstToken(Head):
+        """Reads the first token's hidden state, and no vector that could be kept."""
+
+        def layers(self, width: int) -> torch.nn.Module:
+            return torch.nn.Linear(width, len(self.task.labels))
+
+        def logits(self, network: Network, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+            logits: torch.Tensor = network.head(network.hidden(**batch)[:, 0])
+            return logits
+
+    task = MultiLabel(LabelSpace(("wheel", "lens")))
+    texts = ["wheel with a motor", "lens of a camera", "wheel", "lens"] * 3
+    targets = np.array([[word in text for word in task.labels.names] for text in texts], dtype=np.int8)
+    config = compose(
+        "model=minilm", f"model.path={tiny_model('bert')}", "adapter=full", "trainer.max_length=64", "trainer.epochs=8",
+        "trainer.batch_size=4", "trainer.learning_rate=0.01", "trainer.patience=null",
+    )  # fmt: skip
+    settings = replace(TransformerSettings.of(config), head=HeadConfig("first_token"))
+    classifier = TransformerClassifier.fresh(settings, task, 0, Silent())
+    examples = Examples(texts, targets)
+    report = classifier.fit(examples, examples, Observer(task.measure), 0)
+    assert report.history[-1]["validation_f1_micro"] == 1.0
+    outputs = classifier.predict(texts, Silent())
+    assert np.allclose(outputs, report.validation_outputs, atol=1e-5)
+    assert classifier.embed(texts, Silent()).shape == (12, 64)
+    classifier.save(tmp_path)
+    assert np.array_equal(load_classifier(tmp_path, Silent()).predict(texts, Silent()), outputs)

@@ -23,6 +23,11 @@ def test_done_means_finished_under_the_same_key(record: Record | None, state: st
     assert state_of(record, record.key if record else "", "k") == state
 
 
+def test_a_finished_run_that_lacks_the_model_that_is_asked_for_is_missing():
+    assert state_of(Record("k", {}, "finished"), "k", "k", lacks_model=True) == "missing"
+    assert state_of(Record("k", {}, "failed", "ValueError: no"), "k", "k", lacks_model=True) == "failed"
+
+
 def test_policies():
     table = {
         policy: [state for state in ("missing", "failed", "done") if is_executed(state, policy)]

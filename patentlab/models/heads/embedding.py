@@ -42,7 +42,7 @@ class EmbeddingHead(Head):
         """Shape ``(documents, labels)``."""
         from patentlab.models.pooling import pool
 
-        hidden = network.read(**batch).last_hidden_state
+        hidden = network.hidden(**batch)
         logits: Tensor = network.head(pool(hidden, batch["attention_mask"], self.pooling))
         return logits
 

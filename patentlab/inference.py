@@ -1,0 +1,124 @@
+"""A trained run, ready to answer: from its folder, or from MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from patentlab.classifiers.factory import load_classifier
+from patentlab.classifiers.saving import MODEL_FOLDER, Meaning
+from patentlab.config import RequestError, data_folder
+from patentlab.protocols import Classifier, Progress, Silent
+from patentlab.storage import cache_folder, digest, make_once
+from patentlab.tasks import Answer
+from patentlab.tracking.record import FILE_NAME, read_record
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_RUNS = "runs:/"
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What a run learned, and what it means.
+
+    Attributes:
+        classifier: Trained.
+        meaning: Task, labels, how outputs become answers, and how texts were made.
+        folder: Where the model lies.
+    """
+
+    classifier: Classifier
+    meaning: Meaning
+    folder: Path
+
+    def predict(self, texts: Sequence[str], progress: Progress | None = None) -> list[Answer]:
+        """Answer for texts.
+
+        Args:
+            texts: Any number, made as those that it was trained on.
+            progress: Shows how far it is.
+
+        Returns:
+            An answer per text, in their order.
+        """
+        if not texts:
+            return []
+        outputs = self.classifier.predict(list(texts), progress or Silent())
+        return self.meaning.task.answers(outputs, self.meaning.decision)
+
+
+def load(run: str | Path, progress: Progress | None = None, uri: str | None = None) -> TrainedRun:
+    """Load a trained run.
+
+    Args:
+        run: Its folder (or that of its ``model`` or ``result.json``), or ``runs:/ID`` of MLflow.
+        progress: Told of a conversion.
+        uri: Of MLflow's database or server; None: the database that runs go to by default.
+
+    Returns:
+        The run, whichever model it trained.
+
+    Raises:
+        RequestError: There is no such run, it has not finished, it has no model, or the model's base is not there.
+    """
+    asked = str(run)
+    folder = _model_of_mlflow(asked, uri) if asked.startswith(_RUNS) else _model_of_folder(Path(run).expanduser())
+    meaning = Meaning.read(folder)
+    if meaning is None:
+        raise RequestError(f"{asked}: {folder} does not say what the model's outputs mean; train the run again")
+    try:
+        classifier = load_classifier(folder, progress or Silent())
+    except FileNotFoundError as missing:
+        raise RequestError(f"{asked}: the saved model is not whole ({missing})") from missing
+    return TrainedRun(classifier, meaning, folder)
+
+
+def _model_of_folder(folder: Path) -> Path:
+    if folder.name == FILE_NAME:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise RequestError(f"{folder}: no such folder; give that of a run, with {FILE_NAME} in it, or runs:/ID")
+    if Meaning.read(folder) is not None:
+        return folder
+    record = read_record(folder)
+    if record is None:
+        raise RequestError(f"{folder}: no run; there is no {FILE_NAME} that can be read")
+    if record.status != "finished":
+        raise RequestError(f"{folder}: the run is {record.status}, and has no model to answer with")
+    if not (folder / MODEL_FOLDER).is_dir():
+        raise RequestError(f"{folder}: the run kept no model; start it again with trainer.save_model=always")
+    return folder / MODEL_FOLDER
+
+
+def _model_of_mlflow(asked: str, uri: str | None) -> Path:
+    """A run's model from its artifacts, else from its folder where that lies on this machine."""
+    from mlflow.exceptions import MlflowException
+
+    from patentlab.tracking.mlflow import connect
+
+    run_id = asked.removeprefix(_RUNS).partition("/")[0]
+    uri = uri or f"sqlite:///{data_folder()}/mlflow.db"
+    try:
+        client = connect(uri)
+        tags = client.get_run(run_id).data.tags
+        kept = bool(client.list_artifacts(run_id, MODEL_FOLDER))
+    except MlflowException as error:
+        raise RequestError(f"{asked}: not to be had from {uri} ({' '.join(str(error).split())[:200]})") from error
+    if kept:
+        target = cache_folder() / "runs" / digest(uri, run_id)
+        return make_once(target, lambda folder: _download(client, run_id, folder)) / MODEL_FOLDER
+    folder = Path(tags.get("folder", ""))
+    if "folder" in tags and folder.is_dir():
+        return _model_of_folder(folder)
+    raise RequestError(
+        f"{asked}: the run has no model among its artifacts, and its folder ({tags.get('folder')}) is not here; "
+        "models go to MLflow with trainer.save_model=always"
+    )
+
+
+def _download(client: MlflowClient, run_id: str, folder: Path) -> None:
+    client.download_artifacts(run_id, MODEL_FOLDER, str(folder))

@@ -1,0 +1,74 @@
+"""What the record says of documents, training and parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from patentlab.config import ExperimentConfig, TrainerConfig
+from patentlab.data.documents import Documents
+from patentlab.fidelity.profile import cardinality, naming
+from patentlab.mixing.training_set import TrainingSet
+from patentlab.protocols import Classifier, TrainingReport
+
+
+def count_documents(config: ExperimentConfig, documents: Documents, made: TrainingSet) -> dict[str, Any]:
+    """``counts`` of a record.
+
+    Args:
+        config: Says what was asked for.
+        documents: The real ones.
+        made: The training set.
+
+    Returns:
+        Documents by set and kind, shares, labels, and what was left out on the way.
+    """
+    corpus, split = documents.corpus, documents.split
+    return {
+        "train": len(made.documents),
+        "validation": len(split.validation),
+        "test": len(split.test),
+        "pool": len(split.pool),
+        "regime": len(documents.real),
+        "real": len(made.documents) - len(made.added),
+        "synthetic": len(made.added),
+        "requested_share": config.mix.real_share,
+        "achieved_share": made.achieved_share,
+        "real_cardinality": cardinality(made.real),
+        "synthetic_cardinality": cardinality(made.added),
+        "real_named": naming(made.real, corpus.labels),
+        "synthetic_named": naming(made.added, corpus.labels),
+        "labels": len(corpus.labels),
+        "labels_in_train": len({label for document in made.documents for label in document.labels}),
+        **corpus.dropped,
+        **split.counts,
+    }
+
+
+def describe_training(report: TrainingReport, used: TrainerConfig, asked: TrainerConfig) -> dict[str, Any]:
+    """``training`` of a record.
+
+    Args:
+        report: How it went.
+        used: Settings that memory was enough for.
+        asked: Settings that were asked for.
+    """
+    return {
+        "optimiser_steps": report.optimiser_steps,
+        "examples_seen": report.examples_seen,
+        "best_epoch": report.best_epoch,
+        "epochs": int(report.history[-1]["epoch"]) if report.history else None,
+        # smaller than asked for, and more of them, where memory ran out
+        "batch_size": used.batch_size,
+        "accumulation": used.accumulation,
+        "requested_batch_size": asked.batch_size,
+    }
+
+
+def describe_parameters(classifier: Classifier) -> dict[str, float]:
+    """``parameters`` of a record."""
+    counts = classifier.count_parameters()
+    return {
+        "trained": counts.trained,
+        "total": counts.total,
+        "trained_share": counts.trained / max(counts.total, 1),
+    }
