@@ -8,6 +8,12 @@ processor rounds otherwise. ``benchmarks/same_numbers.json`` is the table by the
 of it with
 
 python -m benchmarks.same_numbers --code CHECKOUT --out benchmarks/same_numbers.json
+
+Keys of runs have since left out neutral values; all else of a checkout is compared with the kept table by
+
+python -m benchmarks.same_numbers --against benchmarks/same_numbers.json --leave-out keys.run
+
+Whoever changes the table says why in CHANGELOG.md.
 """
 
 from __future__ import annotations
