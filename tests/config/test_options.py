@@ -142,7 +142,7 @@ WRONG = {
     "trainer.learning_rate=null": "trainer.learning_rate=null: must be given",
     "trainer.schedule=steep": "trainer.schedule=steep: allowed are linear",
     "loss.name=dice": "loss.name=dice: allowed are asymmetric, bce",
-    "head.name=token": "head.name=token: allowed are embedding, two_layer, none",
+    "head.name=token": "head.name=token: allowed are embedding, ",
     "model.attn_implementation=flash_attention_2": "allowed are sdpa, eager",
     "model.attention=eager": "model.attention: is called model.attn_implementation now",
     "adapter.dropout=1.5": "adapter.dropout=1.5: must be at least 0 and below 1",
@@ -154,7 +154,7 @@ WRONG = {
     "data.path=x": "data.path: has no effect with data=demo; it is a setting of data=csv, data=hub, data=jsonl",
     "data=csv data.path=x data.level=subclass": "has no effect with data=csv; it is a setting of data=patentsview",
     "loss.gamma=1": "loss.gamma: has no effect with loss=bce; it is a setting of loss=asymmetric, loss=focal",
-    "mix=0.5 strategy=duplicate strategy.screening.min_words=3": "it is a setting of strategy=label_conditioned",
+    "mix=0.5 strategy=duplicate strategy.screening.min_words=3": "it is a setting of strategy=corpus, strategy=label_",
     "model=constant trainer.max_steps=3": "has no effect with trainer=none",
     "adapter.targets=[]": "adapter.targets: model=smollm2_135m names no modules",
 }

@@ -118,9 +118,10 @@ def test_a_head_can_start_from_label_frequencies():
 
 
 def test_a_heads_name_is_known_without_torch():
-    code = "import sys; from patentlab.config.registry import HEADS; print(HEADS.names(), 'torch' in sys.modules)"
+    code = "import sys; from patentlab.config.registry import HEADS; print(*HEADS.names(), 'torch' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert shown.stdout == "['two_layer', 'embedding'] False\n"
+    *names, loaded = shown.stdout.split()
+    assert {"embedding", "two_layer"} <= set(names) and loaded == "False"
 
 
 def test_a_head_of_ones_own_trains_and_survives_saving(tiny_model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
