@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["TQDM_DISABLE"] = "1"  # commands in this process set it, too late where tqdm was imported before
 
-from tests.in_process import start  # noqa: E402  after the environment is set
+from tests.forked import Forked  # noqa: E402  after the environment is set
+from tests.in_process import start  # noqa: E402
 
 SHARED = Path(os.environ["PATENTLAB_CACHE"]).parent  # of all workers; gone when the tests end
 
@@ -68,6 +71,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         part += rest[:taken]
         del rest[:taken]
     items[:] = [item for part in parts for item in part]
+
+
+_frozen = time.monotonic()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Have garbage collections pass over what is there for good, the imported libraries: two collections are part of
+    every run, and each would look at all of them."""
+    global _frozen
+    if time.monotonic() - _frozen > 5:
+        gc.collect()
+        gc.freeze()
+        _frozen = time.monotonic()
 
 
 @pytest.fixture(scope="session")
@@ -111,6 +128,16 @@ def run_in_process(tmp_path: Path) -> Command:
 
     def run(*arguments: str, command: str = "run", **environment: str) -> subprocess.CompletedProcess[str]:
         return start(command, arguments, tmp_path, environment)
+
+    return run
+
+
+@pytest.fixture
+def run_forked(tmp_path: Path) -> Callable[..., Forked]:
+    """Start what ``run_command`` runs, and do not wait for it; see :mod:`tests.forked`."""
+
+    def run(*arguments: str, command: str = "run", **environment: str) -> Forked:
+        return Forked(command, arguments, tmp_path, environment)
 
     return run
 

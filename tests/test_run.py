@@ -1,12 +1,12 @@
 """The commands as a user types them."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from patentlab.experiment import run_experiment
 from patentlab.protocols import Observer, Silent
 from patentlab.tasks.documents import MultiLabel
 from tests.conftest import ROOT, Command
+from tests.forked import Forked
 
 QUICK = ["data.size=300", "data.split.validation=40", "data.split.test=60"]
 
@@ -255,32 +256,15 @@ def test_the_wheel_runs_from_any_folder(run_command: Command, tmp_path: Path):
     assert str(tmp_path / "installed" / "patentlab" / "conf") in shown.stdout.replace("\n", "")
 
 
-def test_an_interrupted_run_is_marked_and_exits_with_130(tmp_path: Path):
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "patentlab.run",
-            "model=minilm",
-            "trainer=finetune",
-            "trainer.epochs=50",
-            "tracking=none",
-        ],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # a job in the background of a shell inherits that SIGINT is ignored
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+def test_an_interrupted_run_is_marked_and_exits_with_130(run_forked: Callable[..., Forked], tmp_path: Path):
+    process = run_forked("model=minilm", "trainer=finetune", "trainer.epochs=50", "tracking=none")
     deadline = time.monotonic() + 120
     while not (found := list(tmp_path.rglob("result.json"))) and time.monotonic() < deadline:
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    _, shown = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert "Traceback" not in shown
+    done = process.wait(120)
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
     result = json.loads(found[0].read_text())
     assert (result["status"], result["metrics"]) == ("failed", {})
     assert result["error"].startswith("KeyboardInterrupt")

@@ -20,6 +20,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from joblib.externals.loky import get_reusable_executor
 
 from patentlab.console.command_line import compose
 from patentlab.corpus import Corpus
@@ -30,6 +31,7 @@ from patentlab.tracking import identity
 from patentlab.tracking.mlflow import PARENT, connect
 from patentlab.tracking.record import read_record
 from tests.conftest import ROOT, Command
+from tests.forked import Forked
 
 SMALL = ["data.split.validation=20", "data.split.test=20", "data.min_count=5", "trainer.max_steps=2"]
 
@@ -153,12 +155,12 @@ def test_a_comment_in_a_yaml_makes_nothing_missing(line: list[str], tmp_path: Pa
 
 @pytest.mark.integration
 def test_a_failed_run_stays_where_it_happens(
-    run_command: Command, run_in_process: Command, line: list[str], state: dict[str, str], tmp_path: Path
+    run_in_process: Command, line: list[str], state: dict[str, str], tmp_path: Path
 ):
     rest = [part for part in line if not part.startswith(("regime", "mix", "tracking"))]
     rates = "trainer.learning_rate=1e-4,1e30,1e-3,1e-2"
     rest = [*rest, "trainer.max_steps=12", "trainer.batch_size=8"]
-    done = run_command(*rest, rates, **state)
+    done = run_in_process(*rest, rates, **state)
     assert done.returncode == 1
     assert "3 finished, 1 failed, 0 missing; 4 executed now" in done.stderr
     assert "Traceback" not in done.stderr
@@ -217,18 +219,19 @@ def test_the_table_from_mlflow_equals_that_from_the_records(run_in_process: Comm
 
 @pytest.mark.integration
 def test_a_killed_sweep_ends_with_the_numbers_of_an_undisturbed_one(
-    run_in_process: Command, line: list[str], state: dict[str, str], tmp_path: Path
+    run_in_process: Command,
+    run_forked: Callable[..., Forked],
+    line: list[str],
+    state: dict[str, str],
+    tmp_path: Path,
 ):
     undisturbed = run_in_process(*line, "name=undisturbed")
     assert executed(undisturbed.stderr) == 4
-    environment = {**os.environ, **state, "PYTHONPATH": str(ROOT)}
     disturbed = [part for part in line if not part.startswith("tracking")] + ["name=disturbed"]
     moments = random.Random(7)
     folder = tmp_path / "multirun" / "disturbed"
     for _ in range(3):
-        command = [sys.executable, "-m", "patentlab.run", *disturbed]
-        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        process = subprocess.Popen(command, cwd=tmp_path, env=environment, **silent)  # type: ignore[call-overload]
+        process = run_forked(*disturbed, **state)
         deadline = time.monotonic() + 120
         begun = len(list(folder.glob("*/result.json")))
         while len(list(folder.glob("*/result.json"))) <= begun and time.monotonic() < deadline:
@@ -254,7 +257,7 @@ def test_a_killed_sweep_ends_with_the_numbers_of_an_undisturbed_one(
 
 @pytest.mark.integration
 def test_launchers_give_the_same_numbers_and_one_parent_each(
-    run_command: Command,
+    run_forked: Callable[..., Forked],
     run_in_process: Command,
     state: dict[str, str],
     tiny_model: Callable[[str], Path],
@@ -271,13 +274,14 @@ def test_launchers_give_the_same_numbers_and_one_parent_each(
     }
     tables = {}
     for name, launcher in launchers.items():
-        start = run_in_process if name == "basic" else run_command
-        done = start(*line, f"name={name}", *launcher, **state)
+        started = (*line, f"name={name}", *launcher)  # ray takes a process for itself; the others start some
+        done = run_forked(*started, **state).wait() if name == "ray" else run_in_process(*started, **state)
         assert done.returncode == 0, done.stderr
         assert executed(done.stderr) == 2
         tables[name] = metrics(done.stdout.strip())
         if name in ("basic", "joblib"):
-            assert executed(start(*line, f"name={name}", *launcher, **state).stderr) == 0
+            assert executed(run_in_process(*started, **state).stderr) == 0
+    get_reusable_executor().shutdown(wait=True)  # the processes of joblib
     for name in launchers:
         pd.testing.assert_frame_equal(tables[name], tables["basic"])
     client = connect(f"sqlite:///{tmp_path}/state/mlflow.db")
@@ -290,25 +294,18 @@ def test_launchers_give_the_same_numbers_and_one_parent_each(
 
 
 @pytest.mark.integration
-def test_two_processes_that_start_the_same_sweep_share_it(tmp_path: Path):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    environment |= {"PATENTLAB_DATA": str(tmp_path / "state"), "PATENTLAB_CACHE": str(tmp_path / "cache")}
+def test_two_processes_that_start_the_same_sweep_share_it(run_forked: Callable[..., Forked], tmp_path: Path):
+    environment = {"PATENTLAB_DATA": str(tmp_path / "state"), "PATENTLAB_CACHE": str(tmp_path / "cache")}
     line = ["-m", "model=minilm", "adapter=frozen", "data.size=150", "data.top_k=6", *SMALL[:2], "seed=0,1,2,3"]
-    command = [sys.executable, "-m", "patentlab.run", *line]
-    processes = [
-        subprocess.Popen(
-            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
-    ended = [process.communicate(timeout=300) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], ended
-    counts = [executed(shown) for _, shown in ended]
+    processes = [run_forked(*line, **environment) for _ in range(2)]
+    ended = [process.wait() for process in processes]
+    assert [done.returncode for done in ended] == [0, 0], ended
+    counts = [executed(done.stderr) for done in ended]
     assert sum(counts) == 4
     assert min(counts) >= 1  # neither only waited
-    assert all("4 finished, 0 failed, 0 missing" in shown for _, shown in ended)
-    assert ended[0][0] == ended[1][0]
-    assert len(pd.read_csv(ended[0][0].strip())) == 4
+    assert all("4 finished, 0 failed, 0 missing" in done.stderr for done in ended)
+    assert ended[0].stdout == ended[1].stdout
+    assert len(pd.read_csv(ended[0].stdout.strip())) == 4
     client = connect(f"sqlite:///{tmp_path}/state/mlflow.db")
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
     assert {found.info.status for found in runs} == {"FINISHED"}
@@ -317,10 +314,10 @@ def test_two_processes_that_start_the_same_sweep_share_it(tmp_path: Path):
 
 
 @pytest.mark.integration
-def test_the_eighth_run_in_a_row_takes_no_more_memory_than_the_second(run_command: Command):
+def test_the_eighth_run_in_a_row_takes_no_more_memory_than_the_second(run_forked: Callable[..., Forked]):
     line = ["-m", "model=minilm", "adapter=full", "data.size=150", "data.top_k=6", *SMALL, "seed=range(0,8)"]
     line += ["trainer.max_length=64", "head.fallback=null"]
-    done = run_command(*line, "tracking=none")
+    done = run_forked(*line, "tracking=none").wait()
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(done.stdout.strip())
     assert table["choices.seed"].tolist() == list(range(8))
@@ -390,18 +387,15 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_no_number(
     assert reached["short"].metrics["test"] == pytest.approx(reached["enough"].metrics["test"], rel=1e-3)
 
 
-def test_ctrl_c_marks_the_run_and_sums_up(line: list[str], tmp_path: Path):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "patentlab.run", *line, "trainer.max_steps=100000", "trainer.epochs=100000"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+def test_ctrl_c_marks_the_run_and_sums_up(run_forked: Callable[..., Forked], line: list[str], tmp_path: Path):
+    process = run_forked(*line, "trainer.max_steps=100000", "trainer.epochs=100000")
     deadline = time.monotonic() + 120
     while not (found := list(tmp_path.rglob("result.json"))) and time.monotonic() < deadline:
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    made, shown = process.communicate(timeout=60)
-    assert process.returncode == 130
+    done = process.wait(60)
+    made, shown = done.stdout, done.stderr
+    assert done.returncode == 130
     assert "Traceback" not in shown
     assert "0 finished, 0 failed, 4 missing; 0 executed now" in shown
     assert "what is left: python -m patentlab.run" in shown

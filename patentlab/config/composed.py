@@ -6,6 +6,7 @@ import copy
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -121,11 +122,19 @@ def _unfit(composed: DictConfig) -> list[str]:
 
 def _schema(settings: Mapping[str, Any] | DictConfig) -> DictConfig:
     """The schema of a run, with that of an option where it has one of its own."""
-    schema = OmegaConf.structured(ExperimentConfig)
-    for group in group_names():
-        own = option_schema(group, settings.get(group) or {})
-        if own is not group_schema(group):
-            schema[group] = OmegaConf.structured(own)
+    own = {group: option_schema(group, settings.get(group) or {}) for group in group_names()}
+    more = {group: schema for group, schema in own.items() if schema is not group_schema(group)}
+    if not more:
+        return _common_schema()
+    complete = copy.deepcopy(_common_schema())
+    for group, schema in more.items():
+        complete[group] = OmegaConf.structured(schema)
+    return complete
+
+
+@cache
+def _common_schema() -> DictConfig:
+    schema = OmegaConf.structured(ExperimentConfig)  # takes as long as all the rest
     assert isinstance(schema, DictConfig)
     return schema
 

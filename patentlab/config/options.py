@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -38,9 +38,15 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
 
 
+@cache
+def field_types(schema: type[Any]) -> Mapping[str, Any]:
+    """The type of each setting of a dataclass; to evaluate them takes as long as to compose."""
+    return get_type_hints(schema)
+
+
 def group_schema(group: str) -> type[Any]:
     """The dataclass of a group."""
-    schema: type[Any] = get_type_hints(ExperimentConfig)[group]
+    schema: type[Any] = field_types(ExperimentConfig)[group]
     return schema
 
 
@@ -149,7 +155,7 @@ def leave_out(
 def _leave_out(
     node: DictConfig, known: Mapping[str, Any], kinds: Sequence[type[Any]], prefix: str, taken: dict[str, Any]
 ) -> Iterator[str]:
-    hints = {name: hint for kind in reversed(kinds) for name, hint in get_type_hints(kind).items()}
+    hints = {name: hint for kind in reversed(kinds) for name, hint in field_types(kind).items()}
     for name in list(node):
         if name not in hints:
             allowed = ", ".join(f"{prefix}{other}" for other in hints)
@@ -206,7 +212,7 @@ def has_setting(content: Mapping[str, Any] | None, setting: str) -> bool:
 
 def group_names() -> list[str]:
     """The groups that settings belong to."""
-    hints = get_type_hints(ExperimentConfig)
+    hints = field_types(ExperimentConfig)
     return [field.name for field in fields(ExperimentConfig) if is_dataclass(hints[field.name])]
 
 

@@ -17,6 +17,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
@@ -74,6 +75,30 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """
     known, unknown = hydra_parser.get_args_parser().parse_known_args(list(arguments))
     return list(known.overrides), unknown
+
+
+def validate_each_choice_once() -> None:
+    """Make a sweep compose, before it begins, a job for each choice of options instead of every job.
+
+    Hydra composes all jobs of a sweep twice, so that one that cannot be composed is told of before the first runs.
+    With us values of settings are judged later: composing fails by options and by what is not a plain setting alone.
+    """
+
+    def validate(self: BasicSweeper, batch: Sequence[Sequence[str]]) -> None:
+        first: dict[tuple[str, ...], Sequence[str]] = {}
+        for job in batch:
+            first.setdefault(tuple(text for text in job if not _is_plain_setting(text)), job)
+        Sweeper.validate_batch_is_legal(self, list(first.values()))
+
+    BasicSweeper.validate_batch_is_legal = validate  # type: ignore[method-assign]
+
+
+def _is_plain_setting(override: str) -> bool:
+    name = override.partition("=")[0]
+    return name not in (*group_names(), "experiment") and name[0].isalpha() and name.partition(".")[0] != "hydra"
+
+
+validate_each_choice_once()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString, RangeSweep
@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from patentlab.config import ON_ERROR, REGIME_PATTERN, RERUN, ExperimentConfig, RequestError, config_folder
-from patentlab.config.options import group_names, options, schemas, without_none
+from patentlab.config.options import field_types, group_names, options, schemas, without_none
 from patentlab.console.hydra_internals import split_arguments
 
 # group → the setting that a number stands for
@@ -135,7 +135,7 @@ def _setting_problems(override: Override, key: str) -> Iterator[str]:
             allowed = ", ".join(prefix + name for name in names)
             yield f"{_meant(part, prefix, names)}: no such {what}; allowed are {allowed}"
             return
-        kind = get_type_hints(owner)[part]
+        kind = field_types(owner)[part]
         kinds = schemas(part, following) if not prefix and part in group_names() else [without_none(kind)]
         prefix += f"{part}."
     if is_dataclass(without_none(kind)):
@@ -171,7 +171,7 @@ def _meant(part: str, prefix: str, names: Sequence[str]) -> str:
 
 def _settings(kind: Any, prefix: str = "") -> Iterator[str]:
     """Dotted names of all settings of a dataclass."""
-    hints = get_type_hints(kind)
+    hints = field_types(kind)
     for field in fields(kind):
         inner = without_none(hints[field.name])
         if is_dataclass(inner):
