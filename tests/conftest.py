@@ -39,17 +39,17 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 # those that take longest, the longest first: CONTRIBUTING.md says why
 LONGEST = (
-    "test_the_embedded_model_writes_a_corpus_with_its_card",
     "test_launchers_give_the_same_numbers_and_one_parent_each",
     "test_qlora_learns_as_lora_does_in_less_memory_and_survives",
-    "test_a_killed_sweep_ends_with_the_numbers_of_an_undisturbed_one",
-    "test_embedded_models_train_and_predict_the_same_after_loading",
     "test_only_what_is_missing_is_executed",
+    "test_the_embedded_model_writes_a_corpus_with_its_card",
+    "test_everything_goes_to_an_mlflow_server",
+    "test_embedded_models_train_and_predict_the_same_after_loading",
+    "test_two_processes_that_start_the_same_sweep_share_it",
+    "test_a_killed_sweep_ends_with_the_numbers_of_an_undisturbed_one",
     "test_the_embedded_model_behind_a_real_server",
     "test_the_eighth_run_in_a_row_takes_no_more_memory_than_the_second",
-    "test_a_failed_run_stays_where_it_happens",
-    "test_two_processes_that_start_the_same_sweep_share_it",
-    "test_everything_goes_to_an_mlflow_server",
+    "test_a_frozen_probe_learns_on_real_patents_and_beats_the_constant_answer",
 )
 
 

@@ -58,7 +58,13 @@ def test_one_run_leaves_everything_in_its_folder(run_command: Command):
 
 def test_the_sweep_line_of_the_readme_makes_four_runs_with_the_shares_asked_for(run_in_process: Command):
     done = run_in_process(
-        "-m", "regime=1:10,1:100", "mix=0.2,0.3", "model=tfidf_linear", "tracking=none", "strategy=duplicate", *QUICK
+        "-m",
+        "regime=1:10,1:100",
+        "mix=0.2,0.3",
+        "model=tfidf_linear",
+        "tracking=none",
+        "strategy=duplicate",
+        *QUICK,
     )
     assert done.returncode == 0, done.stderr
     path = Path(done.stdout.strip())
@@ -123,7 +129,7 @@ def test_two_arms_share_split_subset_and_differ_in_what_was_added(tmp_path: Path
     def arm(*overrides: str) -> dict[str, dict[str, str]]:
         folder = tmp_path / "-".join(overrides).replace(":", "")
         folder.mkdir()
-        run_experiment(compose("model=constant", "tracking=none", *overrides), folder, Silent())
+        run_experiment(compose("model=constant", "tracking=none", *QUICK, *overrides), folder, Silent())
         return json.loads((folder / "result.json").read_text())  # type: ignore[no-any-return]
 
     real, augmented, smaller = (
@@ -143,14 +149,14 @@ def test_two_arms_share_split_subset_and_differ_in_what_was_added(tmp_path: Path
 )
 def test_embedded_models_train_and_predict_the_same_after_loading(tmp_path: Path, model: str, adapter: str):
     config = compose(
-        f"model={model}", f"adapter={adapter}", "trainer.max_steps=6", "trainer.batch_size=4", "tracking=none",
-        "trainer.save_model=always", "trainer.max_length=48", "data.size=100", "data.split.validation=10",
+        f"model={model}", f"adapter={adapter}", "trainer.max_steps=4", "trainer.batch_size=4", "tracking=none",
+        "trainer.save_model=always", "trainer.max_length=32", "data.size=70", "data.split.validation=10",
         "data.split.test=20",
     )  # fmt: skip
     record = run_experiment(config, tmp_path, Silent())
     assert record.status == "finished"
-    assert record.training["optimiser_steps"] == 6
-    assert record.training["examples_seen"] == 24
+    assert record.training["optimiser_steps"] == 4
+    assert record.training["examples_seen"] == 16
     stored = pd.read_parquet(tmp_path / "predictions.parquet").query("set == 'test'").head(20)
     texts = {document.id: document.text for document in read_corpus(config.data).documents}
     loaded = load_classifier(tmp_path / "model", Silent())
@@ -165,8 +171,8 @@ def test_a_frozen_probe_learns_on_real_patents_and_beats_the_constant_answer(tmp
         folder = tmp_path / name
         folder.mkdir()
         config = compose(
-            "data=patentsview", f"data.path={patentsview}", "data.size=900", "regime=1:3", "tracking=none",
-            "data.min_count=10", "data.split.validation=100", "data.split.test=150", *overrides,
+            "data=patentsview", f"data.path={patentsview}", "data.size=600", "regime=1:3", "tracking=none",
+            "data.min_count=10", "data.split.validation=60", "data.split.test=150", *overrides,
         )  # fmt: skip
         reached[name] = run_experiment(config, folder, Silent()).metrics["test"]
     assert reached["probe"]["f1_micro"] > reached["constant"]["f1_micro"] + 0.05

@@ -77,25 +77,28 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(known.overrides), unknown
 
 
+_compose_all = Sweeper.validate_batch_is_legal
+
+
 def validate_each_choice_once() -> None:
     """Make a sweep compose, before it begins, a job for each choice of options instead of every job.
 
     Hydra composes all jobs of a sweep twice, so that one that cannot be composed is told of before the first runs.
-    With us values of settings are judged later: composing fails by options and by what is not a plain setting alone.
+    With us values of settings are judged later: composing fails by options and by what is no plain setting alone.
     """
 
-    def validate(self: BasicSweeper, batch: Sequence[Sequence[str]]) -> None:
+    def validate(self: Sweeper, batch: Sequence[Sequence[str]]) -> None:
         first: dict[tuple[str, ...], Sequence[str]] = {}
         for job in batch:
             first.setdefault(tuple(text for text in job if not _is_plain_setting(text)), job)
-        Sweeper.validate_batch_is_legal(self, list(first.values()))
+        _compose_all(self, list(first.values()))
 
-    BasicSweeper.validate_batch_is_legal = validate  # type: ignore[method-assign]
+    Sweeper.validate_batch_is_legal = validate  # type: ignore[method-assign]
 
 
 def _is_plain_setting(override: str) -> bool:
     name = override.partition("=")[0]
-    return name not in (*group_names(), "experiment") and name[0].isalpha() and name.partition(".")[0] != "hydra"
+    return name[0].isalpha() and name not in (*group_names(), "experiment") and not name.startswith("hydra")
 
 
 validate_each_choice_once()

@@ -7,6 +7,7 @@ is not executed costs milliseconds: torch is imported for runs alone.
 from __future__ import annotations
 
 import copy
+import gc
 import os
 import time
 import traceback
@@ -247,6 +248,7 @@ def _execute(
         from patentlab.training.memory import release_memory
 
         release_memory()
+        gc.freeze()  # what is left are libraries, and collections, two a run, would look at all of them each time
 
 
 def _release_frames(error: BaseException | None) -> None:

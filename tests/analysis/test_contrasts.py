@@ -21,7 +21,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     with serving() as server:
         line = [
             "-m", "name=twins", "generator=openai", "generator.path=scripted", f"generator.base_url={server.url}",
-            "generator.batch_size=16", "model=tfidf_linear", "tracking=none", "data.size=200",
+            "generator.batch_size=16", "model=tfidf_linear", "tracking=none", "data.size=200", "data.top_k=12",
             "data.split.validation=30", "data.split.test=40", "mix.budget=30", "regime=1:4", "mix=0.3,0.5",
             "strategy=label_conditioned,duplicate,none,step_matched", "loss=bce,focal",
             "exclude='loss == \"focal\" and strategy != \"none\"'",

@@ -1,5 +1,6 @@
 import dataclasses
 import re
+from functools import cache
 from typing import Any
 
 import pytest
@@ -35,9 +36,14 @@ FOLLOWING = {("data", "task"), ("trainer", "monitor")}
 CHOICES = [f"{group}={option}" for group in GROUPS for option in options(group)]
 
 
+@cache
+def composed(choice: str) -> ExperimentConfig:
+    return compose(choice, *NEEDED.get(choice, []))
+
+
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_option_composes(choice: str):
-    config = compose(choice, *NEEDED.get(choice, []))
+    config = composed(choice)
     group, _, option = choice.partition("=")
     assert isinstance(getattr(config, group), GROUPS[group])
     if group != "mix":
@@ -59,7 +65,7 @@ def test_every_file_names_settings_of_its_schema_and_no_null_that_says_nothing(c
 @pytest.mark.parametrize("choice", CHOICES)
 def test_an_options_settings_are_composed_as_its_file_has_them(choice: str):
     group, _, option = choice.partition("=")
-    config = compose(choice, *NEEDED.get(choice, []))
+    config = composed(choice)
     known = settings_of(group, option)
     assert known
     for name, value in vars(getattr(config, group)).items():

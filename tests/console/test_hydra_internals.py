@@ -8,9 +8,11 @@ from typing import Any
 
 import hydra._internal.utils as hydra_parser
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from omegaconf import DictConfig
 
 from patentlab.console import hydra_internals
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Command
 
 PACKAGE = ROOT / "patentlab"
 
@@ -90,3 +92,30 @@ def test_no_other_file_knows_hydras_inside():
             if any(name.startswith("hydra._internal") for name in names):
                 found.add(str(path.relative_to(PACKAGE)))
     assert found == {"console/hydra_internals.py"}
+
+
+def test_before_a_sweep_begins_each_choice_of_options_is_composed_and_not_each_job(
+    run_in_process: Command, monkeypatch: pytest.MonkeyPatch
+):
+    composed: list[list[str]] = []
+    load = ConfigLoaderImpl.load_sweep_config
+
+    def counted(self: ConfigLoaderImpl, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        composed.append(sweep_overrides)
+        return load(self, master_config, sweep_overrides)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_sweep_config", counted)
+    done = run_in_process("-m", "model=constant,tfidf_linear", "seed=0,1,2", "plan=true", "tracking=none")
+    assert done.returncode == 0, done.stderr
+    assert "6 runs" in done.stderr
+    assert [job[:2] for job in composed[:2]] == [["model=constant", "seed=0"], ["model=tfidf_linear", "seed=0"]]
+    assert len(composed) == 2 + 6
+
+
+@pytest.mark.parametrize(
+    ("override", "plain"),
+    [("seed=1", True), ("trainer.max_steps=3", True), ("model=minilm", False), ("experiment=fidelity", False),
+     ("+experiment=fidelity", False), ("~head", False), ("hydra/launcher=joblib", False), ("hydra.job.num=3", False)],
+)  # fmt: skip
+def test_what_alone_can_make_composing_fail(override: str, plain: bool):
+    assert hydra_internals._is_plain_setting(override) is plain

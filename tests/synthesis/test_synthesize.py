@@ -25,14 +25,13 @@ from patentlab.synthesis.prompts import FAMILIES, Request, adaptation_pair, rewr
 from patentlab.weights import model_folder
 from tests.conftest import Command
 
-QUICK = ["data.size=120", "data.split.validation=20", "data.split.test=20", "regime=1:2", "generator.batch_size=6"]
+QUICK = ["data.size=120", "data.split.validation=20", "data.split.test=20", "regime=1:2", "generator.batch_size=4"]
+QUICK += ["generator.max_new_tokens=160"]
 
 
 @pytest.mark.integration
-def test_the_embedded_model_writes_a_corpus_with_its_card(
-    run_command: Command, run_in_process: Command, tmp_path: Path
-):
-    done = run_command(*QUICK, "n=3", command="synthesize")
+def test_the_embedded_model_writes_a_corpus_with_its_card(run_in_process: Command, tmp_path: Path):
+    done = run_in_process(*QUICK, "n=3", command="synthesize")
     assert done.returncode == 0, done.stderr
     folder = Path(done.stdout.strip())
     assert done.stdout == f"{folder}\n"
