@@ -201,11 +201,11 @@ def test_single_label_utterances_in_the_sets_that_their_publisher_gave(run_in_pr
 def test_qlora_learns_as_lora_does_in_less_memory_and_survives(tmp_path: Path):
     corpus = read_corpus(compose("data.size=200", "data.top_k=6").data)
     task = MultiLabel(corpus.labels)
-    examples, observer = task.encode(corpus.documents[:12]), Observer(task.measure)
+    examples, observer = task.encode(corpus.documents[:8]), Observer(task.measure)
     curves, size = {}, {}
     for adapter in ("lora", "qlora"):
         config = compose(
-            f"adapter={adapter}", "head.fallback=null", "trainer.epochs=3", "trainer.batch_size=6",
+            f"adapter={adapter}", "head.fallback=null", "trainer.epochs=3", "trainer.batch_size=4",
             "trainer.max_steps=null", "trainer.patience=null", "trainer.max_length=32",
         )  # fmt: skip
         classifier = build_classifier(config, task, 0, Silent())

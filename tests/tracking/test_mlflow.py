@@ -100,6 +100,7 @@ def test_a_lost_point_of_a_curve_does_not_leave_the_run_open(tracking: TrackingC
 
 def test_an_experiment_that_was_deleted_comes_back(tracking: TrackingConfig, tmp_path: Path):
     client = connect(str(tracking.uri))
+    Mirror(tracking).start(record(), {}, tmp_path)
     experiment = client.get_experiment_by_name("demo")
     assert experiment is not None
     client.delete_experiment(experiment.experiment_id)
