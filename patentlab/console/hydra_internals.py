@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import copy
 import importlib.resources
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +13,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import hydra._internal.utils as hydra_parser
-from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -106,32 +102,6 @@ def _is_plain_setting(override: str) -> bool:
 
 
 validate_each_choice_once()
-
-
-_load = ConfigRepository.load_config
-_loaded: dict[tuple[str, str, str, int, int], ConfigResult] = {}
-
-
-def read_each_file_once() -> None:
-    """Keep what Hydra has read of files that did not change: it reads some twenty for each job of a sweep."""
-
-    def load_config(self: ConfigRepository, config_path: str) -> ConfigResult | None:
-        source = self._find_object_source(config_path=config_path, object_type=ObjectType.CONFIG)
-        file = Path(source.path, f"{config_path}.yaml") if source is not None and source.scheme() == "file" else None
-        if source is None or file is None or not file.is_file():
-            return _load(self, config_path)
-        about = file.stat()
-        key = (source.provider, source.path, config_path, about.st_mtime_ns, about.st_size)
-        if key not in _loaded:
-            result = _load(self, config_path)
-            assert result is not None
-            _loaded[key] = result
-        return copy.copy(_loaded[key])  # Hydra exchanges what a result holds, and changes none of it
-
-    ConfigRepository.load_config = load_config  # type: ignore[method-assign]
-
-
-read_each_file_once()
 
 
 @dataclass(frozen=True)

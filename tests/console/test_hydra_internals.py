@@ -4,14 +4,11 @@ import argparse
 import ast
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import hydra._internal.utils as hydra_parser
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra.errors import MissingConfigException
 from omegaconf import DictConfig
 
 from patentlab.console import hydra_internals
@@ -122,25 +119,3 @@ def test_before_a_sweep_begins_each_choice_of_options_is_composed_and_not_each_j
 )  # fmt: skip
 def test_what_alone_can_make_composing_fail(override: str, plain: bool):
     assert hydra_internals._is_plain_setting(override) is plain
-
-
-def test_a_file_is_read_once_until_it_changes(tmp_path: Path):
-    (tmp_path / "main.yaml").write_text("defaults:\n  - part: one\nseed: 0\n")
-    option = tmp_path / "part" / "one.yaml"
-    option.parent.mkdir()
-    option.write_text("size: 1\nmore: {of: 2}\n")
-
-    def composed(*overrides: str) -> DictConfig:
-        with initialize_config_dir(str(tmp_path), version_base="1.3"):
-            return compose("main", list(overrides))
-
-    first = composed("part.size=3", "+part.more.other=4")
-    first.part.more.of = 5
-    assert composed() == {"seed": 0, "part": {"size": 1, "more": {"of": 2}}}
-    kept = [key for key in hydra_internals._loaded if key[1] == str(tmp_path)]
-    assert [key[2] for key in kept] == ["main", "part/one"]
-    option.write_text("size: 10\n")
-    assert composed() == {"seed": 0, "part": {"size": 10}}
-    option.unlink()
-    with pytest.raises(MissingConfigException):
-        composed()
