@@ -134,7 +134,7 @@ def _schema(settings: Mapping[str, Any] | DictConfig) -> DictConfig:
 
 @cache
 def _common_schema() -> DictConfig:
-    schema = OmegaConf.structured(ExperimentConfig)  # takes as long as all the rest
+    schema = OmegaConf.structured(ExperimentConfig)  # the same for every run; never changed in place
     assert isinstance(schema, DictConfig)
     return schema
 

@@ -40,7 +40,7 @@ def options(group: str) -> list[str]:
 
 @cache
 def field_types(schema: type[Any]) -> Mapping[str, Any]:
-    """The type of each setting of a dataclass; to evaluate them takes as long as to compose."""
+    """The type of each setting of a dataclass, worked out once: it is asked for many times a composition."""
     return get_type_hints(schema)
 
 
