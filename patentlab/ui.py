@@ -36,6 +36,8 @@ def main() -> None:
     print(f"MLflow: {server}", file=sys.stderr)
     for name, page in experiment_pages(client):
         print(f"runs of {name}: {server}/{page}", file=sys.stderr)
+    # processes that wait for evaluations of language models, eight of them, and take some 20 s of a core to start
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     os.execv(sys.executable, [sys.executable, *ui_command(config.tracking.uri, int(port))])
 
 

@@ -150,7 +150,7 @@ def test_two_arms_share_split_subset_and_differ_in_what_was_added(tmp_path: Path
 def test_embedded_models_train_and_predict_the_same_after_loading(tmp_path: Path, model: str, adapter: str):
     config = compose(
         f"model={model}", f"adapter={adapter}", "trainer.max_steps=4", "trainer.batch_size=4", "tracking=none",
-        "trainer.save_model=always", "trainer.max_length=32", "data.size=70", "data.split.validation=10",
+        "trainer.save_model=always", "trainer.max_length=16", "data.size=70", "data.split.validation=10",
         "data.split.test=20",
     )  # fmt: skip
     record = run_experiment(config, tmp_path, Silent())
@@ -173,6 +173,7 @@ def test_a_frozen_probe_learns_on_real_patents_and_beats_the_constant_answer(tmp
         config = compose(
             "data=patentsview", f"data.path={patentsview}", "data.size=600", "regime=1:3", "tracking=none",
             "data.min_count=10", "data.split.validation=60", "data.split.test=150", *overrides,
+            *(["model.max_length=96"] if name == "probe" else []),
         )  # fmt: skip
         reached[name] = run_experiment(config, folder, Silent()).metrics["test"]
     assert reached["probe"]["f1_micro"] > reached["constant"]["f1_micro"] + 0.05

@@ -173,5 +173,6 @@ def ui_hint(uri: str) -> str:
 
 
 def ui_command(uri: str, port: int = 5000) -> list[str]:
-    """The arguments that open the MLflow pages on loopback, after ``python``."""
-    return ["-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--backend-store-uri", uri]
+    """The arguments that open the MLflow pages on loopback, after ``python``; one process is enough for one reader."""
+    place = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    return ["-m", "mlflow", "ui", *place, "--backend-store-uri", uri]

@@ -4,12 +4,15 @@ import argparse
 import ast
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import hydra._internal.utils as hydra_parser
 import pytest
+from hydra import compose as compose_with_hydra
+from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from patentlab.console import hydra_internals
 from tests.conftest import ROOT, Command
@@ -119,3 +122,24 @@ def test_before_a_sweep_begins_each_choice_of_options_is_composed_and_not_each_j
 )  # fmt: skip
 def test_what_alone_can_make_composing_fail(override: str, plain: bool):
     assert hydra_internals._is_plain_setting(override) is plain
+
+
+def test_a_file_of_options_is_read_again_when_it_has_changed_and_no_job_sees_what_became_of_anothers(tmp_path: Path):
+    (tmp_path / "model").mkdir()
+    option = tmp_path / "model" / "mine.yaml"
+    option.write_text("name: mine\nterms: [1, 2]\n")
+    (tmp_path / "config.yaml").write_text("defaults: [_self_, {model: mine}]\nfollows: ${model.name}\n")
+
+    def composed() -> DictConfig:
+        with initialize_config_dir(str(tmp_path), version_base="1.3"):
+            return compose_with_hydra("config")
+
+    first = composed()
+    first.model.terms.append(3)
+    first.model.name = "another"
+    assert OmegaConf.to_container(composed(), resolve=True) == {
+        "model": {"name": "mine", "terms": [1, 2]},
+        "follows": "mine",
+    }
+    option.write_text("name: mine\nterms: [1, 2, 4]\n")
+    assert composed().model.terms == [1, 2, 4]
