@@ -95,7 +95,7 @@ def test_a_failed_job_does_not_hide_the_others(run_command: Command):
 
 
 def test_a_folder_that_is_used_again_never_shows_the_earlier_run(run_in_process: Command, tmp_path: Path):
-    again = ["hydra.run.dir=same", "tracking=none"]
+    again = ["hydra.run.dir=same", "tracking=none", "data.top_k=8"]
     first = run_in_process("model=tfidf_linear", *again)
     second = run_in_process("model=constant", *again)
     assert first.stdout == second.stdout
@@ -228,7 +228,7 @@ def test_runs_are_mirrored_to_the_database_that_the_ui_opens(run_in_process: Com
     from mlflow import MlflowClient
 
     state = {"PATENTLAB_DATA": str(tmp_path / "state")}
-    done = run_in_process("model=minilm", "adapter=frozen", *QUICK, **state)
+    done = run_in_process("model=minilm", "adapter=frozen", "model.max_length=64", *QUICK, **state)
     assert done.returncode == 0, done.stderr
     uri = f"sqlite:///{tmp_path}/state/mlflow.db"
     assert uri in done.stderr

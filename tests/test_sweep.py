@@ -202,7 +202,7 @@ def test_a_failed_run_stays_where_it_happens(
 
 
 def test_the_table_from_mlflow_equals_that_from_the_records(run_in_process: Command, state: dict[str, str]):
-    line = ["-m", "model=constant", "regime=1:1,1:100000", "seed=range(0,3)"]
+    line = ["-m", "model=constant", "data.top_k=8", "regime=1:1,1:100000", "seed=range(0,3)"]
     assert run_in_process(*line, "exclude=\"regime == '1:1' and seed > 1\"", "name=both", **state).returncode == 1
     records = run_in_process("sweep=multirun/both", "table=parquet", command="analyze", **state)
     assert records.returncode == 0, records.stderr
@@ -302,7 +302,16 @@ def test_launchers_give_the_same_numbers_and_one_parent_each(
 @pytest.mark.integration
 def test_two_processes_that_start_the_same_sweep_share_it(run_forked: Callable[..., Forked], tmp_path: Path):
     environment = {"PATENTLAB_DATA": str(tmp_path / "state"), "PATENTLAB_CACHE": str(tmp_path / "cache")}
-    line = ["-m", "model=minilm", "adapter=frozen", "data.size=150", "data.top_k=6", *SMALL[:2], "seed=0,1,2,3"]
+    line = [
+        "-m",
+        "model=minilm",
+        "model.max_length=64",
+        "adapter=frozen",
+        "data.size=150",
+        "data.top_k=6",
+        *SMALL[:2],
+        "seed=0,1,2,3",
+    ]
     processes = [run_forked(*line, **environment) for _ in range(2)]
     ended = [process.wait() for process in processes]
     assert [done.returncode for done in ended] == [0, 0], ended
