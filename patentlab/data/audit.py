@@ -75,9 +75,10 @@ class SimilarityIndex:
     """
 
     def __init__(self, threshold: float) -> None:
-        from datasketch import MinHashLSH
+        from datasketch import MinHash, MinHashLSH
 
         self.threshold = threshold
+        self._empty = MinHash(num_perm=_PERMUTATIONS, seed=1)  # to draw its permutations takes longer than to hash
         self._index = MinHashLSH(params=_bands(threshold), num_perm=_PERMUTATIONS)
         self._sets: list[frozenset[str]] = []
         self._hashed: tuple[frozenset[str], Any] | None = None
@@ -93,11 +94,10 @@ class SimilarityIndex:
         return [number for number in candidates if jaccard(self._sets[number], members) >= self.threshold]
 
     def _hash(self, members: frozenset[str]) -> Any:
-        from datasketch import MinHash
-
         if self._hashed is None or self._hashed[0] is not members:  # who asks usually adds next
-            hashes = MinHash.bulk([[item.encode() for item in members]], num_perm=_PERMUTATIONS, seed=1)
-            self._hashed = members, hashes[0]
+            hashed = self._empty.copy()
+            hashed.update_batch([item.encode() for item in members])
+            self._hashed = members, hashed
         return self._hashed[1]
 
 
