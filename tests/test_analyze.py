@@ -1,11 +1,9 @@
 """``python -m patentlab.analyze`` from the outside, on matrices with a known truth and on records."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -27,13 +25,6 @@ def analyze(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[st
     return start("analyze", arguments, cwd, {})
 
 
-def analyze_in_a_process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "patentlab.analyze", *arguments], cwd=cwd, capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-
-
 def make(folder: Path) -> Path:
     folder.mkdir(parents=True)
     return folder
@@ -50,7 +41,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(kept: Path) -> Path:
-    done = analyze_in_a_process(f"sweep={kept}", "claims=synthetic_data", "out=report", cwd=kept.parent)
+    done = analyze(f"sweep={kept}", "claims=synthetic_data", "out=report", cwd=kept.parent)
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()) == kept.parent / "report"
     assert "supported: In the scarcest regime" in done.stderr
