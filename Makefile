@@ -24,9 +24,9 @@ SWEEPS      := volume_vs_fidelity fidelity shares regimes orderings leakage tune
 # make figures EDITION=full ARGS="data=patentsview data.path=FOLDER"
 EDITION     ?= small
 small       := data.size=400 data.split.validation=60 data.split.test=80 mix.budget=40 seed=0,1 tracking=none
-small-volume_vs_fidelity := adapter=frozen regime=1:4,1:20 mix=0.2
+small-volume_vs_fidelity := adapter=frozen regime=1:4,1:20 mix=0.2 strategy.sources=mixture
 small-fidelity  := generator.temperature=0.6,0.8,1.0,1.2 generator.adapt=none regime=1:4,1:20 strategy=label_conditioned,duplicate,none loss=bce
-small-shares    := regime=1:4 mix=0.1,0.2,0.4,0.6
+small-shares    := regime=1:4 mix=0.1,0.2,0.4,0.6 strategy.sources=4
 small-regimes   := mix.budget=null mix=1 regime=1:1,1:4,1:20 trainer.max_steps=30
 small-orderings := adapter=frozen regime=1:4 mix.real_share=0.2
 small-leakage   := adapter=frozen regime=1:4 mix.real_share=0.2

@@ -138,7 +138,8 @@ def _points(matrix: pd.DataFrame, found: Mapping[str, Mapping[str, pd.DataFrame]
         gains = gains[(gains["model"] == "minilm") & (gains["adapter"] == "frozen")]
         for contrast, name in CONTRASTS.items():
             part = gains[gains["contrast"] == contrast].set_index(["arm", "regime"])
-            table[f"{metric.removeprefix('f1_')}-F1 over {name}"] = part["mean"].map("{:+.3f}".format)
+            gained = part["mean"].map("{:+.3f}".format)
+            table[f"{metric.removeprefix('f1_')}-F1 over {name}"] = gained.reindex(table.index, fill_value="no control")
     table = table.sort_values("MMD²").reset_index().sort_values("regime", key=_scarcest_first, kind="stable")
     for name, form in (("MMD²", ".4f"), ("label consistency", ".2f"), ("words", ".0f")):
         table[name] = _text(table[name], form)

@@ -23,7 +23,7 @@ from patentlab.protocols import Classifier, Observer, Progress, TrainingReport
 from patentlab.synthesis.strategies import find_strategy
 from patentlab.tasks import build_task
 from patentlab.tracking.artifacts import write_history, write_predictions, write_training_set
-from patentlab.tracking.description import count_documents, describe_parameters, describe_training
+from patentlab.tracking.description import count_documents, describe_fallback, describe_parameters, describe_training
 from patentlab.tracking.identity import input_fingerprints, run_key, run_name
 from patentlab.tracking.lifecycle import Clock, recorded
 from patentlab.tracking.mirror import Mirror, SweepRun
@@ -67,6 +67,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
         task = build_task(config, labels)
         sets = {"train": made.documents, "validation": split.validation, "test": split.test}
         train, validation, test = (task.encode(held) for held in sets.values())
+        held_out = {"validation": validation, "test": test}
         record.main_metric, record.synthesis = task.main_metric, dict(made.addition.report)
         record.fingerprints = fingerprints | {name: fingerprint(held) for name, held in sets.items()}
         record.counts = count_documents(config, documents, made)
@@ -96,10 +97,9 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             rank(classifier, "after")
             decision = task.choose(validation.targets, outputs["validation"])
             record.threshold = decision.threshold
-            for name, held in (("validation", validation), ("test", test)):
-                record.metrics[name] = task.evaluate(held.targets, outputs[name], decision)
-            for name, reference in task.references().items():
-                record.metrics[name] = task.evaluate(test.targets, outputs["test"], reference)
+            record.metrics |= {n: task.evaluate(held.targets, outputs[n], decision) for n, held in held_out.items()}
+            record.metrics |= {n: task.evaluate(test.targets, outputs["test"], d) for n, d in task.references().items()}
+            record.fallback = describe_fallback(classifier, report.choice, task, held_out, record.metrics, progress)
         record.parameters = describe_parameters(classifier)
         record.training = describe_training(report, trainer, config.trainer)
         write_training_set(made, labels, folder)

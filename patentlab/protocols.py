@@ -77,6 +77,21 @@ class Observer:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Which was kept: what was trained, or the probe on frozen layers that it had to beat.
+
+    Attributes:
+        kept: ``tuned`` or ``probe``.
+        weights: Of the other.
+        outputs: Of the other, in the order of the validation examples; None where they are not known.
+    """
+
+    kept: str
+    weights: Any
+    outputs: Any
+
+
+@dataclass(frozen=True)
 class TrainingReport:
     """How a training run went.
 
@@ -86,6 +101,7 @@ class TrainingReport:
         examples_seen: Training documents that passed through, counted each time.
         best_epoch: The epoch whose weights were kept.
         validation_outputs: Those of the kept weights, in the order of the validation examples, where they are known.
+        choice: Where there was a probe to fall back to.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
@@ -93,6 +109,7 @@ class TrainingReport:
     examples_seen: int = 0
     best_epoch: int | None = None
     validation_outputs: Any = None
+    choice: Choice | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +154,15 @@ class Embeds(Protocol):
 
     def embed(self, texts: list[str], progress: Progress) -> NDArray[np.float32]:
         """What its head reads, of shape ``(texts, width)``."""
+        ...
+
+
+@runtime_checkable
+class Replaceable(Protocol):
+    """A classifier that can be asked with other weights than its own."""
+
+    def replaced(self, weights: Any) -> AbstractContextManager[None]:
+        """With other weights, as of a :class:`Choice`, for as long as the context is open."""
         ...
 
 

@@ -54,8 +54,8 @@ def _synthesize(config: ExperimentConfig, count: int, out: str | None) -> Path:
 
     progress = TerminalProgress()
     documents = read_documents(config)
-    labels, real = documents.corpus.labels, documents.real
-    made = add(config, documents, real, count, progress, Judge)
+    labels = documents.corpus.labels
+    made = add(config, documents, documents.real, count, progress, Judge)
     pool = documents.split.pool
     fidelity = fidelity_where_possible(
         made.documents, pool, labels, config.seed, lambda texts: embed_texts(texts, progress), Judge, progress
@@ -64,7 +64,7 @@ def _synthesize(config: ExperimentConfig, count: int, out: str | None) -> Path:
     name = f"{config.data.name}-{config.generator.name}-{config.strategy.name}-{count}-{digits}"
     folder = Path(out) if out else Path("outputs") / "synthetic" / name
     folder.mkdir(parents=True, exist_ok=True)
-    write_corpus(folder, config, labels, made, fidelity, data_fingerprint(config.data), len(real))
+    write_corpus(folder, config, labels, made, fidelity, data_fingerprint(config.data))
     rejected = ", ".join(f"{number} {reason}" for reason, number in made.report["rejected"].items()) or "none"
     say(f"{len(made.documents)} documents of {made.report['attempts']} attempts; rejected: {rejected}")
     if fidelity:

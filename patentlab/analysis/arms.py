@@ -12,13 +12,15 @@ import pandas as pd
 from scipy import stats
 
 from patentlab.analysis.contrasts import CONTRASTS, Contrast, distinct, find_twins
-from patentlab.analysis.strategies import augmented
+from patentlab.analysis.strategies import augmented, properties
 from patentlab.statistics.multiple_testing import benjamini_hochberg, holm
 
 CELL = ["data", "model", "head", "adapter", "ordering", "regime", "mix", "budget"]
 _ARM_SETTINGS = ("settings.strategy.", "settings.generator.")
+_SOURCES = "settings.strategy.sources"
 _LOSS_SETTINGS = "settings.loss."
-# what the arm's name says, what choices and budget say, and what does not change a run
+_INPUTS = ("fingerprints.data", "fingerprints.model")  # what paths stand for
+# what the arm's name says, what choices, budget and fingerprints say, and what does not change a run
 _NOT_COMPARED = (*_ARM_SETTINGS, _LOSS_SETTINGS, "settings.tracking.", "settings.data.path", "settings.model.path",
                  "settings.trainer.save_model", "settings.seed", "settings.regime.", "settings.mix.real_share",
                  "settings.mix.budget", "settings.mix.ordering")  # fmt: skip
@@ -27,7 +29,9 @@ _CONTROLS = {
     "duplicate": "duplicates to match",
     "step_matched": "real only, as many steps",
     "oversample": "random oversampling",
+    "reveal": "what the generator saw",
 }
+_DIGITS = 12  # of a fingerprint, to be told by
 _PLAIN_LOSSES = ("bce", "cross_entropy")
 
 
@@ -88,7 +92,8 @@ class Runs:
             generator, adaptation``, ``cluster`` (the generator, adapted or not; where none was asked, the strategy),
             test metrics under their own names, and ``fidelity.…, retrieval.…, counts.…, parameters.…``.
         cell: The columns in which runs under the same conditions are equal: :data:`CELL`, and every other setting that
-            differs between runs of the same choices, seeds apart, under its dotted name.
+            differs between runs of the same choices, seeds apart, under its dotted name; so do the first digits of the
+            fingerprints of data and model.
         unmatched: Of gains: augmented runs without a twin, ``run, arm, contrast, why``.
     """
 
@@ -109,16 +114,21 @@ def arms(matrix: pd.DataFrame) -> Runs:
     renamed = {name: name.removeprefix("choices.") for name in names if name.startswith("choices.")}
     renamed |= {name: name.removeprefix("metrics.test.") for name in names if name.startswith("metrics.test.")}
     kept = [name for name in names if name.startswith(("fidelity.", "retrieval.", "counts.", "parameters."))]
-    extra = _varying(runs, choices, [n for n in names if n.startswith("settings.") and not n.startswith(_NOT_COMPARED)])
+    settings = [name for name in names if name.startswith("settings.") and not name.startswith(_NOT_COMPARED)]
+    extra = _varying(runs, choices, settings)
+    inputs = _varying(runs, choices, [name for name in names if name in _INPUTS])
     table = runs[["run", "key", *renamed, *kept]].rename(columns=renamed)
     budget = runs.get("settings.mix.budget", np.nan)
     table = table.assign(
-        budget=budget, arm=_identities(runs), **{name.removeprefix("settings."): runs[name] for name in extra}
+        budget=budget,
+        arm=_identities(runs),
+        **{name.removeprefix("settings."): runs[name] for name in extra},
+        **{name: runs[name].str[:_DIGITS] for name in inputs},
     )
     adapted = table["adaptation"].fillna("none").ne("none")
     cluster = table["generator"].where(~adapted, table["generator"].astype(str) + ", adapted")
     table["cluster"] = cluster.where(cluster.notna() | ~augmented(table["strategy"]), table["strategy"])
-    return Runs(table, [*CELL, *(name.removeprefix("settings.") for name in extra)])
+    return Runs(table, [*CELL, *(name.removeprefix("settings.") for name in extra), *inputs])
 
 
 def scores(runs: Runs, metric: str = "f1_micro") -> pd.DataFrame:
@@ -208,13 +218,20 @@ def _varying(runs: pd.DataFrame, within: list[str], columns: list[str]) -> list[
 def _identities(runs: pd.DataFrame) -> pd.Series:
     """The arm of each run."""
     added = augmented(runs["choices.strategy"])
+    shown_sources = runs["choices.strategy"].map(lambda name: properties(str(name)).uses_sources).astype(bool)
     names = [str(name) for name in runs]
-    of_arm, of_loss = (
+    of_arm, of_sources, of_loss = (
         _varying(part, _choices(names), [name for name in names if name.startswith(settings)])
-        for part, settings in ((runs[added], _ARM_SETTINGS), (runs, _LOSS_SETTINGS))
+        for part, settings in (
+            (runs[added], _ARM_SETTINGS),
+            (runs[shown_sources & ~added], _SOURCES),
+            (runs, _LOSS_SETTINGS),
+        )
     )
+    of_arm = list(dict.fromkeys([*of_arm, *of_sources]))
     shown = runs[[*of_arm, *of_loss]].astype(object)
-    shown.loc[~added, of_arm] = None
+    shown.loc[~added, [name for name in of_arm if name not in of_sources]] = None
+    shown.loc[~(added | shown_sources), of_sources] = None
     told = zip(shown.to_numpy().tolist(), shown.notna().to_numpy().tolist(), strict=True)
     generator = runs["choices.generator"].where(added)
     adapted = runs["choices.adaptation"].fillna("none").ne("none") & added

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from patentlab.analysis.strategies import augmented, properties
@@ -22,18 +23,25 @@ class Contrast:
         name: For tables.
         strategy: Of the twin.
         loss: Of the twin; None for that of the run itself.
+        controls: Whether it is to show what generation alone adds: it says nothing of a run whose generator was shown
+            real documents that the twin does not have.
+        same_sources: Whether run and twin have the same ``strategy.sources``, and these more than the run's own
+            documents.
     """
 
     name: str
     strategy: str
     loss: str | None = None
+    controls: bool = False
+    same_sources: bool = False
 
 
 CONTRASTS = (
     Contrast("gain", "none"),
-    Contrast("controlled_gain", "duplicate"),
-    Contrast("step_matched_gain", "step_matched"),
+    Contrast("controlled_gain", "duplicate", controls=True),
+    Contrast("step_matched_gain", "step_matched", controls=True),
     Contrast("gain_over_reweighting", "none", "focal"),
+    Contrast("over_reveal", "reveal", same_sources=True),
 )
 
 
@@ -73,6 +81,8 @@ def find_twins(matrix: pd.DataFrame, contrast: Contrast) -> pd.DataFrame:
     groups = finished.groupby(equal, dropna=False, sort=False).ngroup() if equal else pd.Series(0, finished.index)
     finished = pd.concat([finished, groups.rename("equal")], axis=1)
     runs = finished[augmented(finished["choices.strategy"])]
+    if contrast.same_sources:
+        runs = runs[shown_beyond_own(runs) > 0]
     twins = finished[finished["choices.strategy"] == contrast.strategy]
     if contrast.loss is not None:
         twins = twins[twins["choices.loss"] == contrast.loss]
@@ -107,12 +117,12 @@ def find_twins(matrix: pd.DataFrame, contrast: Contrast) -> pd.DataFrame:
 
 
 def _unmatched(run: pd.DataFrame, twin: pd.DataFrame, contrast: Contrast) -> pd.Series:
-    """Why a twin does not control what it is there for: it has another volume than the run."""
+    """Why a twin does not control what it is there for: another volume, or a generator that saw more than it has."""
     why = pd.Series(None, index=run.index, dtype=object)
     if run.empty:
         return why
     added, its = run["counts.synthetic"], twin["counts.synthetic"]
-    if contrast.strategy == "duplicate":
+    if contrast.strategy in ("duplicate", "reveal"):
         other = added != its
         why[other] = [f"{a:.0f} added documents against {b:.0f}" for a, b in zip(added[other], its[other], strict=True)]
     if contrast.strategy == "step_matched":
@@ -122,7 +132,32 @@ def _unmatched(run: pd.DataFrame, twin: pd.DataFrame, contrast: Contrast) -> pd.
             f"{a:.0f} added documents, and as many steps as with {b:.0f}"
             for a, b in zip(added[other], wanted[other], strict=True)
         ]
+    if contrast.controls:
+        beyond = shown_beyond_own(run)
+        why[beyond > 0] = [
+            f"no control: the generator was shown {count:.0f} real documents that the twin does not have "
+            "(strategy.sources)"
+            for count in beyond[beyond > 0]
+        ]
     return why
+
+
+def shown_beyond_own(matrix: pd.DataFrame) -> pd.Series[float]:
+    """How many real documents a run's generator was shown, or adapted on, that are none of the run's own.
+
+    Args:
+        matrix: As of :func:`patentlab.analysis.matrix.read_matrix`; records from before this was counted tell it by
+            ``strategy.sources=regime`` and their counts.
+
+    Returns:
+        A number a row; 0 where no generator was asked.
+    """
+    unknown = pd.Series(np.nan, index=matrix.index)
+    told = matrix.get("synthesis.shown_beyond_own", unknown).astype(float)
+    left_out = (matrix.get("counts.regime", unknown) - matrix.get("counts.real", unknown)).clip(lower=0)
+    all_of_it = matrix.get("settings.strategy.sources", unknown).astype(object) == "regime"
+    generated = matrix["choices.strategy"].map(lambda name: properties(str(name)).generates)
+    return told.fillna(left_out.where(all_of_it & generated)).fillna(0.0)
 
 
 def _compared(matrix: pd.DataFrame, contrast: Contrast) -> list[str]:
@@ -135,6 +170,8 @@ def _compared(matrix: pd.DataFrame, contrast: Contrast) -> list[str]:
     settings = [
         name for name in names if name.startswith("settings.") and not name.startswith((*_ANY_SETTING_OF, *_RUN_ONLY))
     ]
+    if contrast.same_sources and "settings.strategy.sources" in names:
+        settings.append("settings.strategy.sources")
     fingerprints = [f"fingerprints.{name}" for name in ("data", "model", "test")]
     return [*choices, *settings, *(name for name in fingerprints if name in names)]
 

@@ -17,11 +17,13 @@ class Properties:
         adds: Documents to the real ones.
         generates: They are a generator's.
         copies: They are real ones again, word for word.
+        uses_sources: They hang on ``strategy.sources``.
     """
 
     adds: bool
     generates: bool
     copies: bool
+    uses_sources: bool = False
 
     @property
     def augments(self) -> bool:
@@ -41,7 +43,7 @@ def properties(name: str) -> Properties:
     if name not in STRATEGIES:
         return _UNKNOWN
     known = STRATEGIES.get(name)
-    return Properties(known.adds, known.generates, known.copies)
+    return Properties(known.adds, known.generates, known.copies, known.uses_sources)
 
 
 def augmented(names: pd.Series) -> pd.Series[bool]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from patentlab.models.network import Network
 from patentlab.protocols import Observer, ParameterCounts, Progress, TrainingReport
 from patentlab.tasks import Task
 from patentlab.training.arguments import precision
-from patentlab.training.best_epoch import Known
+from patentlab.training.best_epoch import Known, put_weights, trainable_weights
 from patentlab.training.probe import start_from_probe
 from patentlab.training.trainer import TrainingData, train
 
@@ -56,6 +57,7 @@ class TransformerClassifier:
         self.batch_size = settings.trainer.eval_batch_size or 1
         self.encoder = Encoder(encoding, self.network, backbone.tokenizer, self.batch_size)
         self.trained = False
+        self.kept_probe = False  # nothing but the head was fitted, whatever the adapter
         self._embedded: tuple[list[str], Features] | None = None
 
     @classmethod
@@ -151,9 +153,11 @@ class TransformerClassifier:
             fallback=prepared.fallback,
         )
         self.network.eval()
+        self.kept_probe = report.choice is not None and report.choice.kept == "probe"
         if precision(trainer) != "fp32" and not prepared.cached:
             # validation ran under autocast: its outputs are not quite those of the network that is saved
-            report = replace(report, validation_outputs=None)
+            choice = report.choice and replace(report.choice, outputs=None)
+            report = replace(report, validation_outputs=None, choice=choice)
         return report
 
     def _prepare(self, sets: tuple[Examples, Examples], observer: Observer) -> _Prepared:
@@ -223,14 +227,26 @@ class TransformerClassifier:
             self._embedded = texts, self.encoder.compute(texts, progress)
         return self._embedded[1]
 
+    @contextmanager
+    def replaced(self, weights: Mapping[str, torch.Tensor]) -> Iterator[None]:
+        """With other weights, as of :func:`trainable_weights`, for as long as the context is open."""
+        own, self._embedded = trainable_weights(self.network), None
+        put_weights(self.network, weights)
+        try:
+            yield
+        finally:
+            put_weights(self.network, own)
+            self._embedded = None
+
     def count_parameters(self) -> ParameterCounts:
-        """Trained parameters (adapter and head), and all."""
+        """Trained parameters (adapter and head; of a probe that was kept, the head's alone), and all."""
+        trained = {id(p) for p in (self.network.head if self.kept_probe else self.network).parameters()}
         # two weights of four bits are packed into one element
         counts = [
-            (p.numel() * (2 if type(p).__name__ == "Params4bit" else 1), p.requires_grad)
+            (p.numel() * (2 if type(p).__name__ == "Params4bit" else 1), p.requires_grad and id(p) in trained)
             for p in self.network.parameters()
         ]
-        return ParameterCounts(sum(n for n, trained in counts if trained), sum(n for n, _ in counts))
+        return ParameterCounts(sum(n for n, counted in counts if counted), sum(n for n, _ in counts))
 
     def count_bytes(self) -> int:
         """Bytes of all weights and buffers, as they are held in memory."""

@@ -16,6 +16,7 @@ ORDERINGS = ("shuffled", "curriculum", "filtered", "ensemble")
 PROMPT_FAMILIES = ("patent_abstract", "claims", "technical_disclosure", "product_description")
 STANDARD_FAMILY = "patent_abstract"
 LABEL_TEXTS = ("title", "code", "coarse")
+SOURCES_PATTERN = re.compile(r"mixture|regime|[1-9][0-9]*")
 
 
 @dataclass
@@ -96,7 +97,7 @@ class StrategyConfig:
     standard_only: bool | None = None
     label_text: str | None = bounded(None, words=LABEL_TEXTS)
     examples: int | None = bounded(None, least=0, most=8)
-    sources: str | None = bounded(None, words=("regime", "mixture"))
+    sources: str | None = None
     max_attempts: float | None = bounded(None, least=1)
     on_shortage: str | None = bounded(None, words=("error", "shrink"))
     screening: ScreeningConfig | None = None
@@ -104,6 +105,8 @@ class StrategyConfig:
     def check(self) -> Iterator[str]:
         """A line per problem."""
         yield from out_of_bounds(self, "strategy.")
+        if self.sources is not None and SOURCES_PATTERN.fullmatch(self.sources) is None:
+            yield f"strategy.sources={self.sources}: must be mixture, regime, or a number of documents"
         if self.screening is not None:
             yield from self.screening.check()
 

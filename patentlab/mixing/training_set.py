@@ -91,10 +91,7 @@ def choose(
         The chosen ones, each once; and those that the plan wants beyond all there are, drawn again and marked
         ``repeat``.
     """
-    chosen = list(real)
-    if plan.real < len(real):
-        order = stratified_order(labels.encode(real), derive_seed(seed, "mixing/real"))
-        chosen = [real[position] for position in order[: plan.real]]
+    chosen = nested(real, labels, seed)[: plan.real] if plan.real < len(real) else list(real)
     shortage = max(plan.real - len(chosen), 0)
     again = np.random.default_rng(derive_seed(seed, "mixing/repeat")).integers(len(real), size=shortage)
     repeated = [
@@ -102,6 +99,33 @@ def choose(
         for number, i in enumerate(again)
     ]
     return chosen, repeated
+
+
+def nested(real: Sequence[Document], labels: LabelSpace, seed: int) -> list[Document]:
+    """Real documents in the order in which a mix takes them: each larger mix contains a smaller one."""
+    order = stratified_order(labels.encode(real), derive_seed(seed, "mixing/real"))
+    return [real[position] for position in order]
+
+
+def shown(
+    sources: str | None, real: Sequence[Document], own: Sequence[Document], labels: LabelSpace, seed: int
+) -> list[Document]:
+    """The real documents that a generator is shown.
+
+    Args:
+        sources: As of ``strategy.sources``.
+        real: Real documents of the regime.
+        own: Those of the training set.
+        labels: The label space.
+        seed: Of the nested order.
+
+    Returns:
+        The run's own, unless others are asked for: then the first of the nested order, or all where there are fewer.
+    """
+    if sources in (None, "mixture"):
+        return list(own)
+    count = len(real) if sources == "regime" else int(str(sources))
+    return nested(real, labels, seed)[:count]
 
 
 def add(
@@ -133,13 +157,17 @@ def add(
     strategy = find_strategy(name)
     if not (count and strategy.adds):
         return Added()
+    labels, real, sources = documents.corpus.labels, documents.real, config.strategy.sources
+    own = sorted(chosen or real, key=lambda document: document.id)
+    seen = shown(sources, real, own, labels, config.seed)
     agrees: Agrees | None = None
     if config.mix.ordering == "filtered" and not strategy.copies:
-        agrees = _agreement(config, documents, judging)
-    own = sorted(chosen or documents.real, key=lambda document: document.id)
-    labels = documents.corpus.labels
-    context = Context(config, documents.real, own, documents.split, labels, progress, agrees)
-    made = strategy.add(context, count)
+        agrees = _agreement(config, seen, labels, judging)
+    made = strategy.add(Context(config, real, own, seen, documents.split, labels, progress, agrees), count)
+    if sources is not None:
+        ids = {document.id for document in chosen}
+        beyond = sum(document.id not in ids for document in seen)
+        made = replace(made, report={**made.report, "shown": len(seen), "shown_beyond_own": beyond})
     stamped = tuple(d if d.origin == name else replace(d, origin=name) for d in made.documents)
     if len({document.id for document in (*own, *stamped)}) < len(own) + len(stamped):
         raise ValueError(f"strategy={name}: added documents need ids of their own, and two documents have the same")
@@ -157,9 +185,11 @@ def in_order(documents: Sequence[Document], seed: int) -> tuple[Document, ...]:
     return tuple(documents[position] for position in shuffled)
 
 
-def _agreement(config: ExperimentConfig, documents: Documents, judging: Judging | None) -> Agrees:
-    """Whether a classifier trained on the regime's documents ranks so many of a document's labels first."""
+def _agreement(
+    config: ExperimentConfig, seen: Sequence[Document], labels: LabelSpace, judging: Judging | None
+) -> Agrees:
+    """Whether a classifier trained on what a strategy is shown ranks so many of a document's labels first."""
     if judging is None:
         raise TypeError("mix=filtered needs what judges documents")
-    judge, least = judging(documents.real, documents.corpus.labels, config.seed), config.mix.agreement or 0.0
+    judge, least = judging(seen, labels, config.seed), config.mix.agreement or 0.0
     return lambda document: judge.agreement([document])[0] >= least

@@ -12,6 +12,7 @@ NAMES = {
     "controlled_gain": "gain over duplicates to match",
     "step_matched_gain": "gain over as many steps on real only",
     "gain_over_reweighting": "gain over focal loss on real only",
+    "over_reveal": "gain over the documents that the generator saw",
 }
 TITLES = {
     "claims": "Claims",

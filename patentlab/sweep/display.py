@@ -31,6 +31,7 @@ _LEFT_OUT = {
     "duplicates_removed": "duplicates of held-out documents",
 }
 _SCORES = ("f1_micro", "f1_macro")
+_KEPT = {"probe": "probe on frozen layers, not what was fine-tuned", "tuned": "fine-tuned model, not the probe"}
 _TOLD = 4  # runs that a line names
 
 
@@ -71,7 +72,7 @@ class SweepDisplay:
             ended = f"failed: {entry.error}"
         else:
             scores = ", ".join(f"test {name} {entry.metrics[name]:.3f}" for name in _SCORES if name in entry.metrics)
-            ended = f"finished in {duration(entry.seconds or 0)}; {scores}"
+            ended = f"finished in {duration(entry.seconds or 0)}; {scores}{_probed(entry)}"
         say(f"{line} | {label(entry, self.swept)} {ended}")
 
     @contextmanager
@@ -110,6 +111,14 @@ def report_single(record: Record, executed: bool) -> None:
         f"{counts['train']} training documents ({counts['real']} real, {counts['synthetic']} added; share of real "
         f"{counts['achieved_share']:.3f})"
     )
+    if record.fallback:
+        kept, metric = record.fallback["kept"], record.main_metric or _SCORES[0]
+        reached = ((name, record.fallback[name]) for name in ("tuned", "probe"))
+        told = (
+            f"{name} {sets['validation'][metric]:.3f} (validation), {sets['test'][metric]:.3f} (test)"
+            for name, sets in reached
+        )
+        say(f"kept the {_KEPT[kept]}; {metric}: {'; '.join(told)}")
     say(f"{record.parameters['trained']:,} trained parameters, {record.timing['total']:.0f} s{threshold}")
     left_out = [f"{counts[name]} {text}" for name, text in _LEFT_OUT.items() if counts.get(name)]
     drawn = [name for name in ("validation", "test") if counts.get(f"{name}_drawn_from_train")]
@@ -119,6 +128,11 @@ def report_single(record: Record, executed: bool) -> None:
         say(f"left out: {', '.join(left_out)}")
     if record.tracking:
         say(f"MLflow: {ui_hint(record.tracking['uri'])}")
+
+
+def _probed(entry: Entry) -> str:
+    """Said of a run whose numbers are not those of what its name says was fine-tuned."""
+    return ", kept the probe" if entry.fallback.get("kept") == "probe" else ""
 
 
 def label(entry: Entry, swept: Sequence[str]) -> str:
@@ -207,7 +221,7 @@ def report_sweep(title: str, entries: Sequence[Entry]) -> None:
         values = chosen(entry)
         table.add_row(
             *([values.get(name, "") for name in swept] or [entry.name]),
-            entry.state + (" before" if entry.state in (DONE, FAILED) and not entry.executed else ""),
+            entry.state + (" before" if entry.state in (DONE, FAILED) and not entry.executed else "") + _probed(entry),
             str(entry.counts.get("train", "")),
             "" if entry.seconds is None else f"{entry.seconds:.0f}",
             *(f"{entry.metrics[name]:.3f}" if name in entry.metrics else "" for name in _SCORES),

@@ -216,7 +216,7 @@ def _refresh(entry: Entry, folder: Path, config: ExperimentConfig, key: str) -> 
 
 def _adopt(entry: Entry, record: Record) -> None:
     entry.error, entry.seconds = record.error, record.timing.get("total")
-    entry.metrics, entry.counts = record.metrics.get("test", {}), record.counts
+    entry.metrics, entry.counts, entry.fallback = record.metrics.get("test", {}), record.counts, record.fallback
 
 
 def _execute(

@@ -44,6 +44,7 @@ class Entry:
         settings: All of them, where the sweep is only planned.
         metrics: Of the test set.
         counts: Of documents.
+        fallback: What fine-tuning and its probe reached, where there was one.
         left_out: Settings that were given and that the options of this run do not know.
     """
 
@@ -60,6 +61,7 @@ class Entry:
     settings: dict[str, Any] | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     counts: dict[str, Any] = field(default_factory=dict)
+    fallback: dict[str, Any] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
     @property

@@ -24,7 +24,6 @@ def write_corpus(
     made: Added,
     fidelity: dict[str, float],
     data: str,
-    real: int,
 ) -> None:
     """Write ``corpus.jsonl``, ``corpus.parquet`` and ``README.md``, a dataset card as model hubs show it.
 
@@ -35,19 +34,16 @@ def write_corpus(
         made: Documents and how they came about.
         fidelity: Measures of closeness to real documents.
         data: Fingerprint of the real data.
-        real: Real documents that prompts were made of.
     """
     import pandas as pd
 
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in made.rows or ())
     (folder / "corpus.jsonl").write_text("".join(lines), encoding="utf-8")
     pd.DataFrame(made.rows).to_parquet(folder / "corpus.parquet", index=False)
-    (folder / "README.md").write_text(_card(config, labels, made, fidelity, data, real), encoding="utf-8")
+    (folder / "README.md").write_text(_card(config, labels, made, fidelity, data), encoding="utf-8")
 
 
-def _card(
-    config: ExperimentConfig, labels: LabelSpace, made: Added, fidelity: dict[str, float], data: str, real: int
-) -> str:
+def _card(config: ExperimentConfig, labels: LabelSpace, made: Added, fidelity: dict[str, float], data: str) -> str:
     generator, strategy, report = config.generator, config.strategy, made.report
     head = {
         "license": "other" if generator.licence is None else generator.licence.lower().replace(" ", "-"),
@@ -78,7 +74,7 @@ def _card(
                 ["real data", f"{config.data.name}, fingerprint {data[:16]}"],
                 [
                     "real documents that prompts were made of",
-                    f"{real} (regime {config.regime.keep}, seed {config.seed})",
+                    f"{report['shown']} (regime {config.regime.keep}, seed {config.seed})",
                 ],
                 ["labels in the prompt as", strategy.label_text],
                 ["real examples in the prompt", strategy.examples],

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from patentlab.config import ExperimentConfig, TrainerConfig
+from patentlab.corpus import Examples
 from patentlab.data.documents import Documents
 from patentlab.fidelity.profile import cardinality, naming
 from patentlab.mixing.training_set import TrainingSet
-from patentlab.protocols import Classifier, TrainingReport
+from patentlab.protocols import Choice, Classifier, Progress, Replaceable, TrainingReport
+from patentlab.tasks import Task
 
 
 def count_documents(config: ExperimentConfig, documents: Documents, made: TrainingSet) -> dict[str, Any]:
@@ -62,6 +65,41 @@ def describe_training(report: TrainingReport, used: TrainerConfig, asked: Traine
         "accumulation": used.accumulation,
         "requested_batch_size": asked.batch_size,
     }
+
+
+def describe_fallback(
+    classifier: Classifier,
+    choice: Choice | None,
+    task: Task,
+    sets: Mapping[str, Examples],
+    metrics: Mapping[str, Mapping[str, float]],
+    progress: Progress,
+) -> dict[str, Any]:
+    """``fallback`` of a record.
+
+    Args:
+        classifier: Fitted.
+        choice: Of its training.
+        task: Judges, with decisions of the other's own.
+        sets: ``validation`` and ``test``.
+        metrics: Of both sets, of what was kept.
+        progress: Where long steps report.
+
+    Returns:
+        ``kept`` (``tuned`` or ``probe``), and ``tuned`` and ``probe`` with all metrics by set; nothing where there was
+        no probe to fall back to.
+    """
+    if choice is None or not isinstance(classifier, Replaceable):
+        return {}
+    with classifier.replaced(choice.weights):
+        outputs = {name: classifier.predict(examples.texts, progress) for name, examples in sets.items()}
+    if choice.outputs is not None:
+        outputs["validation"] = choice.outputs
+    decision = task.choose(sets["validation"].targets, outputs["validation"])
+    other = {name: task.evaluate(examples.targets, outputs[name], decision) for name, examples in sets.items()}
+    kept = {name: dict(metrics[name]) for name in sets}
+    both = (kept, other) if choice.kept == "tuned" else (other, kept)
+    return {"kept": choice.kept, "tuned": both[0], "probe": both[1]}
 
 
 def describe_parameters(classifier: Classifier) -> dict[str, float]:

@@ -70,6 +70,10 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str]) -> str:
     for group, names in _NO_EFFECT_WITHIN.items():
         for name in names:
             settings.get(group, {}).pop(name, None)
+    if config.mix.budget is None and settings["strategy"].get("sources") == "mixture":
+        settings["strategy"]["sources"] = "regime"  # a mix without a budget takes all of the regime: the same documents
+    if config.mix.budget is not None and config.mix.ordering == "filtered":
+        settings["mix"]["judge"] = "sources"  # it had learned from all of the regime before
     if config.strategy_used == "none":
         del settings["strategy"]
     if not config.generates:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import TrainerCallback
 
 from patentlab.config import TrainerConfig
-from patentlab.protocols import Advance, Observer
+from patentlab.protocols import Advance, Choice, Observer
 
 _OPTIMISER_NOISE = {"eval_runtime", "eval_samples_per_second", "eval_steps_per_second", "eval_model_preparation_time"}
 
@@ -41,6 +41,14 @@ def trainable_weights(model: nn.Module) -> dict[str, Tensor]:
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
     }
+
+
+def put_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Give a model weights of :func:`trainable_weights`."""
+    parameters = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, value in weights.items():
+            parameters[name].copy_(value)
 
 
 class BestEpoch(TrainerCallback):
@@ -132,11 +140,15 @@ class BestEpoch(TrainerCallback):
             self.advance(0, f"epoch {self._epochs}, {loss}validation {score:.3f}")
         return score
 
-    def restore(self, fallback: Known | None) -> None:
-        """Put the best epoch's weights back, or the fallback's."""
-        if fallback is not None and fallback.metrics[self.observer.monitor] > self._best + fallback.margin:
-            self.best_epoch, self.best_outputs, self._weights = 0, fallback.outputs, fallback.weights
-        parameters = dict(self.model.named_parameters())
-        with torch.no_grad():
-            for name, value in self._weights.items():
-                parameters[name].copy_(value)
+    def restore(self, fallback: Known | None) -> Choice | None:
+        """Put the best epoch's weights back, or the fallback's; which, if there is one."""
+        if fallback is None:
+            put_weights(self.model, self._weights)
+            return None
+        if fallback.metrics[self.observer.monitor] <= self._best + fallback.margin:
+            put_weights(self.model, self._weights)
+            return Choice("tuned", fallback.weights, fallback.outputs)
+        put_weights(self.model, fallback.weights)
+        rejected = Choice("probe", self._weights, self.best_outputs)
+        self.best_epoch, self.best_outputs = 0, fallback.outputs
+        return rejected

@@ -121,9 +121,9 @@ def train(
             trainer.train()
     # under mixed precision the forward pass stays wrapped, and would predict otherwise than the saved model does
     extract_model_from_parallel(model, keep_fp32_wrapper=False)
-    monitor.restore(fallback)
+    choice = monitor.restore(fallback)
     return TrainingReport(
-        monitor.history, trainer.state.global_step, counter.examples, monitor.best_epoch, monitor.best_outputs
+        monitor.history, trainer.state.global_step, counter.examples, monitor.best_epoch, monitor.best_outputs, choice
     )
 
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -122,3 +124,28 @@ def test_what_has_no_interval_says_why():
     assert rows[["mean", "low", "high"]].isna().to_numpy().all()
     same = matrix.assign(**{"metrics.test.f1_micro": 0.1 + 0.2})
     assert set(scores(arms(same))["sentence"]) == {"the values do not vary"}
+
+
+def test_other_data_or_weights_under_the_same_choices_are_other_cells():
+    matrix = known_matrix(generators=2, seeds=2).assign(
+        **{"fingerprints.data": "a" * 64, "fingerprints.model": "b" * 64}
+    )
+    assert not {"fingerprints.data", "fingerprints.model"} & set(arms(matrix).cell)
+    for name in ("fingerprints.data", "fingerprints.model"):
+        other: dict[str, Any] = {name: "c" * 64, "choices.seed": matrix["choices.seed"] + 2, "key": matrix["key"] + "c"}
+        runs = arms(pd.concat([matrix, matrix.assign(**other)], ignore_index=True))
+        assert runs.cell[-1] == name
+        assert set(scores(runs)["n"]) == {2}
+        assert len(scores(runs)) == 2 * len(scores(arms(matrix)))
+
+
+def test_reveal_with_other_sources_is_another_arm():
+    matrix = known_matrix(generators=2, seeds=2)
+    copies = matrix[matrix["choices.strategy"] == "duplicate"]
+    more = [matrix]
+    for sources in ("regime", "20"):
+        changes: dict[str, Any] = {"choices.strategy": "reveal", "settings.strategy.sources": sources}
+        more.append(copies.assign(**changes, key=copies["key"] + sources, run=copies["run"] + sources))
+    captions = {str(arm) for arm in arms(pd.concat(more, ignore_index=True)).table["arm"]}
+    assert {"what the generator saw, sources regime", "what the generator saw, sources 20"} <= captions
+    assert "duplicates to match" in captions

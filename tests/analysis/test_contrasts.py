@@ -23,19 +23,22 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
             "-m", "name=twins", "generator=openai", "generator.path=scripted", f"generator.base_url={server.url}",
             "generator.batch_size=16", "model=tfidf_linear", "tracking=none", "data.size=200", "data.top_k=12",
             "data.split.validation=30", "data.split.test=40", "mix.budget=30", "regime=1:4", "mix=0.3,0.5",
-            "strategy=label_conditioned,duplicate,none,step_matched", "loss=bce,focal",
+            "strategy=label_conditioned,duplicate,none,step_matched", "loss=bce,focal", "strategy.sources=9",
             "exclude='loss == \"focal\" and strategy != \"none\"'",
         ]  # fmt: skip
         done = start("run", tuple(line), folder, {})
         assert done.returncode == 0, done.stderr
-        # one growing corpus a regime and seed, however many runs
+        # one growing corpus a regime and seed, however many runs: 9 documents are in every mix
         asked = [(body["seed"]) for body in server.bodies]
         assert len(asked) == len(set(asked))
     return read_matrix(Path(done.stdout.strip()).parent)
 
 
+PLAIN = [contrast for contrast in CONTRASTS if not contrast.same_sources]
+
+
 def test_each_augmented_run_has_its_twin_in_every_contrast(sweep: pd.DataFrame):
-    for contrast in CONTRASTS:
+    for contrast in PLAIN:
         pairs = find_twins(sweep, contrast)
         assert len(pairs) == 2
         assert pairs["why"].isna().all()
@@ -70,9 +73,51 @@ def test_a_run_without_a_twin_is_listed_and_never_guessed(sweep: pd.DataFrame):
     assert find_twins(failed, CONTRASTS[0])["twin"].isna().all()
 
 
+OVER_REVEAL = next(contrast for contrast in CONTRASTS if contrast.same_sources)
+
+
+def test_a_run_whose_generator_saw_more_than_its_twin_has_no_controlled_gain(sweep: pd.DataFrame):
+    generated = sweep["choices.strategy"] == "label_conditioned"
+    assert sweep.loc[generated, "synthesis.shown_beyond_own"].tolist() == [0, 0]
+    seen = sweep.copy()
+    seen.loc[generated, ["synthesis.shown", "synthesis.shown_beyond_own"]] = 16, 7
+    seen.loc[generated, "settings.strategy.sources"] = "regime"
+    before = seen.drop(columns=["synthesis.shown", "synthesis.shown_beyond_own"])  # records of earlier versions
+    assert set(before.loc[generated, "counts.regime"]) == {16}
+    for matrix, counts in ((seen, {7}), (before, {7, 1})):  # 9 and 15 of 16 are the runs' own
+        for contrast in PLAIN:
+            pairs = find_twins(matrix, contrast)
+            if contrast.controls:
+                assert pairs["twin"].isna().all() and pairs["gain.f1_micro"].isna().all()
+                told = {f"no control: the generator was shown {count} real documents" for count in counts}
+                assert {why.partition(" that the twin")[0] for why in pairs["why"]} == told
+            else:
+                assert pairs["twin"].notna().all()
+    assert {contrast.name for contrast in PLAIN if contrast.controls} == {"controlled_gain", "step_matched_gain"}
+
+
+def test_what_generation_adds_to_having_seen_the_sources(sweep: pd.DataFrame):
+    assert find_twins(sweep, OVER_REVEAL).empty  # nothing was seen beyond the runs' own
+    generated, copies = (sweep["choices.strategy"] == name for name in ("label_conditioned", "duplicate"))
+    changes: dict[str, Any] = {"settings.strategy.sources": "regime", "synthesis.shown_beyond_own": 20}
+    copied = sweep[copies]
+    names: dict[str, Any] = {"choices.strategy": "reveal", "run": copied["run"] + "r", "key": copied["key"] + "r"}
+    revealed = copied.assign(**names)
+    matrix = pd.concat([sweep[generated].assign(**changes), revealed.assign(**changes)], ignore_index=True)
+    pairs = find_twins(matrix, OVER_REVEAL)
+    assert pairs["why"].isna().all() and len(pairs) == 2
+    assert set(pairs["choices.strategy"]) == {"label_conditioned"}
+    assert set(pairs["twin"]) == set(revealed["run"])
+    fewer = revealed.assign(**{**changes, "settings.strategy.sources": "20"})
+    others = pd.concat([sweep[generated].assign(**changes), fewer])
+    assert set(find_twins(others, OVER_REVEAL)["why"]) == {"no run with strategy=reveal loss=bce"}
+    matrix.loc[matrix["choices.strategy"] == "reveal", "counts.synthetic"] -= 1
+    assert find_twins(matrix, OVER_REVEAL)["why"].str.contains("added documents against").all()
+
+
 def test_the_summary_averages_pairs(sweep: pd.DataFrame):
     table = summary(sweep)
-    assert set(table["contrast"]) == {contrast.name for contrast in CONTRASTS}
+    assert set(table["contrast"]) == {contrast.name for contrast in PLAIN}
     assert (table["pairs"] == 1).all()
 
 
@@ -85,7 +130,7 @@ def test_records_tell_of_the_generator(sweep: pd.DataFrame):
     assert rest["choices.generator"].isna().all()
 
 
-@pytest.mark.parametrize("contrast", CONTRASTS, ids=lambda contrast: contrast.name)
+@pytest.mark.parametrize("contrast", PLAIN, ids=lambda contrast: contrast.name)
 def test_a_setting_that_a_record_lacks_equals_one_that_is_null(contrast: Contrast):
     matrix = known_matrix(generators=2, seeds=2)
     matrix["settings.trainer.warmup"] = 0.1

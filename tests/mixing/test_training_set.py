@@ -11,13 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from patentlab.classifiers.label_consistency import Judge
-from patentlab.config import ExperimentConfig
+from patentlab.config import ExperimentConfig, RequestError
 from patentlab.console.command_line import compose
 from patentlab.corpus import Document, LabelSpace, derive_seed, is_real
 from patentlab.data.documents import Documents, read_documents
 from patentlab.data.regimes import keep_part
 from patentlab.mixing.plan import Plan
-from patentlab.mixing.training_set import TrainingSet, choose, in_order, make_training_set
+from patentlab.mixing.training_set import TrainingSet, choose, in_order, make_training_set, nested
 from patentlab.protocols import Silent
 from patentlab.synthesis.strategies import find_strategy
 from patentlab.synthesis.strategies.resampling import duplicate
@@ -205,3 +205,64 @@ def test_every_ordering_trains_a_network(ordering: str, url: str, tiny_model: Ca
     expected = 2 if ordering == "ensemble" else 1
     single = record.parameters["total"] / expected
     assert single == int(single)
+
+
+BUDGET = ["regime=1:2", "mix.budget=40", "mix=0.3"]  # 12 of 64 real documents
+
+
+def test_a_generator_is_shown_the_documents_that_sources_say(data: Documents, url: str):
+    half = cut(data, 2)
+    order = [d.id for d in nested(half.real, data.corpus.labels, 0)]
+    for sources, shown, beyond in (
+        ("mixture", 12, 0),
+        ("12", 12, 0),
+        ("30", 30, 18),
+        ("regime", 64, 52),
+        ("65", 64, 52),
+    ):
+        config = settings_for(url, *BUDGET, "strategy=paraphrase", f"strategy.sources={sources}")
+        made = make_training_set(config, half, Silent(), Judge)
+        assert {d.id for d in made.real} == set(order[:12])
+        assert {d.source_id for d in made.added} <= set(order[:shown])
+        assert bool({d.source_id for d in made.added} - set(order[:12])) == (beyond > 0)
+        assert (made.addition.report["shown"], made.addition.report["shown_beyond_own"]) == (shown, beyond)
+
+
+def test_one_corpus_of_the_first_documents_serves_all_shares_that_contain_them(data: Documents, url: str):
+    half, corpora = cut(data, 2), []
+    for share in (0.3, 0.5):
+        config = settings_for(url, *BUDGET[:2], f"mix={share}", "strategy=paraphrase", "strategy.sources=12")
+        made = make_training_set(config, half, Silent(), Judge)
+        assert made.addition.report["shown_beyond_own"] == 0
+        corpora.append(made.addition)
+    assert corpora[0].report["key"] == corpora[1].report["key"]
+    assert [d.text for d in corpora[0].documents][:20] == [d.text for d in corpora[1].documents]
+
+
+def test_reveal_adds_what_a_generator_is_shown_beyond_the_runs_own(data: Documents):
+    half = cut(data, 2)
+    order = [d.id for d in nested(half.real, data.corpus.labels, 0)]
+    texts = {d.id: (d.text, d.labels) for d in half.real}
+    for sources, others in (("regime", order[12:40]), ("20", (order[12:20] * 4)[:28])):
+        config = compose(*SMALL, *BUDGET, "strategy=reveal", f"strategy.sources={sources}")
+        made = make_training_set(config, half, Silent(), Judge)
+        assert [d.source_id for d in made.addition.documents] == others
+        assert all((d.text, d.labels) == texts[str(d.source_id)] for d in made.addition.documents)
+        assert {d.origin for d in made.added} == {"reveal"} and len(made.real) == 12
+    for line in ([*BUDGET, "strategy.sources=mixture"], [*BUDGET, "strategy.sources=10"], ["mix=0.3"]):
+        with pytest.raises(RequestError, match="shows a generator nothing beyond the run's own"):
+            make_training_set(compose(*SMALL, "strategy=reveal", *line), half, Silent(), Judge)
+
+
+def test_the_judge_of_a_filtered_mix_has_learned_from_what_the_generator_was_shown(data: Documents, url: str):
+    learned = []
+
+    def judging(documents: Sequence[Document], labels: LabelSpace, seed: int) -> Judge:
+        learned.append(len(documents))
+        return Judge(documents, labels, seed)
+
+    for sources in ("mixture", "regime"):
+        line = ["mix=filtered", "mix.real_share=0.3", "mix.agreement=0.1", *BUDGET[:2], f"strategy.sources={sources}"]
+        config = settings_for(url, *line, "strategy=paraphrase")
+        make_training_set(config, cut(data, 2), Silent(), judging)
+    assert learned == [12, 64]

@@ -46,7 +46,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 def take(path: Path, count: int, *more: str, **context: Any) -> Added:
     config = compose("strategy=corpus", f"strategy.path={path}", "mix=0.5", *more)
-    given = Context(config, REAL, REAL, SPLIT, LABELS, Silent())
+    given = Context(config, REAL, REAL, REAL, SPLIT, LABELS, Silent())
     return find_strategy("corpus").add(replace(given, **context), count)
 
 

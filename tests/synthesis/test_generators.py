@@ -73,7 +73,7 @@ def settings(kind: str, *more: str) -> ExperimentConfig:
 
 
 def make(config: ExperimentConfig, count: int) -> Added:
-    context = Context(config, SOURCES, SOURCES, Split(tuple(SOURCES), (), ()), SPACE, Silent())
+    context = Context(config, SOURCES, SOURCES, SOURCES, Split(tuple(SOURCES), (), ()), SPACE, Silent())
     return find_strategy(config.strategy.name).add(context, count)
 
 

@@ -45,7 +45,7 @@ def settings(server: Scripted | str, *more: str) -> ExperimentConfig:
 
 
 def make(config: ExperimentConfig, count: int, real: Sequence[Document] = REAL) -> Added:
-    context = Context(config, real, real, HELD_OUT, LABELS, Silent())
+    context = Context(config, real, real, real, HELD_OUT, LABELS, Silent())
     return find_strategy(config.strategy.name).add(context, count)
 
 

@@ -33,7 +33,7 @@ _COMPOSED = lru_cache(compose)
 
 def make(strategy: str, sources: list[Document], count: int, *more: str, seed: int = 0, agrees=None) -> Added:
     config = replace(_COMPOSED(f"strategy={strategy}", "mix=0.5", *more), seed=seed)
-    context = Context(config, sources, sources, Split(tuple(sources), (), ()), LABELS, Silent(), agrees)
+    context = Context(config, sources, sources, sources, Split(tuple(sources), (), ()), LABELS, Silent(), agrees)
     return find_strategy(strategy).add(context, count)
 
 

@@ -30,6 +30,7 @@ class Context:
         config: Composed and checked.
         real: The real documents of the regime.
         chosen: Those of them that the training set has, sorted by id; all of the regime where it has none.
+        sources: Those that a generator is shown, and adapted on, as ``strategy.sources`` says.
         split: Validation and test documents, which nothing added may copy.
         labels: The label space.
         progress: Shows what takes long.
@@ -40,6 +41,7 @@ class Context:
     config: ExperimentConfig
     real: Sequence[Document]
     chosen: Sequence[Document]
+    sources: Sequence[Document]
     split: Split
     labels: LabelSpace
     progress: Progress
@@ -49,11 +51,6 @@ class Context:
     def seed(self) -> int:
         """Of all that a strategy draws."""
         return derive_seed(self.config.seed, "synthesis")
-
-    @property
-    def sources(self) -> Sequence[Document]:
-        """The real documents that a generator is shown, as ``strategy.sources`` says."""
-        return self.chosen if self.config.strategy.sources == "mixture" else self.real
 
 
 @dataclass(frozen=True)
@@ -79,6 +76,7 @@ class Strategy:
     Attributes:
         adds: Whether it adds anything.
         generates: Whether it asks a generator, whose settings then count.
+        uses_sources: Whether what it adds hangs on ``strategy.sources``.
         copies: Whether what it adds are real documents, word for word: no text of its own, whose closeness to real
             text could be tested.
     """
@@ -86,6 +84,7 @@ class Strategy:
     adds: ClassVar[bool] = True
     generates: ClassVar[bool] = False
     copies: ClassVar[bool] = False
+    uses_sources: ClassVar[bool] = False
 
     def add(self, context: Context, count: int) -> Added:
         """Make added documents.

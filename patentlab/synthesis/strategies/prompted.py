@@ -23,6 +23,7 @@ class Prompted(Strategy):
     """A strategy that asks a generator; a new one says what is asked."""
 
     generates = True
+    uses_sources = True
 
     def ask(self, sources: Sequence[Document], labels: LabelSpace, config: StrategyConfig, seed: int) -> Asking:
         """What is asked.

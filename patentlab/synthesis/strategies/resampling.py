@@ -35,6 +35,29 @@ class Oversample(Strategy):
         return Added(oversample(context.chosen, count, context.seed))
 
 
+@STRATEGIES.add("reveal")
+class Reveal(Strategy):
+    """Real documents that a generator with the same sources is shown beyond the run's own, word for word.
+
+    What generation adds to having seen them is the contrast with it.
+    """
+
+    copies = True
+    uses_sources = True
+
+    def add(self, context: Context, count: int) -> Added:
+        """The first so many of the nested order, each before any a second time."""
+        own = {document.id for document in context.chosen}
+        others = [document for document in context.sources if document.id not in own]
+        if not others:
+            raise RequestError(
+                f"strategy=reveal: strategy.sources={context.config.strategy.sources} shows a generator nothing beyond "
+                f"the run's own {len(own)} documents; set a mix.budget that leaves some of the regime out, and regime "
+                "or a larger number as strategy.sources"
+            )
+        return Added(tuple(_copy(others[number % len(others)], number, "reveal") for number in range(count)))
+
+
 def duplicate(real: Sequence[Document], count: int, seed: int) -> tuple[Document, ...]:
     """The control for volume: real training documents drawn with replacement.
 
@@ -52,10 +75,7 @@ def duplicate(real: Sequence[Document], count: int, seed: int) -> tuple[Document
     if count and not real:
         raise RequestError("strategy=duplicate: there are no real documents to draw from; raise mix.real_share")
     drawn = np.random.default_rng(seed).integers(len(real), size=count) if count else ()
-    return tuple(
-        replace(real[i], id=f"{real[i].id}#{number}", origin="duplicate", source_id=real[i].id)
-        for number, i in enumerate(drawn)
-    )
+    return tuple(_copy(real[i], number, "duplicate") for number, i in enumerate(drawn))
 
 
 def oversample(real: Sequence[Document], count: int, seed: int) -> tuple[Document, ...]:
@@ -86,6 +106,9 @@ def oversample(real: Sequence[Document], count: int, seed: int) -> tuple[Documen
     added = []
     for number in range(count):
         documents = holders[labels[generator.integers(len(labels))]]
-        source = documents[generator.integers(len(documents))]
-        added.append(replace(source, id=f"{source.id}#{number}", origin="oversample", source_id=source.id))
+        added.append(_copy(documents[generator.integers(len(documents))], number, "oversample"))
     return tuple(added)
+
+
+def _copy(document: Document, number: int, strategy: str) -> Document:
+    return replace(document, id=f"{document.id}#{number}", origin=strategy, source_id=document.id)
