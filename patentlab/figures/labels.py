@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox
 
-from patentlab.figures.layout import new_axes
+from patentlab.figures.layout import new_axes, text_width
 from patentlab.figures.saving import save
 from patentlab.figures.style import BLUE
 
 MOST_LABELS = 40
+_PANEL = (385.0, 195.0)  # points that a panel of 6.5 by 4 inches has at least, inside of its axes
 _PLAIN: Any = {"parse_math": False}  # a $ in a name is no formula
 
 
@@ -53,13 +56,15 @@ def f1_against_support(table: pd.DataFrame, title: str) -> Figure:
     axes.set_xlabel("test documents with the label")
     axes.set_ylabel("F1")
     axes.set_title(title, loc="left", fontsize=10, **_PLAIN)
-    taken: list[tuple[float, float]] = []
+    across = np.log10(axes.get_xlim()[1] / axes.get_xlim()[0])
+    taken: list[Bbox] = []
     for row in shown.itertuples():
         support, f1 = float(str(row.support)), float(str(row.f1))
-        place = (float(np.log10(support)), f1)
-        # a name is written only where it covers no other
-        if all(abs(place[0] - x) > 0.13 or abs(place[1] - y) > 0.055 for x, y in taken):
-            taken.append(place)
+        x, y = _PANEL[0] * np.log10(support / axes.get_xlim()[0]) / across, _PANEL[1] * f1 / 1.12
+        box = Bbox.from_bounds(x, y, text_width(str(row.label), 7), 8)
+        # a name is written only where it covers no other, and stays on the page
+        if box.x1 < _PANEL[0] and not any(box.overlaps(other) for other in taken):
+            taken.append(box)
             axes.annotate(
                 str(row.label), (support, f1), xytext=(4, 3), textcoords="offset points", fontsize=7, **_PLAIN
             )
@@ -81,7 +86,7 @@ def confusion_map(table: pd.DataFrame, per_label: pd.DataFrame, title: str) -> F
     names = order["label"].tolist()[:MOST_LABELS]
     shares = table.pivot_table(index="label", columns="given", values="share", fill_value=0.0)
     grid = shares.reindex(index=names, columns=names, fill_value=0.0).to_numpy(dtype=float)
-    size = 2.2 + 0.17 * len(names)
+    size = max(2.2 + 0.17 * len(names), 4.6)  # smaller ones have no room for what is written beside them
     figure, axes = new_axes(size + 0.8, size)
     image = axes.imshow(grid, cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7, **_PLAIN)
@@ -89,9 +94,8 @@ def confusion_map(table: pd.DataFrame, per_label: pd.DataFrame, title: str) -> F
     axes.set_xlabel("given wrongly (on the diagonal: rightly)")
     axes.set_ylabel("documents with the label")
     left_out = len(order) - len(names)
-    axes.set_title(
-        title + (f"; {left_out} rarer labels left out" if left_out else ""), loc="left", fontsize=10, **_PLAIN
-    )
+    title += f"; {left_out} rarer labels left out" if left_out else ""
+    axes.set_title(fill(title, int(9 * size)), loc="left", fontsize=10, **_PLAIN)
     bar = figure.colorbar(image, ax=axes, shrink=0.7)
     bar.set_label("share of the row's documents")
     bar.locator = MaxNLocator(5)
