@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,6 +102,7 @@ class TrainingReport:
         best_epoch: The epoch whose weights were kept.
         validation_outputs: Those of the kept weights, in the order of the validation examples, where they are known.
         choice: Where there was a probe to fall back to.
+        chosen: Settings that were chosen on validation documents.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
@@ -110,6 +111,7 @@ class TrainingReport:
     best_epoch: int | None = None
     validation_outputs: Any = None
     choice: Choice | None = None
+    chosen: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def build_classifier(config: ExperimentConfig, task: Task, seed: int, progress: 
 
 def _build(config: ExperimentConfig, task: Task, seed: int, progress: Progress) -> Classifier:
     if config.model.kind == "constant":
-        return ConstantClassifier(len(task.labels), 1 if task.one_label else None)
+        return ConstantClassifier(len(task.labels))
     if config.model.tfidf is not None:
         return TfidfLinearClassifier(config.model.tfidf)
     from patentlab.classifiers.transformer import TransformerClassifier  # loads torch

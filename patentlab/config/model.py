@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from omegaconf import MISSING
 
@@ -26,21 +27,40 @@ class RecommendedSettings:
     start: str = MISSING
 
 
+_TRIED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "ngram_max": (lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 1, "1 or more"),
+    "class_weight": (lambda value: value in ("balanced", None), "balanced or null"),
+    "inverse_regularisation": (
+        lambda value: isinstance(value, int | float) and 0 < value < math.inf and not isinstance(value, bool),
+        "a number above 0",
+    ),
+}
+
+
 @dataclass
 class TfidfConfig:
-    """Settings of the TF-IDF baseline."""
+    """Settings of the TF-IDF baseline: one value each, or of those that :meth:`tried` is asked for a list."""
 
-    ngram_max: int = MISSING
-    min_df: int = MISSING
+    ngram_max: Any = MISSING
+    min_df: int = bounded(least=1)
     sublinear_tf: bool = MISSING
-    class_weight: str | None = bounded(None, words=("balanced",))
-    inverse_regularisation: float = bounded(above=0)
+    class_weight: Any = None
+    inverse_regularisation: Any = MISSING
+
+    def tried(self, name: str) -> list[Any]:
+        """The values of a setting, one or several."""
+        value = getattr(self, name)
+        return value if isinstance(value, list) else [value]
 
     def check(self) -> Iterator[str]:
         """A line per problem."""
-        if min(self.ngram_max, self.min_df) < 1:
-            yield "model.tfidf: ngram_max and min_df must be 1 or more"
         yield from out_of_bounds(self, "model.tfidf.")
+        for name, (admits, allowed) in _TRIED.items():
+            values = self.tried(name)
+            wrong = [value for value in values if not admits(value)]
+            if wrong or not values:
+                shown = "null" if wrong and wrong[0] is None else wrong[0] if wrong else "[]"
+                yield f"model.tfidf.{name}={shown}: must be {allowed}, or a list of such"
 
 
 @dataclass

@@ -64,6 +64,7 @@ def describe_training(report: TrainingReport, used: TrainerConfig, asked: Traine
         "batch_size": used.batch_size,
         "accumulation": used.accumulation,
         "requested_batch_size": asked.batch_size,
+        **report.chosen,
     }
 
 

@@ -74,6 +74,8 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str]) -> str:
         settings["strategy"]["sources"] = "regime"  # a mix without a budget takes all of the regime: the same documents
     if config.mix.budget is not None and config.mix.ordering == "filtered":
         settings["mix"]["judge"] = "sources"  # it had learned from all of the regime before
+    if config.model.kind == "constant":
+        settings["model"]["scores"] = "frequencies"  # they were zeros and ones before
     if config.strategy_used == "none":
         del settings["strategy"]
     if not config.generates:
