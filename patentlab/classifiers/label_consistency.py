@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from patentlab.config import load_option
+from patentlab.config import TfidfConfig
 from patentlab.corpus import Document, LabelSpace
 from patentlab.models.baselines import TfidfLinearClassifier
 from patentlab.protocols import Observer, Silent
 from patentlab.tasks.documents import MultiLabel
+
+# it has no validation documents to choose by, and is the same judge for every corpus
+_SETTINGS = TfidfConfig(1, 1, sublinear_tf=True, class_weight="balanced", inverse_regularisation=10.0)
 
 
 class Judge:
@@ -21,15 +24,12 @@ class Judge:
         labels: Their label space.
         seed: Of the fit.
 
-    Raises:
-        RequestError: The settings of ``model=tfidf_linear`` cannot be read.
     """
 
     def __init__(self, real: Sequence[Document], labels: LabelSpace, seed: int) -> None:
-        settings = load_option("model", "tfidf_linear").tfidf
         examples = MultiLabel(labels).encode(real)
         self.labels = labels
-        self._classifier = TfidfLinearClassifier(settings)
+        self._classifier = TfidfLinearClassifier(_SETTINGS)
         self._classifier.fit(examples, examples, Observer(lambda targets, scores: {}), seed)
 
     def agreement(self, documents: Sequence[Document]) -> list[float]:

@@ -47,6 +47,11 @@ class TfidfConfig:
     class_weight: Any = None
     inverse_regularisation: Any = MISSING
 
+    def __post_init__(self) -> None:
+        # 10 and 10.0 are one setting, and one key
+        numbers = [float(c) if isinstance(c, int) else c for c in self.tried("inverse_regularisation")]
+        self.inverse_regularisation = numbers if isinstance(self.inverse_regularisation, list) else numbers[0]
+
     def tried(self, name: str) -> list[Any]:
         """The values of a setting, one or several."""
         value = getattr(self, name)

@@ -34,7 +34,8 @@ def key_today(record: Record, folder: Path) -> str:
 def _recomputed(folder: Path, fingerprints: tuple[tuple[str, str], ...]) -> str:
     try:
         settings = yaml.load((folder / "config.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-        return run_key(from_settings(settings), {name: one for name, one in fingerprints if name in _INPUTS})
+        inputs = {name: one for name, one in fingerprints if name in _INPUTS}
+        return run_key(from_settings(settings), inputs, earlier=True)
     except (OSError, yaml.YAMLError, RequestError, TypeError, AttributeError, KeyError):
         return ""
 

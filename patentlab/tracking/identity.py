@@ -52,7 +52,7 @@ def input_fingerprints(config: ExperimentConfig) -> dict[str, str]:
     return fingerprints | find_strategy(config.strategy_used).inputs(config.strategy)
 
 
-def run_key(config: ExperimentConfig, fingerprints: dict[str, str]) -> str:
+def run_key(config: ExperimentConfig, fingerprints: dict[str, str], *, earlier: bool = False) -> str:
     """Hash of all that can change a run's result.
 
     Args:
@@ -60,6 +60,7 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str]) -> str:
             neutral value, so that a setting that is added later leaves earlier runs what they are; so are the
             strategy where nothing is added, the generator where none is asked, and the loss of models that have none.
         fingerprints: Of the data and the model, which stand for their paths.
+        earlier: Whether it is that of a run from before ``KEY_VERSION`` 2, when some settings had another meaning.
 
     Returns:
         16 hexadecimal digits.
@@ -72,9 +73,9 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str]) -> str:
             settings.get(group, {}).pop(name, None)
     if config.mix.budget is None and settings["strategy"].get("sources") == "mixture":
         settings["strategy"]["sources"] = "regime"  # a mix without a budget takes all of the regime: the same documents
-    if config.mix.budget is not None and config.mix.ordering == "filtered":
+    if config.mix.budget is not None and config.mix.ordering == "filtered" and not earlier:
         settings["mix"]["judge"] = "sources"  # it had learned from all of the regime before
-    if config.model.kind == "constant":
+    if config.model.kind == "constant" and not earlier:
         settings["model"]["scores"] = "frequencies"  # they were zeros and ones before
     if config.strategy_used == "none":
         del settings["strategy"]
