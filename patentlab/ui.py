@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 
 from patentlab.config import RequestError
@@ -30,6 +31,12 @@ def main() -> None:
         raise RequestError(
             f"tracking.uri={config.tracking.uri}: is a server with pages of its own; open it in a browser"
         )
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was left a moment ago is free
+        try:
+            probe.bind(("127.0.0.1", int(port)))
+        except OSError as error:
+            raise RequestError(f"port={port}: cannot be had ({error.strerror}); write port=N with another") from error
     client = connect(config.tracking.uri)
     close_dead_runs(client)
     server = f"http://127.0.0.1:{port}"
