@@ -62,7 +62,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             made = make_training_set(config, documents, progress, Judge)
             embed = partial(_embed, progress=progress)
             record.fidelity = fidelity_where_possible(
-                made.added, split.pool, labels, config.seed, embed, Judge, progress
+                made.added, split.pool, documents.real, labels, config.seed, embed, Judge, progress
             )
         task = build_task(config, labels)
         sets = {"train": made.documents, "validation": split.validation, "test": split.test}

@@ -58,7 +58,14 @@ def _synthesize(config: ExperimentConfig, count: int, out: str | None) -> Path:
     made = add(config, documents, documents.real, count, progress, Judge)
     pool = documents.split.pool
     fidelity = fidelity_where_possible(
-        made.documents, pool, labels, config.seed, lambda texts: embed_texts(texts, progress), Judge, progress
+        made.documents,
+        pool,
+        documents.real,
+        labels,
+        config.seed,
+        lambda texts: embed_texts(texts, progress),
+        Judge,
+        progress,
     )
     digits = fingerprint(made.documents)[:12]
     name = f"{config.data.name}-{config.generator.name}-{config.strategy.name}-{count}-{digits}"

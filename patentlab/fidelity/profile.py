@@ -28,6 +28,7 @@ _PERMUTATIONS = 999
 def measure_fidelity(
     added: Sequence[Document],
     pool: Sequence[Document],
+    regime: Sequence[Document],
     labels: LabelSpace,
     seed: int,
     embed: Encode,
@@ -41,6 +42,7 @@ def measure_fidelity(
     Args:
         added: Added documents; with fewer than two there is nothing to measure.
         pool: The whole real training pool.
+        regime: Those of its documents that added ones may have been made of.
         labels: The label space.
         seed: Of the sample and of the permutations.
         embed: Texts → vectors.
@@ -48,7 +50,9 @@ def measure_fidelity(
 
     Returns:
         ``mmd2`` with ``mmd2_p``, ``frechet``, how many documents were compared, lexical measures, ``label_consistency``
-        (of a classifier trained on the pool), lengths, and the lexical ones of as many real documents beside them.
+        and ``judge_documents`` (by a classifier that has learned from so many documents of the pool, none of them the
+        regime's: it would know a paraphrase by its source; missing where the regime is all of the pool), lengths, and
+        the lexical ones of as many real documents beside them.
     """
     if len(added) < 2:
         return {}
@@ -61,7 +65,6 @@ def measure_fidelity(
     bandwidth = measures.median_bandwidth(real_vectors)
     vectors = embed([document.text for document in added[:size]])
     value, p = measures.mmd2_test(vectors, real_vectors[:size], bandwidth, _PERMUTATIONS, derive_seed(seed, "deals"))
-    judge = judging(pool, labels, seed)
     texts, real_texts = [document.text for document in added], [document.text for document in reference[:size]]
     lengths = np.array([len(text.split()) for text in texts])
     measured = {
@@ -70,14 +73,17 @@ def measure_fidelity(
         "bandwidth": bandwidth,
         "frechet": measures.frechet_distance(vectors, real_vectors[:size]),
         "compared": float(size),
-        "label_consistency": float(np.mean(judge.agreement(added))),
         "words_mean": float(lengths.mean()),
         "words_sd": float(lengths.std()),
     }
     copying = {name for name, strategy in STRATEGIES.items() if strategy.copies}
+    known = {document.id for document in regime}
+    others = [document for document in pool if document.id not in known]
     if all(document.origin in copying for document in added):
-        # they stand in the pool themselves: no independent sample, and the classifier knows them
-        del measured["mmd2_p"], measured["label_consistency"]
+        del measured["mmd2_p"]  # they stand in the pool themselves: no independent sample
+    elif others:
+        consistency = judging(others, labels, seed).agreement(added)
+        measured |= {"label_consistency": float(np.mean(consistency)), "judge_documents": float(len(others))}
     for prefix, held in (("", texts[:size]), ("real_", real_texts)):
         measured |= {
             f"{prefix}distinct_1": measures.distinct_n(held, 1),
@@ -91,6 +97,7 @@ def measure_fidelity(
 def fidelity_where_possible(
     added: Sequence[Document],
     pool: Sequence[Document],
+    regime: Sequence[Document],
     labels: LabelSpace,
     seed: int,
     embed: Encode,
@@ -102,6 +109,7 @@ def fidelity_where_possible(
     Args:
         added: Added documents.
         pool: The whole real training pool.
+        regime: Those of its documents that added ones may have been made of.
         labels: The label space.
         seed: Of the sample and of the permutations.
         embed: Texts → vectors.
@@ -112,7 +120,7 @@ def fidelity_where_possible(
         The measures; none where something is missing.
     """
     try:
-        return measure_fidelity(added, pool, labels, seed, embed, judging)
+        return measure_fidelity(added, pool, regime, labels, seed, embed, judging)
     except RequestError as missing:
         progress.say(f"fidelity is not measured: {missing}")
         return {}
