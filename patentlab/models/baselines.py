@@ -125,7 +125,8 @@ class TfidfLinearClassifier:
         with warnings.catch_warnings():
             # a label that no training document has gets the constant probability 0, as it should
             warnings.filterwarnings("ignore", message="Label not .* is present in all training examples")
-            return pipeline.fit(train.texts, train.targets)
+            # as 8-bit numbers scikit-learn (1.9) would mix up the columns of more than 128 labels, without a word
+            return pipeline.fit(train.texts, train.targets.astype(np.int64))
 
     def _key(self, train: Examples, validation: Examples, monitor: str) -> str:
         content = [(examples.texts, examples.targets.tolist()) for examples in (train, validation)]

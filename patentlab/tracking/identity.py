@@ -75,8 +75,9 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str], *, earlier: 
         settings["strategy"]["sources"] = "regime"  # a mix without a budget takes all of the regime: the same documents
     if config.mix.budget is not None and config.mix.ordering == "filtered" and not earlier:
         settings["mix"]["judge"] = "sources"  # it had learned from all of the regime before
-    if config.model.kind == "constant" and not earlier:
-        settings["model"]["scores"] = "frequencies"  # they were zeros and ones before
+    if config.is_fitted and not earlier:
+        # the constant answer's scores were zeros and ones before, and TF-IDF confused more than 128 labels
+        settings["model"]["baseline"] = 2
     if config.strategy_used == "none":
         del settings["strategy"]
     if not config.generates:

@@ -101,3 +101,15 @@ def test_settings_with_several_values_are_chosen_on_validation_documents_and_rem
     assert again.fit(train, validation, Observer(measure), 0).chosen == report.chosen
     assert len(asked) == 6  # it was remembered
     assert np.array_equal(again.predict(validation.texts, Silent()), tried[best][1])
+
+
+def test_more_labels_than_a_byte_can_count_keep_their_places():
+    rng = np.random.default_rng(0)
+    targets = (rng.random((60, 300)) < 0.05).astype(np.int8)
+    targets[np.arange(60), rng.integers(300, size=60)] = 1
+    texts = [" ".join(f"word{label}" for label in np.flatnonzero(row)) for row in targets]
+    model = TfidfLinearClassifier(TfidfConfig(1, 1, False, "balanced", 100.0))
+    model.fit(Examples(texts, targets), NOTHING, WATCH, 0)
+    scores = model.predict(texts, Silent())
+    occur = targets.sum(axis=0) > 0
+    assert ((scores >= 0.5) == targets.astype(bool))[:, occur].mean() > 0.999
