@@ -4,8 +4,8 @@ python -m benchmarks.same_numbers [--code FOLDER] [--out FILE] [--against FILE] 
 
 Any checkout is asked for the same runs, each in a process, a folder and a cache of its own, on one core of the CPU.
 The table keeps what came of each. On one machine with the same libraries two versions are equal bit for bit; another
-processor rounds otherwise. ``benchmarks/same_numbers.json`` is the table by the code at 797e3e3, made from a checkout
-of it with
+processor rounds otherwise. ``benchmarks/same_numbers.json`` was the table by the code at 797e3e3, and is what came of
+the changes that CHANGELOG.md names since; made from a checkout with
 
 python -m benchmarks.same_numbers --code CHECKOUT --out benchmarks/same_numbers.json
 
