@@ -58,7 +58,7 @@ def best_of_grid(config: ExperimentConfig) -> float:
         pipeline = make_pipeline(
             TfidfVectorizer(ngram_range=(1, ngram_max), sublinear_tf=True),
             OneVsRestClassifier(LogisticRegression(C=strength, class_weight=class_weight, max_iter=1000)),
-        ).fit(train.texts, train.targets)
+        ).fit(train.texts, train.targets.astype(np.int64))  # 8-bit targets: labels beyond 128 would be mixed up
         scores = [pipeline.predict_proba(held.texts).astype(np.float32) for held in (validation, test)]
         decision = task.choose(validation.targets, scores[0])
         reached = [
