@@ -96,7 +96,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             outputs["test"] = classifier.predict(test.texts, progress)
             rank(classifier, "after")
             decision = task.choose(validation.targets, outputs["validation"])
-            record.threshold = decision.threshold
+            record.threshold, record.thresholds = decision.threshold, dict(decision.thresholds)
             record.metrics |= {n: task.evaluate(held.targets, outputs[n], decision) for n, held in held_out.items()}
             record.metrics |= {n: task.evaluate(test.targets, outputs["test"], d) for n, d in task.references().items()}
             record.fallback = describe_fallback(classifier, report.choice, task, held_out, record.metrics, progress)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from sklearn.metrics import f1_score
 
 from patentlab.classifiers.factory import build_classifier, load_classifier
 from patentlab.console.command_line import compose
@@ -52,8 +53,14 @@ def test_one_run_leaves_everything_in_its_folder(run_command: Command):
     assert result["metrics"]["test"]["f1_micro"] == pytest.approx(2 * hits / given)
     labels = json.loads((path.parent / "model" / "task.json").read_text())
     assert len(labels["labels"]) == len(test["scores"].iloc[0]) == 64
-    per_label = pd.read_csv(path.parent / "per_label.csv")
-    assert per_label["f1"].mean() == pytest.approx(result["metrics"]["test"]["f1_macro"])
+    names = labels["labels"]
+    targets = np.array([[name in given for name in names] for given in test["labels"]])
+    scores = np.stack(test["scores"].tolist())
+    for average in ("micro", "macro"):  # each at the threshold that was chosen for it
+        decided = scores >= result["thresholds"][f"f1_{average}"]
+        expected = f1_score(targets, decided, average=average, zero_division=0)
+        assert result["metrics"]["test"][f"f1_{average}"] == pytest.approx(expected)
+    assert result["threshold"] == result["thresholds"]["f1_micro"] != result["thresholds"]["f1_macro"]
 
 
 def test_the_sweep_line_of_the_readme_makes_four_runs_with_the_shares_asked_for(run_in_process: Command):

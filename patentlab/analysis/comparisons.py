@@ -27,10 +27,20 @@ RARE = 5  # documents of a label; with fewer, intervals of macro-F1 are not what
 class _Pair(NamedTuple):
     """A run and its twin on the documents of both."""
 
-    ids: tuple[str, ...]
-    true: Labels
-    run: Labels
-    twin: Labels
+    run: Predictions
+    twin: Predictions
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return self.run.ids
+
+    @property
+    def true(self) -> Labels:
+        return self.run.true
+
+    def decided(self, metric: str) -> tuple[Labels, Labels, Labels]:
+        """True labels, and those of both that the metric is measured on."""
+        return self.true, self.run.decided(metric), self.twin.decided(metric)
 
 
 def paired_comparisons(pairs: Runs, folders: Mapping[str, Path], resamples: int = 2_000, seed: int = 0) -> pd.DataFrame:
@@ -40,6 +50,8 @@ def paired_comparisons(pairs: Runs, folders: Mapping[str, Path], resamples: int 
     seeds (:func:`patentlab.analysis.arms.mean_gains` does). F1 is compared by
     :func:`patentlab.statistics.bootstrap.bootstrap_f1_over_runs`, with percentile intervals. It takes unequal test
     sets of different seeds for independent; where they share documents, its interval is somewhat too narrow.
+
+    Each F1 is of the labels that score at least its own threshold, as the record has it.
 
     Subset accuracy is compared by McNemar's test with documents as its units, so that those in several test sets count
     once: a document speaks for the arm of whose runs more have it right. Where no document is in two test sets, these
@@ -114,7 +126,7 @@ def _comparison(group: pd.DataFrame, reader: _Reader, resamples: int, seed: int)
     for average in _AVERAGES if found else ():
         name = f"f1_{average}"
         try:
-            decisions = [(pair.true, pair.run, pair.twin) for pair in found]
+            decisions = [pair.decided(name) for pair in found]
             f1 = bootstrap_f1_over_runs(decisions, average, resamples, seed=seed)
             row |= {name: f1.estimate, f"{name}_low": f1.low, f"{name}_high": f1.high, f"{name}_p": f1.p}
         except UndecidableError as reason:
@@ -127,8 +139,8 @@ def _comparison(group: pd.DataFrame, reader: _Reader, resamples: int, seed: int)
 def _accuracy(pairs: list[_Pair]) -> dict[str, float]:
     """Difference of subset accuracy, and McNemar's test over documents."""
     differences = [
-        pd.Series(subset_correct(pair.true, pair.run), pair.ids, dtype=int)
-        - pd.Series(subset_correct(pair.true, pair.twin), pair.ids, dtype=int)
+        pd.Series(subset_correct(pair.true, pair.run.predicted), pair.ids, dtype=int)
+        - pd.Series(subset_correct(pair.true, pair.twin.predicted), pair.ids, dtype=int)
         for pair in pairs
     ]
     sums = pd.concat(differences).groupby(level=0).sum()
@@ -151,4 +163,4 @@ def _pair(run: Predictions | str, twin: Predictions | str) -> _Pair:
         raise UndecidableError("different test documents")
     if run.labels != twin.labels or not np.array_equal(run.true, twin.true):
         raise UndecidableError("different labels of the test documents")
-    return _Pair(run.ids, run.true, run.predicted, twin.predicted)
+    return _Pair(run, twin)

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from patentlab.analysis.predictions import measure_again
 from patentlab.config import RequestError
 from patentlab.sweep.journal import current_runs
 from patentlab.tracking.mlflow import PARENT, RUNS_FILE, connect
@@ -21,6 +22,7 @@ from patentlab.tracking.record import FILE_NAME, flatten
 _GROUPS = re.compile(r"^(?=[^\s#-])", re.MULTILINE)  # where a line starts at the margin, a top-level entry does
 _LEFT_OUT = "model.recommended."  # settings that take effect as those of the trainer
 FORMATS = ("csv", "parquet")
+_AT_THEIR_OWN = [f"{name}_{average}" for name in ("f1", "precision", "recall") for average in ("micro", "macro")]
 _RENAMED = {"settings.model.attention": "settings.model.attn_implementation"}  # as records called them once
 
 
@@ -33,7 +35,8 @@ def read_matrix(sweep: Path) -> pd.DataFrame:
     Returns:
         A row per run that the sweep consists of, in the order of its jobs: ``run``, ``status``, ``key``, ``error``,
         every nested value of the record under its dotted name (``choices.model``, ``metrics.test.f1_micro``, …), and
-        every setting (``settings.trainer.learning_rate``). Lists are joined by commas.
+        every setting (``settings.trainer.learning_rate``). Lists are joined by commas. Earlier records have all metrics
+        at one threshold; macro-F1 is measured at its own there, where predictions are at hand.
     """
     return _tidy(_row(folder.name, folder) for folder in current_runs(sweep))
 
@@ -126,6 +129,10 @@ def write_matrix(matrix: pd.DataFrame, folder: Path, formats: Iterable[str] = FO
 
 def _row(name: str, folder: Path) -> dict[str, Any]:
     record = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
+    if record["status"] == "finished" and record.get("threshold") is not None and not record.get("thresholds"):
+        record["thresholds"], again = measure_again(folder)
+        for of, metrics in again.items():
+            record["metrics"][of] |= {name: metrics[name] for name in _AT_THEIR_OWN}
     row = {"run": name, **flatten(record)}
     settings = folder / "config.yaml"
     if settings.is_file() and record["key"]:

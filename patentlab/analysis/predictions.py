@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from patentlab.evaluation import multi_label
 from patentlab.evaluation.calibration import BINS, expected_calibration_error
+from patentlab.protocols import Targets
 from patentlab.statistics.arrays import Labels
 from patentlab.statistics.undecidable import UndecidableError
+from patentlab.tasks.documents import MultiLabel
+from patentlab.tracking.record import read_record
 
 Probabilities = NDArray[np.float32]
 
@@ -27,6 +31,7 @@ class Predictions:
         true: Boolean, shape ``(documents, labels)``.
         predicted: As ``true``.
         scores: Probabilities of the same shape.
+        thresholds: At which single metrics are measured, by name; those of the labels given where there are none.
     """
 
     ids: tuple[str, ...]
@@ -34,6 +39,13 @@ class Predictions:
     true: Labels
     predicted: Labels
     scores: Probabilities
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    def decided(self, metric: str) -> Labels:
+        """The labels that a metric is measured on, as ``true``."""
+        if metric not in self.thresholds:
+            return self.predicted
+        return multi_label.decide(self.scores, self.thresholds[metric]).astype(np.bool_)
 
     @property
     def single(self) -> bool:
@@ -63,7 +75,54 @@ def read_predictions(folder: Path) -> Predictions:
     if set(table["scores"].map(len)) != {len(labels)}:
         raise UndecidableError("predictions.parquet and per_label.csv differ in the number of labels")
     true, predicted = (_encode(table[name], labels) for name in ("labels", "predicted"))
-    return Predictions(tuple(table["id"].astype(str)), labels, true, predicted, np.stack(table["scores"].tolist()))
+    scores = np.stack(table["scores"].tolist())
+    return Predictions(tuple(table["id"].astype(str)), labels, true, predicted, scores, read_thresholds(folder))
+
+
+def read_thresholds(folder: Path) -> dict[str, float]:
+    """The thresholds at which single metrics of a run are measured; of earlier runs, as validation documents have them.
+
+    Args:
+        folder: Of the run.
+
+    Returns:
+        By the metric's name; nothing of single labels, and where it cannot be told.
+    """
+    record = read_record(folder)
+    if record is None or record.threshold is None or record.thresholds:
+        return {} if record is None else record.thresholds
+    try:
+        targets, scores = _read_scores(folder, "validation")
+    except UndecidableError:
+        return {}
+    return {name: multi_label.choose_threshold(targets, scores, name) for name in MultiLabel.monitors}
+
+
+def measure_again(folder: Path) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """What an earlier record has at one threshold for all metrics, measured at their own.
+
+    Args:
+        folder: Of the run.
+
+    Returns:
+        The thresholds, and metrics by set; nothing where they cannot be told.
+    """
+    thresholds = read_thresholds(folder)
+    metrics = {}
+    for name in ("validation", "test") if thresholds else ():
+        targets, scores = _read_scores(folder, name)
+        metrics[name] = multi_label.evaluate(targets, scores, thresholds["f1_micro"], thresholds)
+    return thresholds, metrics
+
+
+def _read_scores(folder: Path, of: str) -> tuple[Targets, Probabilities]:
+    table = pd.read_parquet(
+        _existing(folder, "predictions.parquet"), columns=["labels", "scores"], filters=[("set", "==", of)]
+    )
+    if table.empty:
+        raise UndecidableError(f"no {of} documents")
+    labels = _encode(table["labels"], tuple(_read_labels(folder)["label"]))
+    return labels.astype(np.int8), np.stack(table["scores"].tolist())
 
 
 def reliability(runs: pd.DataFrame, folders: Mapping[str, Path], bins: int = BINS) -> tuple[pd.DataFrame, pd.DataFrame]:

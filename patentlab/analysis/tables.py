@@ -35,7 +35,8 @@ def problems(matrix: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         ``run, problem, detail``: ``failed``, ``unfinished``, ``duplicate`` (the same key and choices again; the first
-        counts), ``no number`` (a test metric is missing).
+        counts), ``no number`` (a test metric is missing), ``one threshold`` (macro-F1 is at that of micro-F1, as
+        earlier records have it, and predictions to measure it anew are not at hand).
     """
     choices = [str(name) for name in matrix if str(name).startswith("choices.")]
     finished = matrix["status"] == "finished"
@@ -43,12 +44,21 @@ def problems(matrix: pd.DataFrame) -> pd.DataFrame:
     metrics = [f"metrics.test.{name}" for name in METRICS if f"metrics.test.{name}" in matrix]
     without = finished & (matrix[metrics].isna().any(axis=1) if metrics else True)
     errors = matrix["error"] if "error" in matrix else pd.Series(None, matrix.index, dtype=object)
+    threshold, own = (
+        matrix.get(name, pd.Series(np.nan, matrix.index)) for name in ("threshold", "thresholds.f1_macro")
+    )
     parts = []
     for mask, problem, detail in (
         (matrix["status"] == "failed", "failed", errors.astype(object).where(errors.notna(), "")),
         (~matrix["status"].isin(["finished", "failed"]), "unfinished", matrix["status"].astype(str)),
         (again, "duplicate", matrix["key"].astype(str)),
         (without, "no number", pd.Series("a test metric is missing", matrix.index)),
+        (
+            finished & threshold.notna() & own.isna(),
+            "one threshold",
+            "macro-F1 at the threshold of "
+            + matrix.get("settings.trainer.monitor", pd.Series("f1_micro", matrix.index)).astype(str),
+        ),
     ):
         parts.append(pd.DataFrame({"run": matrix.loc[mask, "run"], "problem": problem, "detail": detail[mask]}))
     return pd.concat(parts, ignore_index=True)

@@ -11,7 +11,7 @@ Every run's record has it from then on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,13 +26,16 @@ Metric = Callable[[Targets, Targets, Scores], float]
 """Targets, decisions (zeros and ones of shape ``(documents, labels)``) and probabilities of that shape → a number."""
 
 
-def evaluate(targets: Targets, decisions: Targets, scores: Scores) -> dict[str, float]:
-    """All registered metrics.
+def evaluate(
+    targets: Targets, decisions: Targets, scores: Scores, names: Collection[str] | None = None
+) -> dict[str, float]:
+    """All registered metrics, or some.
 
     Args:
         targets: Zeros and ones of shape ``(documents, labels)``.
         decisions: The same shape.
         scores: Probabilities of that shape.
+        names: Of the metrics; None for all.
 
     Returns:
         Those of this module are scikit-learn's, with undefined values as 0: F1 (micro, macro, weighted by support,
@@ -40,7 +43,8 @@ def evaluate(targets: Targets, decisions: Targets, scores: Scores) -> dict[str, 
         right) and Hamming loss, of the decisions; mean average precision and label ranking average precision, of the
         scores.
     """
-    return {name: metric(targets, decisions, scores) for name, metric in METRICS.items()}
+    wanted = {name: metric for name, metric in METRICS.items() if names is None or name in names}
+    return {name: metric(targets, decisions, scores) for name, metric in wanted.items()}
 
 
 def _of_decisions(function: str, **options: object) -> Metric:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,7 +48,7 @@ def choose_threshold(targets: Targets, scores: Scores, monitor: str = "f1_micro"
         values = _micro_f1_at(targets, scores, cuts)
     else:
         cuts = np.unique(np.quantile(cuts, np.linspace(0, 1, 100), method="nearest")) if len(cuts) > 100 else cuts
-        values = np.array([f1_score(targets, scores >= cut, average="macro", zero_division=0) for cut in cuts])
+        values = _macro_f1_at(targets, scores, cuts)
     default = f1_score(targets, scores >= DEFAULT_THRESHOLD, average=monitor.removeprefix("f1_"), zero_division=0)
     if not len(values) or default >= values.max():
         return DEFAULT_THRESHOLD
@@ -71,6 +73,18 @@ def _micro_f1_at(targets: Targets, scores: Scores, cuts: NDArray[np.float64]) ->
     return np.asarray(2 * true_positives / np.maximum(predicted + positives, 1))
 
 
+def _macro_f1_at(targets: Targets, scores: Scores, cuts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Macro-F1 at each cut: the mean over labels of 2 TP / (predicted + true), 0 where a label has neither."""
+    positives = targets.sum(axis=0, dtype=np.int64)
+    values = np.empty((len(cuts), len(positives)))
+    for label, ranked in enumerate(np.sort(scores, axis=0).T.astype(np.float64)):
+        hits = np.sort(scores[targets[:, label] == 1, label]).astype(np.float64)
+        predicted = len(ranked) - np.searchsorted(ranked, cuts)
+        true_positives = len(hits) - np.searchsorted(hits, cuts)
+        values[:, label] = 2 * true_positives / np.maximum(predicted + positives[label], 1)
+    return np.asarray(values.mean(axis=1))
+
+
 def brier_score(targets: Targets, scores: Scores) -> float:
     """Mean squared distance between probabilities and outcomes (Brier 1950), over all pairs of document and label.
 
@@ -84,19 +98,29 @@ def brier_score(targets: Targets, scores: Scores) -> float:
     return float(((scores.astype(np.float64) - targets) ** 2).mean())
 
 
-def evaluate(targets: Targets, scores: Scores, threshold: float) -> dict[str, float]:
+def evaluate(
+    targets: Targets, scores: Scores, threshold: float, thresholds: Mapping[str, float] | None = None
+) -> dict[str, float]:
     """All metrics of scores, and of the decisions at a threshold.
 
     Args:
         targets: Zeros and ones of shape ``(documents, labels)``.
         scores: Probabilities of the same shape.
         threshold: See :func:`decide`.
+        thresholds: Of ``f1_micro`` and ``f1_macro``, where they are measured at their own; precision and recall of the
+            same average go with them.
 
     Returns:
         As :func:`patentlab.evaluation.classification.evaluate`, with the calibration error of all pairs of document
         and label, and their Brier score.
     """
-    return classification.evaluate(targets, decide(scores, threshold), scores) | {
+    found = classification.evaluate(targets, decide(scores, threshold), scores)
+    for name, own in (thresholds or {}).items():
+        if own != threshold:
+            average = name.removeprefix("f1_")
+            measured = (f"f1_{average}", f"precision_{average}", f"recall_{average}")
+            found |= classification.evaluate(targets, decide(scores, own), scores, measured)
+    return found | {
         "ece": expected_calibration_error(scores.ravel(), targets.ravel()),
         "brier": brier_score(targets, scores),
     }

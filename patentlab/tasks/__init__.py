@@ -6,7 +6,7 @@ A task of your own is a class that registers itself; see :mod:`patentlab.tasks.d
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from patentlab.config import ExperimentConfig
@@ -23,9 +23,12 @@ class Decision:
 
     Attributes:
         threshold: An answer holds what scores at least this; None where the highest score decides.
+        thresholds: Those at which single metrics are measured instead, by name: the threshold that is best for micro-F1
+            says little of macro-F1.
     """
 
     threshold: float | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

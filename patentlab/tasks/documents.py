@@ -107,13 +107,14 @@ class MultiLabel(DocumentClassification):
         return multi_label.decide(outputs, threshold)
 
     def choose(self, targets: Targets, outputs: Scores) -> Decision:
-        """The threshold at which the monitored metric is best."""
-        return Decision(multi_label.choose_threshold(targets, outputs, self.monitor))
+        """The threshold at which the monitored metric is best, and those at which each of them is."""
+        best = {name: multi_label.choose_threshold(targets, outputs, name) for name in self.monitors}
+        return Decision(best[self.monitor], best)
 
     def evaluate(self, targets: Targets, outputs: Scores, decision: Decision) -> dict[str, float]:
         """As :func:`patentlab.evaluation.multi_label.evaluate`."""
         threshold = multi_label.DEFAULT_THRESHOLD if decision.threshold is None else decision.threshold
-        return multi_label.evaluate(targets, outputs, threshold)
+        return multi_label.evaluate(targets, outputs, threshold, decision.thresholds)
 
     def references(self) -> Mapping[str, Decision]:
         """The threshold that probabilities mean."""

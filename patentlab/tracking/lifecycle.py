@@ -84,7 +84,7 @@ def recorded(record: Record, folder: Path, mirror: Mirror, config: ExperimentCon
         if not begun:
             begin()
         record.status = "failed"
-        record.metrics, record.threshold = {}, None  # a failed run is a status, never a number
+        record.metrics, record.threshold, record.thresholds = {}, None, {}  # a failed run is a status, never a number
         told = isinstance(error, RequestError)
         record.error = str(error) if told else f"{type(error).__name__}: {error}".strip()
         (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")

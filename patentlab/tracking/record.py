@@ -32,6 +32,7 @@ class Record:
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     main_metric: str | None = None
     threshold: float | None = None
+    thresholds: dict[str, float] = field(default_factory=dict)
     counts: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     fallback: dict[str, Any] = field(default_factory=dict)
@@ -161,12 +162,17 @@ def final_metrics(record: Record) -> dict[str, float]:
         "timing": record.timing,
         "memory": record.memory,
     }
-    values = {"threshold": record.threshold} | {
-        # MLflow allows no @ in the name of a metric
-        f"{group.replace('@', '')}.{name}": value
-        for group, content in groups.items()
-        for name, value in content.items()
-    }
+    thresholds = {f"threshold.{name}": value for name, value in record.thresholds.items()}
+    values = (
+        {"threshold": record.threshold}
+        | thresholds
+        | {
+            # MLflow allows no @ in the name of a metric
+            f"{group.replace('@', '')}.{name}": value
+            for group, content in groups.items()
+            for name, value in content.items()
+        }
+    )
     return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
 
 

@@ -2,11 +2,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from sklearn.metrics import f1_score
 
 from patentlab.analysis.contrasts import CONTRASTS, find_twins
 from patentlab.analysis.matrix import read_kept_matrix, read_matrix, write_matrix
+from patentlab.analysis.tables import problems
+from patentlab.evaluation.multi_label import choose_threshold
 from patentlab.tracking.record import Record
 from tests.analysis.known_matrix import known_matrix
+from tests.analysis.written_runs import draw, write
 
 
 def test_a_row_a_run_in_the_order_of_the_jobs(tmp_path: Path):
@@ -22,6 +26,26 @@ def test_a_row_a_run_in_the_order_of_the_jobs(tmp_path: Path):
     path, parquet = write_matrix(matrix, tmp_path)
     assert (path, parquet) == (tmp_path / "matrix.csv", tmp_path / "matrix.parquet")
     assert pd.read_csv(path)["choices.seed"].tolist() == [0, 2, 10]
+
+
+def test_macro_f1_of_an_earlier_record_is_measured_at_its_own_threshold(tmp_path: Path):
+    validation, test = draw(80, 0), draw(200, 1, of=1)
+    folder = write(tmp_path / "run", *test, validation=validation)
+    threshold = choose_threshold(*validation, "f1_micro")
+    decided = test[1] >= threshold
+    old = {name: f1_score(test[0], decided, average=name) for name in ("micro", "macro")}
+    metrics = {of: {f"f1_{name}": value for name, value in old.items()} for of in ("validation", "test")}
+    Record("key", {"seed": 0}, "finished", metrics=metrics, threshold=threshold).write(folder)
+    row = read_matrix(tmp_path).iloc[0]
+    own = choose_threshold(*validation, "f1_macro")
+    assert row["metrics.test.f1_micro"] == pytest.approx(old["micro"])
+    assert row["metrics.test.f1_macro"] == pytest.approx(f1_score(test[0], test[1] >= own, average="macro"))
+    assert row["metrics.test.f1_macro"] != pytest.approx(old["macro"])
+    assert row["thresholds.f1_micro"] == row["threshold"] != row["thresholds.f1_macro"]
+    assert problems(read_matrix(tmp_path)).empty
+    (folder / "predictions.parquet").unlink()
+    assert read_matrix(tmp_path)["metrics.test.f1_macro"].tolist() == [pytest.approx(old["macro"])]
+    assert problems(read_matrix(tmp_path))["problem"].tolist() == ["one threshold"]
 
 
 def test_settings_are_read_under_the_names_of_today(tmp_path: Path):

@@ -33,23 +33,29 @@ def write(
     single: bool = False,
     ids: Sequence[str] | None = None,
     names: tuple[str, ...] = NAMES,
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Path:
-    """What a run writes of its test documents, behind validation documents that nobody shall read."""
+    """What a run writes of its test documents, behind validation documents (labels and scores, or a single one)."""
     task = (SingleLabel if single else MultiLabel)(LabelSpace(names))
     ids = ids if ids is not None else [f"d{number}" for number in range(len(true))]
-    documents = [
-        Document(one, "", tuple(name for name, has in zip(names, row, strict=True) if has))
-        for one, row in zip(ids, true, strict=True)
-    ]
-    validation = [Document("v", "", names[:1])]
+    first = np.eye(1, len(names), dtype=np.int8), np.full((1, len(names)), 0.9, np.float32)
+    labels, held = validation or first
     folder.mkdir(parents=True)
     tables = [
-        task.predictions(validation, np.full((1, len(names)), 0.9, np.float32), DECISION).assign(set="validation"),
-        task.predictions(documents, scores, DECISION).assign(set="test"),
+        task.predictions(_documents([f"v{n}" for n in range(len(labels))], labels, names), held, DECISION),
+        task.predictions(_documents(ids, true, names), scores, DECISION),
     ]
+    tables = [table.assign(set=of) for table, of in zip(tables, ("validation", "test"), strict=True)]
     pd.concat(tables, ignore_index=True).to_parquet(folder / "predictions.parquet", index=False)
     task.tables(true, scores, DECISION)["per_label"].to_csv(folder / "per_label.csv", index=False)
     return folder
+
+
+def _documents(ids: Sequence[str], true: np.ndarray, names: tuple[str, ...]) -> list[Document]:
+    return [
+        Document(one, "", tuple(name for name, has in zip(names, row, strict=True) if has))
+        for one, row in zip(ids, true, strict=True)
+    ]
 
 
 def pairs_of(rows: list[dict[str, Any]]) -> Runs:

@@ -39,7 +39,9 @@ def test_several_labels_are_given_at_the_threshold_that_validation_documents_cho
     task = MultiLabel(LABELS)
     targets = task.encode(DOCUMENTS).targets
     decision = task.choose(targets, SCORES)
-    assert decision == Decision(multi_label.choose_threshold(targets, SCORES))
+    best = {name: multi_label.choose_threshold(targets, SCORES, name) for name in ("f1_micro", "f1_macro")}
+    assert decision == Decision(best["f1_micro"], best)
+    assert MultiLabel(LABELS, "f1_macro").choose(targets, SCORES) == Decision(best["f1_macro"], best)
     assert task.measure(targets, SCORES) == task.evaluate(targets, SCORES, decision)
     assert task.evaluate(targets, SCORES, decision)["f1_micro"] == pytest.approx(6 / 7)
     assert task.references() == {"test_at_0.5": Decision(0.5)}
