@@ -13,7 +13,8 @@ from scipy import stats
 
 from patentlab.analysis.contrasts import CONTRASTS, Contrast, distinct, find_twins
 from patentlab.analysis.strategies import augmented, properties
-from patentlab.statistics.multiple_testing import benjamini_hochberg, holm
+from patentlab.statistics.multiple_testing import benjamini_hochberg, holm, max_t_quantile
+from patentlab.statistics.undecidable import UndecidableError
 
 CELL = ["data", "model", "head", "adapter", "ordering", "regime", "mix", "budget"]
 _ARM_SETTINGS = ("settings.strategy.", "settings.generator.")
@@ -90,6 +91,7 @@ class Runs:
     Attributes:
         table: A row per run: ``run, key, seed, arm`` (an :class:`Arm`), the columns of ``cell``, ``strategy, loss,
             generator, adaptation``, ``cluster`` (the generator, adapted or not; where none was asked, the strategy),
+            ``test_set`` (a fingerprint), ``overlap`` (see :func:`overlap_of`),
             test metrics under their own names, and ``fidelity.…, retrieval.…, counts.…, parameters.…``.
         cell: The columns in which runs under the same conditions are equal: :data:`CELL`, and every other setting that
             differs between runs of the same choices, seeds apart, under its dotted name; so do the first digits of the
@@ -122,6 +124,8 @@ def arms(matrix: pd.DataFrame) -> Runs:
     table = table.assign(
         budget=budget,
         arm=_identities(runs),
+        test_set=runs.get("fingerprints.test"),
+        overlap=_overlap(runs),
         **{name.removeprefix("settings."): runs[name] for name in extra},
         **{name: runs[name].str[:_DIGITS] for name in inputs},
     )
@@ -142,7 +146,7 @@ def scores(runs: Runs, metric: str = "f1_micro") -> pd.DataFrame:
         A row per cell and arm: ``mean, low, high, n, sentence`` (why there is no interval: too few values, values
         missing, a seed there twice).
     """
-    return _means(runs.table, [*runs.cell, "arm"], metric).drop(columns="p")
+    return _means(runs.table, [*runs.cell, "arm"], metric).drop(columns=["p", "error"])
 
 
 def gains(matrix: pd.DataFrame, runs: Runs, contrasts: Iterable[Contrast] = CONTRASTS) -> Runs:
@@ -174,20 +178,58 @@ def mean_gains(pairs: Runs, metric: str = "f1_micro") -> pd.DataFrame:
         metric: The gain in which.
 
     Returns:
-        A row per contrast, cell and arm: ``mean, low, high, n, p, sentence, p_holm, p_bh``. The adjusted p-values are
-        over all rows of the table.
+        A row per contrast, cell and arm: ``mean, low, high, n, p, sentence, p_holm, p_bh``; ``together_low,
+        together_high``, intervals that hold all means of a contrast at once (max-T, see
+        :func:`patentlab.statistics.multiple_testing.max_t_quantile`), where they are over the same seeds. The adjusted
+        p-values are over all rows of the table.
     """
-    table = _means(pairs.table, ["contrast", *pairs.cell, "arm"], f"gain.{metric}")
+    keys = ["contrast", *pairs.cell, "arm"]
+    table = _means(pairs.table, keys, f"gain.{metric}")
+    number = pairs.table.groupby(keys, dropna=False, sort=False).ngroup()  # of the row of the table
+    values = pairs.table.assign(number=number).pivot_table(f"gain.{metric}", "seed", "number", dropna=False)
+    quantiles = []
+    for _, part in table.groupby("contrast", sort=False):
+        told = part.index[part["error"].notna()]
+        try:
+            quantile = max_t_quantile(values[told].dropna(how="all").to_numpy(dtype=float)) if len(told) else np.nan
+        except UndecidableError:
+            quantile = np.nan
+        quantiles.append(pd.Series(quantile, part.index))
+    half = table.pop("error") * (pd.concat(quantiles) if quantiles else np.nan)
+    table = table.assign(together_low=table["mean"] - half, together_high=table["mean"] + half)
     p = table["p"].to_numpy(dtype=float)
     return table.assign(p_holm=holm(p), p_bh=benjamini_hochberg(p))
+
+
+def overlap_of(table: pd.DataFrame) -> float:
+    """How far scores of several seeds are those of one corpus: the correlation that a standard error allows for.
+
+    Where seeds split one corpus anew, it is the share of the corpus that is in the test set, or in the training set
+    where that is smaller; none where all seeds have one test set, of which alone intervals then speak.
+
+    Args:
+        table: Rows of :attr:`Runs.table`.
+    """
+    return float(table["overlap"].mean()) if len(table["test_set"].dropna().unique()) > 1 else 0.0
+
+
+def _overlap(runs: pd.DataFrame) -> pd.Series:
+    none = pd.Series(np.nan, runs.index)
+    names = ("real", "pool", "validation", "test")
+    train, pool, validation, test = (pd.to_numeric(runs.get(f"counts.{name}", none)) for name in names)
+    share: pd.Series = train.clip(upper=test) / (pool + validation + test)
+    return share.fillna(0.0).clip(0, 0.5)
 
 
 def _means(table: pd.DataFrame, keys: list[str], column: str, confidence: float = 0.95) -> pd.DataFrame:
     """Means of groups with Student's t interval, as :func:`patentlab.statistics.aggregation.t_interval` for each."""
     values = table[column].astype(float).replace([np.inf, -np.inf], np.nan)
-    groups = table.assign(value=values)[[*keys, "value", "seed"]].groupby(keys, dropna=False, sort=False)
+    wanted = [*keys, "value", "seed", "overlap", "test_set"]
+    groups = table.assign(value=values)[wanted].groupby(keys, dropna=False, sort=False)
     statistics = groups["value"].agg(mean="mean", sd="std", n="count", size="size", low="min", high="max")
-    found = pd.DataFrame(statistics).assign(seeds=groups["seed"].nunique(dropna=False)).reset_index()
+    found = pd.DataFrame(statistics).assign(seeds=groups["seed"].nunique(dropna=False))
+    anew = groups["test_set"].nunique().gt(1)
+    found = found.assign(overlap=groups["overlap"].mean().where(anew, 0.0)).reset_index()
     n, missing = found["n"], found["size"] - found["n"]
     constant = (found["high"] - found["low"]) <= 8 * np.finfo(float).eps * found[["low", "high"]].abs().max(axis=1)
     sentence = pd.Series("", index=found.index)
@@ -198,12 +240,12 @@ def _means(table: pd.DataFrame, keys: list[str], column: str, confidence: float 
     )
     sentence[found["seeds"] < found["size"]] = "a seed is there twice"
     told = sentence == ""
-    error = (found["sd"] / np.sqrt(n)).where(told)
+    error = (found["sd"] * np.sqrt(1 / n + found["overlap"] / (1 - found["overlap"]))).where(told)
     half = error * stats.t.ppf((1 + confidence) / 2, (n - 1).clip(lower=1))
     found["mean"] = found["mean"].where(missing == 0)
     found["low"], found["high"] = found["mean"] - half, found["mean"] + half
     found["p"] = 2 * stats.t.sf((found["mean"] / error).abs(), (n - 1).clip(lower=1))
-    return found.assign(sentence=sentence)[[*keys, "mean", "low", "high", "n", "p", "sentence"]]
+    return found.assign(sentence=sentence, error=error)[[*keys, "mean", "low", "high", "n", "p", "error", "sentence"]]
 
 
 def _varying(runs: pd.DataFrame, within: list[str], columns: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Claims as statements that a run matrix can support, refute, or leave undecided."""
+"""Claims as statements that a run matrix can support, refute, find negligible, or leave undecided."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import yaml
 from patentlab.analysis.optimum import contains
 from patentlab.analysis.quantities import Estimate, Evidence, Quantity
 from patentlab.config import RequestError, closest
+from patentlab.statistics.arrays import Floats
 from patentlab.statistics.multiple_testing import holm
 from patentlab.statistics.power import LEVEL
 
@@ -31,6 +32,8 @@ class Claim:
         direction: ``above`` or ``below`` the margin, or ``within`` bounds (of an optimum).
         margin: What it is above or below of.
         bounds: Of ``within``.
+        equivalence: How far from the margin a quantity may lie and still count as equal to it; None: no distance is
+            negligible.
         source: Who makes it.
     """
 
@@ -40,6 +43,7 @@ class Claim:
     direction: str
     margin: float = 0.0
     bounds: tuple[float, float] | None = None
+    equivalence: float | None = None
     source: str = ""
 
 
@@ -62,8 +66,8 @@ def read_claims(path: Path) -> Claims:
     """Read a claims file.
 
     Args:
-        path: A YAML file: ``claims``, a list of ``name, says, quantity, direction, margin, bounds, source``; ``level``
-            and ``adjust``.
+        path: A YAML file: ``claims``, a list of ``name, says, quantity, direction, margin, bounds, equivalence,
+            source``; ``level`` and ``adjust``.
 
     Raises:
         RequestError: It is not there, or says something that a claims file cannot.
@@ -92,27 +96,35 @@ def read_claims(path: Path) -> Claims:
 def check_claims(evidence: Evidence, family: Claims) -> pd.DataFrame:
     """What a matrix says to each claim.
 
-    A claim is supported where its quantity lies beyond the margin in its direction and the test against the margin
-    rejects; refuted where it lies beyond in the other direction and the test rejects; else undecided.
+    Verdicts are read off the intervals that are printed. Those are as wide as Holm's adjustment asks for: a claim that
+    is decided has the interval of the level at which it was, the others that of the level at which it stopped. A claim
+    is ``equivalent`` where its interval lies wholly within its equivalence margin (two one-sided tests), ``supported``
+    where it lies beyond the margin in the claim's direction, ``refuted`` where it does in the other, else
+    ``undecided``; so is what has no interval.
 
     Args:
         evidence: The matrix.
         family: The claims.
 
     Returns:
-        A row per claim: ``claim, verdict, says, value, low, high, margin, p, p_adjusted, n, smallest`` (the distance
-        from the margin that would have been found with power 0.8), ``sentence, source``.
+        A row per claim: ``claim, verdict, says, value, low, high, confidence`` (of the interval), ``margin, p,
+        p_adjusted, n, smallest_low, smallest_high`` (between which lies the distance from the margin that would have
+        been found with power 0.8), ``takes`` (what it would take to decide it), ``sentence, source``.
     """
-    estimates = [evidence.estimate(claim.quantity, claim.margin, 1 - family.level) for claim in family.claims]
-    p = np.array([estimate.p for estimate in estimates])
-    adjusted = holm(p) if family.adjust == "holm" else p
+    first = [evidence.estimate(claim.quantity, claim.margin, 1 - family.level) for claim in family.claims]
+    p = np.array([estimate.p if estimate.decides else np.nan for estimate in first])
+    told = sum(estimate.decides for estimate in first)
+    levels, adjusted = _levels(p, told, family)
     rows = []
-    for claim, estimate, p_adjusted in zip(family.claims, estimates, adjusted, strict=True):
-        verdict = _verdict(claim, estimate, p_adjusted, family.level)
-        row: dict[str, Any] = {"claim": claim.name, "verdict": verdict, "says": claim.says}
-        row |= {"value": estimate.value, "low": estimate.low, "high": estimate.high, "margin": claim.margin}
-        row |= {"p": estimate.p, "p_adjusted": p_adjusted, "n": estimate.n, "smallest": estimate.smallest}
-        rows.append(row | {"sentence": estimate.sentence, "source": claim.source})
+    for claim, level, p_adjusted in zip(family.claims, levels, adjusted, strict=True):
+        estimate = evidence.estimate(claim.quantity, claim.margin, 1 - level)
+        verdict = _verdict(claim, estimate, level)
+        row: dict[str, Any] = {"claim": claim.name, "verdict": verdict, "says": claim.says, "value": estimate.value}
+        row |= {"low": estimate.low, "high": estimate.high, "confidence": 1 - level if estimate.decides else np.nan}
+        row |= {"margin": claim.margin, "p": estimate.p, "p_adjusted": p_adjusted, "n": estimate.n}
+        row |= {"smallest_low": estimate.smallest[0], "smallest_high": estimate.smallest[1]}
+        row |= {"takes": estimate.takes if verdict == "undecided" else "", "sentence": estimate.sentence}
+        rows.append(row | {"source": claim.source})
     return pd.DataFrame(rows)
 
 
@@ -158,6 +170,9 @@ def _claim(path: Path, entry: Any) -> Claim:
             raise RequestError(f"{place}: bounds: needs a lower and an upper share")
     elif isinstance(claim.margin, bool) or not isinstance(claim.margin, int | float):
         raise RequestError(f"{place}: margin={claim.margin}: must be a number")
+    equal = claim.equivalence
+    if equal is not None and (claim.direction == "within" or not isinstance(equal, int | float) or not equal > 0):
+        raise RequestError(f"{place}: equivalence={equal}: must be a number above 0, of a claim with a margin")
     if quantity.kind == "correlation_difference" and claim.margin != 0:
         raise RequestError(f"{place}: margin: a difference of correlations can be held against 0 alone")
     if quantity.kind == "correlation" and not -1 < claim.margin < 1:
@@ -165,14 +180,40 @@ def _claim(path: Path, entry: Any) -> Claim:
     return claim
 
 
-def _verdict(claim: Claim, estimate: Estimate, p: float, level: float) -> str:
+def _levels(p: Floats, told: int, family: Claims) -> tuple[Floats, Floats]:
+    """The level of each claim's interval, and its adjusted p.
+
+    Claims without a p, which are decided by their intervals alone, have Bonferroni's level and count in the family.
+    """
+    if family.adjust == "none" or told == 0:
+        return np.full(len(p), family.level), p
+    known = np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    # those without a p stand last, where Holm's steps do not reach them
+    adjusted = p.copy()
+    padded = holm(np.concatenate([p[known], np.ones(told - len(known))]))
+    adjusted[known] = padded[: len(known)]
+    levels = np.full(len(p), family.level / told)
+    rejected = int((adjusted[known] < family.level).sum())
+    for place, position in enumerate(order):
+        levels[position] = family.level / (told - min(place, rejected))
+    return levels, adjusted
+
+
+def _verdict(claim: Claim, estimate: Estimate, level: float) -> str:
     if claim.direction == "within":
         if estimate.optimum is None or claim.bounds is None:
             return "undecided"
         return contains(estimate.optimum, *claim.bounds)
-    if not p < level:  # also where it is no number
+    if not estimate.decides:
         return "undecided"
-    return "supported" if (estimate.value > claim.margin) == (claim.direction == "above") else "refuted"
+    margin, around = claim.margin, claim.equivalence
+    if around is not None and margin - around < estimate.low and estimate.high < margin + around:
+        return "equivalent"
+    # a permutation test may know better than the interval of a correlation
+    if estimate.low <= margin <= estimate.high or not estimate.p < level:
+        return "undecided"
+    return "supported" if (estimate.low > margin) == (claim.direction == "above") else "refuted"
 
 
 def _known(place: Path | str, prefix: str, entry: dict[str, Any], allowed: tuple[str, ...]) -> None:

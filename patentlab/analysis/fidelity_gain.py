@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from itertools import combinations
 from typing import Any
@@ -11,19 +12,20 @@ import pandas as pd
 from scipy import stats
 
 from patentlab.analysis.arms import Runs
-from patentlab.statistics.aggregation import cluster_mean_interval
+from patentlab.statistics.aggregation import cluster_means, t_interval, t_test_p
 from patentlab.statistics.correlation import (
-    bca_interval,
-    cluster_interval,
+    FEWEST_CLUSTERS,
+    between_clusters,
     coefficient,
     pearson,
     permutation_p,
+    reliability,
     spearman,
+    within_groups,
 )
 from patentlab.statistics.correlation_difference import compare_independent, compare_paired
 from patentlab.statistics.multiple_testing import benjamini_hochberg, holm
 from patentlab.statistics.power import smallest_correlation_difference
-from patentlab.statistics.significance import paired_permutation
 from patentlab.statistics.undecidable import UndecidableError
 
 
@@ -88,10 +90,12 @@ def correlations(table: pd.DataFrame, cell: list[str], seed: int = 0) -> pd.Data
 
     Returns:
         A row per contrast and cell: ``n`` points of ``clusters`` generators; ``r, r_low, r_high`` (Pearson, Fisher's
-        interval), ``p, p_permutation``; ``spearman, spearman_p``; ``bca_low, bca_high``; ``cluster_low, cluster_high``
-        (generators resampled whole); ``smallest_difference`` (Δr that Fisher's test between this and another cell of
-        as many points finds with power 0.8); p-values adjusted over the cells of a contrast (``p_holm, p_bh``);
-        ``sentence``: what could not be told, and why.
+        interval), ``p, p_permutation``, and ``spearman, spearman_p``, all of which take points for independent;
+        ``r_generators, generators_low, generators_high, p_generators``, over the means of at least six generators, on
+        which verdicts rest (:func:`patentlab.statistics.correlation.between_clusters`); ``r_within_generators,
+        r_within_strategies``, with the means of each taken out; ``smallest_difference`` (Δr that Fisher's test between
+        this and another cell of as many generators finds with power 0.8); ``p_generators`` adjusted over the cells of
+        a contrast (``p_holm, p_bh``); ``sentence``: what could not be told, and why.
     """
     rows = []
     for key, group in comparable(table, cell).groupby(["contrast", *cell], dropna=False, sort=False):
@@ -103,7 +107,7 @@ def correlations(table: pd.DataFrame, cell: list[str], seed: int = 0) -> pd.Data
                 filter(None, [f"{left_out} points of other seeds or losses left out", row["sentence"]])
             )
         rows.append(row)
-    return _adjusted(rows, _FAMILY)
+    return _adjusted(rows, _FAMILY, "p_generators")
 
 
 def regime_differences(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
@@ -116,8 +120,9 @@ def regime_differences(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
     Returns:
         A row per contrast, cell and pair of regimes: ``regime_1, regime_2, n_1, n_2, r_1, r_2, difference``; Fisher's
         test for separate samples with Zou's interval (``z, p, low, high``); for the generators that both regimes have,
-        as dependent samples (``paired_n, paired_test, paired_z, paired_p, paired_low, paired_high``); adjusted p-values
-        of Fisher's test over the rows of a contrast (``p_holm, p_bh``); ``sentence, paired_sentence``.
+        as dependent samples (``paired_n, paired_test, paired_z, paired_p, paired_low, paired_high``); ``clusters``
+        (independent generators, of the regime that has fewer); adjusted p-values of Fisher's test over the rows of a
+        contrast, where there are six generators or more (``p_holm, p_bh``); ``sentence, paired_sentence``.
     """
     others = [name for name in cell if name != "regime"]
     rows = []
@@ -127,33 +132,64 @@ def regime_differences(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
         for first, second in combinations(ordered, 2):
             row: dict[str, Any] = dict(zip(["contrast", *others], key, strict=True))
             row |= {"regime_1": first, "regime_2": second}
-            rows.append(row | _difference(parts[first], parts[second]))
-    return _adjusted(rows, _FAMILY)
+            row |= {"clusters": min(parts[one]["cluster"].nunique() for one in (first, second))}
+            row |= _difference(parts[first], parts[second])
+            rows.append(row | {"told": row["p"] if row["clusters"] >= FEWEST_CLUSTERS else np.nan})
+    return _adjusted(rows, _FAMILY, "told").drop(columns="told", errors="ignore")
 
 
 def generator_gains(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
-    """What synthetic documents gain over all generators of a cell.
+    """What synthetic documents gain over all generators of a cell, each of which counts once.
 
     Args:
         table: As of :func:`points`.
         cell: The columns of a cell.
 
     Returns:
-        A row per contrast and cell: ``mean`` gain of its corpora, ``low, high`` (generators resampled whole), ``p`` of
-        sign flips of whole generators, ``n`` corpora, ``clusters`` (generators), ``p_holm, p_bh``, ``sentence``.
+        A row per contrast and cell: ``mean`` gain of its generators, ``low, high, p`` of Student's t over them, ``n``
+        corpora, ``clusters`` (generators), ``p_holm, p_bh``, ``sentence``.
     """
     rows = []
-    for key, group in table.groupby(["contrast", *cell], dropna=False, sort=False):
+    for key, group in comparable(table, cell).groupby(["contrast", *cell], dropna=False, sort=False):
         row: dict[str, Any] = dict(zip(["contrast", *cell], key, strict=True))
-        row |= {"mean": group["y"].mean(), "low": np.nan, "high": np.nan, "p": np.nan, "n": len(group)}
-        row |= {"clusters": group["cluster"].nunique(), "sentence": ""}
+        row |= {"mean": group.groupby("cluster")["y"].mean().mean(), "low": np.nan, "high": np.nan, "p": np.nan}
+        row |= {"n": len(group), "clusters": group["cluster"].nunique(), "sentence": ""}
         try:
-            interval = cluster_mean_interval(group["y"], group["cluster"])
-            row |= {"low": interval.low, "high": interval.high, "p": paired_permutation(group["y"], group["cluster"])}
+            means = cluster_means(group["y"], group["cluster"])
+            interval = t_interval(means)
+            row |= {"low": interval.low, "high": interval.high, "p": t_test_p(means)}
         except UndecidableError as reason:
             row["sentence"] = str(reason)
         rows.append(row)
     return _adjusted(rows)
+
+
+def reliabilities(pairs: Runs, fidelity: str = "mmd2", metric: str = "f1_micro") -> pd.DataFrame:
+    """How reliable fidelity and gains of a cell's corpora are, and which correlation that allows at most.
+
+    Args:
+        pairs: As of :func:`patentlab.analysis.arms.gains`.
+        fidelity: Which measure.
+        metric: The gain in which.
+
+    Returns:
+        A row per contrast and cell: ``reliability_fidelity, reliability_gain`` (ICC(C, k) of means over the seeds that
+        all its corpora have), ``ceiling`` (√ of their product: no |r| above it can be expected, be the true one 1).
+    """
+    keys = ["contrast", *pairs.cell]
+    rows = []
+    if f"fidelity.{fidelity}" not in pairs.table:
+        return pd.DataFrame(columns=[*keys, "reliability_fidelity", "reliability_gain", "ceiling"])
+    for key, group in pairs.table.groupby(keys, dropna=False, sort=False):
+        row: dict[str, Any] = dict(zip(keys, key, strict=True))
+        for name, column in (("fidelity", f"fidelity.{fidelity}"), ("gain", f"gain.{metric}")):
+            values = group.assign(arm=group["arm"].astype(str)).pivot_table(column, "arm", "seed").dropna(axis=1)
+            try:
+                row[f"reliability_{name}"] = reliability(values.to_numpy(dtype=float))
+            except UndecidableError:
+                row[f"reliability_{name}"] = np.nan
+        rows.append(row | {"ceiling": float(np.sqrt(row["reliability_fidelity"] * row["reliability_gain"]))})
+    return pd.DataFrame(rows)
 
 
 def influence(table: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
@@ -224,11 +260,11 @@ def kept_part(regime: str) -> float:
     return float(regime.partition(":")[2])
 
 
-def _adjusted(rows: list[dict[str, Any]], within: str | None = None) -> pd.DataFrame:
+def _adjusted(rows: list[dict[str, Any]], within: str | None = None, column: str = "p") -> pd.DataFrame:
     """A table with its p-values adjusted: over the table, or within the groups of a column."""
     table = pd.DataFrame(rows)
     if len(table):
-        families = table.groupby(within, sort=False)["p"] if within else table.assign(family=0).groupby("family")["p"]
+        families = (table.groupby(within, sort=False) if within else table.assign(family=0).groupby("family"))[column]
         for name, adjust in (("p_holm", holm), ("p_bh", benjamini_hochberg)):
             table[name] = families.transform(lambda p, adjust=adjust: adjust(p.to_numpy(dtype=float)))
     return table
@@ -240,8 +276,8 @@ _FAMILY = "contrast"
 
 
 def _correlation(group: pd.DataFrame, seed: int) -> dict[str, Any]:
-    names = ["r", "r_low", "r_high", "p", "p_permutation", "spearman", "spearman_p"]
-    names += ["bca_low", "bca_high", "cluster_low", "cluster_high", "smallest_difference"]
+    names = ["r", "r_low", "r_high", "p", "p_permutation", "spearman", "spearman_p", "r_generators", "generators_low"]
+    names += ["generators_high", "p_generators", "r_within_generators", "r_within_strategies", "smallest_difference"]
     row: dict[str, Any] = dict.fromkeys(names, np.nan) | {"sentence": ""}
     x, y = group["x"].to_numpy(dtype=float), group["y"].to_numpy(dtype=float)
     try:
@@ -251,18 +287,18 @@ def _correlation(group: pd.DataFrame, seed: int) -> dict[str, Any]:
     ranks = spearman(x, y)
     row |= {"r": found.r, "r_low": found.low, "r_high": found.high, "p": found.p}
     row |= {"p_permutation": permutation_p(x, y, seed=seed), "spearman": ranks.r, "spearman_p": ranks.p}
-    row["smallest_difference"] = smallest_correlation_difference(len(x), len(x))
-
-    missing = []
+    for name, column in (("generators", "cluster"), ("strategies", "strategy")):
+        with suppress(UndecidableError, KeyError):
+            row[f"r_within_{name}"] = within_groups(x, y, group[column])
     try:
-        row["bca_low"], row["bca_high"] = bca_interval(x, y, seed=seed)
+        between = between_clusters(x, y, group["cluster"], seed=seed)
     except UndecidableError as reason:
-        missing.append(f"BCa interval: {reason}")
-    try:
-        row["cluster_low"], row["cluster_high"] = cluster_interval(x, y, group["cluster"], seed=seed)
-    except UndecidableError as reason:
-        missing.append(f"cluster interval: {reason}")
-    return row | {"sentence": "; ".join(missing)}
+        return row | {"sentence": f"a verdict {reason}" if "generators" in str(reason) else str(reason)}
+    row["smallest_difference"] = smallest_correlation_difference(between.n, between.n)
+    return row | {
+        "r_generators": between.r, "generators_low": between.low, "generators_high": between.high,
+        "p_generators": between.p,
+    }  # fmt: skip
 
 
 def _difference(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, Any]:
@@ -272,7 +308,7 @@ def _difference(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, Any]:
         one, two = pearson(first["x"], first["y"]), pearson(second["x"], second["y"])
         row |= {"r_1": one.r, "r_2": two.r}
         row |= asdict(compare_independent(one.r, one.n, two.r, two.n))
-        del row["test"]
+        del row["test"], row["p_interval"]
     except UndecidableError as reason:
         row["sentence"] = str(reason)
     shared = first.join(second.add_suffix("_2"), how="inner")
@@ -280,7 +316,8 @@ def _difference(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, Any]:
     row |= {f"paired_{name}": np.nan for name in ("z", "p", "low", "high")}
     try:
         paired = compare_paired(shared["x"], shared["y"], shared["x_2"], shared["y_2"])
-        row |= {f"paired_{name}": value for name, value in asdict(paired).items() if name != "difference"}
+        row |= {f"paired_{name}": value for name, value in asdict(paired).items()
+                if name not in ("difference", "p_interval")}  # fmt: skip
     except UndecidableError as reason:
         row["paired_sentence"] = str(reason)
     return row

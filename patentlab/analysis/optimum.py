@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,40 +10,52 @@ import numpy as np
 import pandas as pd
 from numpy.polynomial import polynomial
 from numpy.typing import NDArray
-from scipy import stats
 
+from patentlab.statistics import best
 from patentlab.statistics.aggregation import t_interval
-from patentlab.statistics.arrays import FEWEST
+from patentlab.statistics.power import LEVEL
 from patentlab.statistics.undecidable import UndecidableError
 
 Floats = NDArray[np.float64]
 Verdict = Literal["supported", "refuted", "undecided"]
+_FEWEST_SHARES = 3
+_FITTED_SHARES = 4  # of which a parabola leaves one to tell a misfit by
 
 
 @dataclass(frozen=True)
 class Optimum:
-    """Where a fitted curve of scores is highest.
+    """Which share is best.
 
     Attributes:
-        share: Of real documents, from 0 to 1.
-        low: Lower end of its interval.
-        high: Upper end.
-        fitted: The curve; ``fitted(share)`` is a score.
-        at_edge: Whether the highest point is the smallest or largest share that was tried; the optimum then lies at or
-            beyond it.
-        tried: The smallest and the largest share.
-        dropped: Resamples whose curve is flat, which the interval is without.
+        share: The best of those that were tried, from 0 to 1.
+        low: The true optimum lies above.
+        high: The true optimum lies below.
+        candidates: Shares that are not told apart from the best one, which is among them.
+        tried: All shares.
+        varies: p of the F test that all shares score the same.
+        fits: p of the F test that a parabola goes through the mean scores.
+        fitted: That parabola; ``fitted(share)`` is a score. None where it does not fit.
+        vertex: Where it is highest, within what was tried.
+        bootstrap: How often each share is the best one of resampled seeds.
         sentence: All of this in words.
     """
 
     share: float
     low: float
     high: float
-    fitted: np.polynomial.Polynomial
-    at_edge: bool
-    tried: tuple[float, float]
-    dropped: int
+    candidates: tuple[float, ...]
+    tried: tuple[float, ...]
+    varies: float
+    fits: float
+    fitted: np.polynomial.Polynomial | None
+    vertex: float | None
+    bootstrap: Mapping[float, float]
     sentence: str
+
+    @property
+    def at_edge(self) -> bool:
+        """Whether the smallest or the largest share may be the best one: the optimum may then lie beyond."""
+        return bool({self.tried[0], self.tried[-1]} & set(self.candidates))
 
 
 def share_curve(table: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
@@ -72,62 +85,56 @@ def share_curve(table: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
 
 
 def optimum(
-    table: pd.DataFrame, resamples: int = 2_000, confidence: float = 0.95, seed: int = 0, degree: int = 2
+    table: pd.DataFrame, confidence: float = 0.95, level: float = LEVEL, resamples: int = 2_000, seed: int = 0
 ) -> Optimum:
-    """The share of real documents whose score is best, within the range that was tried.
+    """The share of real documents whose score is best.
 
-    A polynomial in the share is fitted by least squares, of degree 2 unless told otherwise: the simplest curve that has
-    an optimum, and with five or six shares about the last one whose fit can be told from noise. Where scores rise
-    steeply at one end and level off, it puts the optimum too far from that end; look at :func:`share_curve` beside it.
-    A convex curve is highest at an edge.
+    Three questions in turn. Is there one at all: do scores differ between shares (an F test at ``level``)? Which of the
+    shares tried may it be: those that are not worse than the best, by
+    :func:`patentlab.statistics.best.not_worse_than_best`. And where between them: if scores rise to one optimum and
+    fall from there, the optimum lies between the neighbours of these shares, whatever the curve. A parabola is fitted
+    beside where it fits: through a curve that rises steeply and levels off it puts the optimum too far from the steep
+    end, and is sure of it.
 
-    The interval is a percentile bootstrap of the location. Where each of four or more seeds has each share once, whole
-    seeds are resampled, as a seed's scores share its documents; otherwise seeds are resampled within each share.
-    With few seeds a percentile interval is too narrow. Deviations from the means of shares are therefore stretched by
-    √(n / (n − 1)), of the n seeds that they are drawn from, and by the quantile of Student's t over that of the normal
-    distribution: the expanded percentile interval of Hesterberg (2015, The American Statistician 69, 371 to 386), by
-    way of the scores. With three to five seeds of six shares 93 % of the 95 % intervals hold the vertex of a parabola.
+    Where each seed has each share once, what its scores share is taken out.
 
     Args:
         table: A row per run: ``share`` of real documents, ``score``, ``seed``.
+        confidence: That the interval, and the set of candidates, holds the best.
+        level: Of both F tests.
         resamples: Of the bootstrap.
-        confidence: Of the interval.
         seed: Of the resamples.
-        degree: Of the polynomial, two or more.
 
     Raises:
-        ValueError: Columns are missing, shares are not between 0 and 1, or the degree is below two.
-        UndecidableError: Fewer than ``degree + 2`` different shares, a share with a single seed, missing values, or
-            scores that do not vary, be it over shares or over seeds.
+        ValueError: Columns are missing, or shares are not between 0 and 1.
+        UndecidableError: Fewer than three different shares, a share with a single seed, missing values, scores that do
+            not vary over seeds, or no share that is better than another.
     """
-    if degree < 2:
-        raise ValueError(f"a curve with an optimum has degree 2 or more, not {degree}")
     runs = _checked(table).sort_values(["share", "seed"], kind="stable")
-    shares, scores = runs["share"].to_numpy(np.float64), runs["score"].to_numpy(np.float64)
-    tried = float(shares[0]), float(shares[-1])
-    _check_shares(runs, degree)
-    coefficients = polynomial.polyfit(shares, scores, degree)
-    if _flat(coefficients[:, None])[0]:
-        raise UndecidableError("the fitted scores do not vary over shares")
-    best = float(_argmax(coefficients[:, None], *tried)[0])
-    curves = polynomial.polyfit(shares, _resample(runs, resamples, confidence, seed).T, degree)
-    curves = curves[:, ~_flat(curves)]
-    dropped = resamples - curves.shape[1]
-    if 2 * dropped > resamples:
-        raise UndecidableError(f"{dropped} of {resamples} resamples give a flat curve")
-    low, high = np.quantile(_argmax(curves, *tried), [(1 - confidence) / 2, (1 + confidence) / 2])
-    at_edge = best in tried
-    sentence = f"The fitted score is highest at a real share of {best:.2f} ({100 * confidence:g}% interval "
-    sentence += f"{low:.2f} to {high:.2f})"
-    sentence += ", the edge of what was tried: the optimum lies at or beyond it." if at_edge else "."
-    fitted = np.polynomial.Polynomial(coefficients)
-    return Optimum(best, float(low), float(high), fitted, at_edge, tried, dropped, sentence)
+    groups = {float(str(share)): group for share, group in runs.groupby("share")}
+    tried = tuple(groups)
+    _check_shares(runs)
+    paired = (
+        len({tuple(group["seed"]) for group in groups.values()}) == 1 and not runs.duplicated(["share", "seed"]).any()
+    )
+    scores = [group["score"].to_numpy(np.float64) for group in groups.values()]
+    found = best.levels(scores, paired)
+    varies = best.difference_p(found)
+    if varies >= level:
+        raise UndecidableError(f"no share is better than another (F test, p = {varies:.2g})")
+    kept = np.flatnonzero(best.not_worse_than_best(found, confidence))
+    bounds = (0.0, *tried, 1.0)
+    low, high = bounds[kept[0]], bounds[kept[-1] + 2]
+    top = float(tried[int(found.means.argmax())])
+    fits, fitted, vertex = _parabola(tried, found, level)
+    often = _bootstrap(scores, paired, tried, resamples, seed)
+    candidates = tuple(tried[place] for place in kept)
+    sentence = _sentence(top, candidates, (low, high), confidence, often, fits, vertex)
+    return Optimum(top, low, high, candidates, tried, varies, fits, fitted, vertex, often, sentence)
 
 
 def contains(optimum: Optimum, low: float, high: float) -> Verdict:
     """Whether the optimum lies within given bounds.
-
-    An interval that ends at the smallest or largest share tried is taken on to 0 or 1, as the optimum may lie beyond.
 
     Args:
         optimum: As of :func:`optimum`.
@@ -136,21 +143,18 @@ def contains(optimum: Optimum, low: float, high: float) -> Verdict:
 
     Returns:
         ``supported`` where the whole interval lies within the bounds, ``refuted`` where no part of it does, otherwise
-        ``undecided``; and this too of an optimum at an edge that lies within the bounds.
+        ``undecided``.
 
     Raises:
         ValueError: The bounds are in the wrong order.
     """
     if not low <= high:
         raise ValueError(f"bounds from {low} to {high}")
-    smallest, largest = optimum.tried
-    lowest = 0.0 if optimum.low <= smallest else optimum.low
-    highest = 1.0 if optimum.high >= largest else optimum.high
-    if highest < low or lowest > high:
+    above = low > optimum.high or (low == optimum.high < 1)  # an end is no part of it, but for 0 and 1
+    below = high < optimum.low or (high == optimum.low > 0)
+    if above or below:
         return "refuted"
-    if optimum.at_edge and low <= optimum.share <= high:
-        return "undecided"
-    return "supported" if low <= lowest and highest <= high else "undecided"
+    return "supported" if low <= optimum.low and optimum.high <= high else "undecided"
 
 
 def _checked(table: pd.DataFrame) -> pd.DataFrame:
@@ -169,52 +173,51 @@ def _checked(table: pd.DataFrame) -> pd.DataFrame:
     return runs
 
 
-def _check_shares(runs: pd.DataFrame, degree: int) -> None:
+def _check_shares(runs: pd.DataFrame) -> None:
     sizes = runs.groupby("share")["score"].agg(["size", np.ptp])
-    if len(sizes) < degree + 2:
-        raise UndecidableError(f"needs at least {degree + 2} different shares, has {len(sizes)}")
+    if len(sizes) < _FEWEST_SHARES:
+        raise UndecidableError(f"needs at least {_FEWEST_SHARES} different shares, has {len(sizes)}")
     if (sizes["size"] < 2).any():
         raise UndecidableError(f"needs at least 2 seeds of each share, has 1 of {sizes.index[sizes['size'] < 2][0]:g}")
     if not sizes["ptp"].any():
         raise UndecidableError("the scores do not vary over seeds")
 
 
-def _resample(runs: pd.DataFrame, resamples: int, confidence: float, seed: int) -> Floats:
-    """Scores of resampled seeds, shape ``(resamples, runs)``; runs are sorted by share and seed."""
+def _parabola(
+    tried: tuple[float, ...], found: best.Levels, level: float
+) -> tuple[float, np.polynomial.Polynomial | None, float | None]:
+    """How well it fits (p); and where it does, itself and where it is highest."""
+    if len(tried) < _FITTED_SHARES:
+        return np.nan, None, None
+    fits = best.lack_of_fit_p(tried, found, 2)
+    if fits < level:
+        return fits, None, None
+    fitted = np.polynomial.Polynomial(polynomial.polyfit(tried, found.means, 2, w=np.sqrt(found.sizes)))
+    turns = [root for root in map(float, np.real(fitted.deriv().roots())) if tried[0] < root < tried[-1]]
+    return fits, fitted, max((tried[0], tried[-1], *turns), key=fitted)
+
+
+def _bootstrap(
+    scores: list[Floats], paired: bool, tried: tuple[float, ...], resamples: int, seed: int
+) -> dict[float, float]:
+    """How often each share has the highest mean of resampled seeds: whole ones, where each has every share."""
     generator = np.random.default_rng(seed)
-    scores, means = runs["score"].to_numpy(np.float64), runs.groupby("share")["score"].transform("mean").to_numpy()
-    sizes = runs.groupby("share").size().to_numpy()
-    seeds = runs["seed"].nunique()
-    once = len(runs) == seeds * len(sizes) and not runs.duplicated(["share", "seed"]).any()
-    if once and seeds >= FEWEST:
-        drawn = np.tile(generator.integers(seeds, size=(resamples, seeds)), len(sizes))
-        freedom = seeds - 1
-    else:
-        drawn = np.hstack([generator.integers(size, size=(resamples, size)) for size in sizes])
-        freedom = len(runs) - len(sizes)
-    rows = drawn + np.repeat(np.cumsum(sizes) - sizes, sizes)
-    level = (1 + confidence) / 2
-    stretch = np.sqrt(sizes / (sizes - 1)) * stats.t.ppf(level, freedom) / stats.norm.ppf(level)
-    return np.asarray(means + stretch.repeat(sizes) * (scores - means)[rows])
+    sizes = [len(of) for of in scores[:1] if paired] or [len(of) for of in scores]
+    drawn = [generator.integers(size, size=(resamples, size)) for size in sizes]
+    rows = drawn * len(scores) if paired else drawn
+    means = np.stack([of[chosen].mean(axis=1) for of, chosen in zip(scores, rows, strict=True)])
+    first = np.bincount(means.argmax(axis=0), minlength=len(tried)) / resamples
+    return {share: float(often) for share, often in zip(tried, first, strict=True) if often}
 
 
-def _flat(coefficients: Floats) -> NDArray[np.bool_]:
-    """Which polynomials are constants; ``(degree + 1, curves)`` to ``(curves,)``."""
-    # least squares of equal scores leaves slopes of the size of rounding
-    return np.asarray(np.abs(coefficients[1:]).max(axis=0) <= 1e-10 * np.abs(coefficients[0]))
-
-
-def _argmax(coefficients: Floats, low: float, high: float) -> Floats:
-    """Where polynomials are highest between two points; ``(degree + 1, curves)`` to ``(curves,)``."""
-    slopes = polynomial.polyder(coefficients)
-    lead = np.where(slopes[-1] == 0, np.finfo(np.float64).tiny, slopes[-1])
-    order = len(slopes) - 1
-    companion = np.zeros((coefficients.shape[1], order, order))
-    companion[:, np.arange(1, order), np.arange(order - 1)] = 1
-    with np.errstate(over="ignore"):
-        companion[:, :, -1] = np.clip(-slopes[:-1] / lead, -1e100, 1e100).T
-    # the real part of a complex root is a point like any other, and never higher than the highest
-    turns = np.clip(np.linalg.eigvals(companion).real.T, low, high)
-    points = np.vstack([turns, np.full((1, turns.shape[1]), low), np.full((1, turns.shape[1]), high)])
-    heights = np.stack([polynomial.polyval(row, coefficients, tensor=False) for row in points])
-    return np.asarray(np.take_along_axis(points, heights.argmax(axis=0)[None], axis=0)[0])
+def _sentence(
+    top: float, candidates: tuple[float, ...], interval: tuple[float, float], confidence: float,
+    often: Mapping[float, float], fits: float, vertex: float | None,
+) -> str:  # fmt: skip
+    said = f"Of the real shares tried, {top:g} scores best ({often.get(top, 0.0):.0%} of resampled seeds)"
+    if others := [f"{share:g}" for share in candidates if share != top]:
+        said += f", not told apart from {', '.join(others)}"
+    said += f"; the optimum lies between {interval[0]:g} and {interval[1]:g} ({100 * confidence:.3g}% confidence)."
+    if vertex is not None:
+        return f"{said} A parabola fits (p = {fits:.2g}) and is highest at {vertex:.2f}."
+    return said if np.isnan(fits) else f"{said} A parabola does not fit (p = {fits:.2g})."

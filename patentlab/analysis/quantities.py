@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from patentlab.analysis.arms import Runs, arms, gains
+from patentlab.analysis.arms import Runs, arms, gains, overlap_of
 from patentlab.analysis.contrasts import CONTRASTS
 from patentlab.analysis.fidelity_gain import comparable, kept_part, points
 from patentlab.analysis.optimum import Optimum, optimum
 from patentlab.analysis.strategies import augmented
 from patentlab.config import RequestError, closest
 from patentlab.statistics import power
-from patentlab.statistics.aggregation import t_interval
-from patentlab.statistics.correlation import pearson
-from patentlab.statistics.correlation_difference import compare_independent, compare_paired
+from patentlab.statistics.aggregation import t_interval, t_test_p
+from patentlab.statistics.correlation import FEWEST_CLUSTERS, between_clusters, pearson
+from patentlab.statistics.correlation_difference import CorrelationDifference, compare_independent, compare_paired
 from patentlab.statistics.undecidable import UndecidableError
 
 KINDS = ("score", "gain", "correlation", "correlation_difference", "optimum")
@@ -63,13 +63,16 @@ class Estimate:
 
     Attributes:
         value: NaN where it cannot be told.
-        low: Lower end of the interval.
+        low: Lower end of the interval; NaN where there are too few seeds or generators for one that covers.
         high: Upper end.
-        n: Seeds, or points (of the regime that has fewer).
-        p: Two-sided, of the hypothesis that the quantity is the margin that was asked about; NaN of an optimum.
-        smallest: The smallest distance from the margin that so many seeds or points show with power 0.8; of
-            correlations around zero, where it is largest.
+        n: Seeds, or independent generators (of the regime that has fewer).
+        p: Two-sided, of the hypothesis that the quantity is the margin that was asked about; NaN where there is no
+            interval, and of an optimum.
+        smallest: Between which two numbers the smallest distance from the margin lies that so many seeds or generators
+            show with power 0.8: a standard deviation is only known from the seeds themselves. Of correlations around
+            zero, where it is largest.
         sentence: Why it cannot be told, or what the interval rests on.
+        takes: What it would take to decide where that is undecided; nothing where it cannot be said.
         optimum: Of that kind.
     """
 
@@ -78,9 +81,18 @@ class Estimate:
     high: float
     n: int
     p: float
-    smallest: float
+    smallest: tuple[float, float]
     sentence: str
+    takes: str = ""
     optimum: Optimum | None = None
+
+    @property
+    def decides(self) -> bool:
+        """Whether there is an interval that a verdict can rest on."""
+        return bool(np.isfinite([self.low, self.high]).all())
+
+
+_UNKNOWN = (np.nan, np.nan)
 
 
 class Evidence:
@@ -132,7 +144,7 @@ class Evidence:
                 case _:
                     return self._optimum(quantity, confidence)
         except UndecidableError as reason:
-            return Estimate(np.nan, np.nan, np.nan, 0, np.nan, np.nan, str(reason))
+            return Estimate(np.nan, np.nan, np.nan, 0, np.nan, _UNKNOWN, str(reason))
 
     def _contrast(self, quantity: Quantity) -> pd.DataFrame:
         table = self.pairs.table
@@ -171,28 +183,44 @@ class Evidence:
         found = found[found["arm"].isin(cells[cells == cells.max()].index)]
         if bool(found[["x", "y"]].isna().to_numpy().any()):
             raise UndecidableError("some values are no numbers")
-        return found.groupby("arm")[["x", "y"]].mean()
+        by_arm = found.groupby("arm")
+        return by_arm[["x", "y"]].mean().assign(cluster=by_arm["cluster"].first())
 
     def _correlation(self, quantity: Quantity, margin: float, confidence: float) -> Estimate:
         table = self._points(quantity)
         found = pearson(table["x"], table["y"], confidence)
-        error = 1 / np.sqrt(found.n - 3)
-        p = float(2 * stats.norm.sf(abs(np.arctanh(found.r) - np.arctanh(margin)) / error))
-        smallest = float(np.tanh((stats.norm.isf(power.LEVEL / 2) + stats.norm.ppf(power.POWER)) * error))
-        return Estimate(found.r, found.low, found.high, found.n, p, smallest, f"{found.n} synthetic corpora")
+        generators = int(table["cluster"].nunique())
+        said = f"{found.n} corpora of {generators} independent generators: r = {found.r:+.2f}, Fisher's interval "
+        said += f"[{found.low:+.2f}, {found.high:+.2f}]"
+        if generators < FEWEST_CLUSTERS:
+            return _undecided(found.r, generators, f"{said} takes the corpora for independent")
+        between = between_clusters(table["x"], table["y"], table["cluster"], confidence)
+        error = 1 / np.sqrt(generators - 3)
+        p = float(2 * stats.norm.sf(abs(np.arctanh(between.r) - np.arctanh(margin)) / error))
+        quantile = stats.norm.isf(power.LEVEL / 2) + stats.norm.ppf(power.POWER)
+        smallest = float(np.tanh(quantile * error))
+        needed = power.points_for_correlation(between.r) if margin == 0 else 0
+        return Estimate(
+            between.r, between.low, between.high, generators, max(p, between.p) if margin == 0 else p,
+            (smallest, smallest), f"means of generators; {said}", f"{needed} generators" if needed > generators else "",
+        )  # fmt: skip
 
     def _correlation_difference(self, quantity: Quantity, confidence: float) -> Estimate:
         parts = [self._points(quantity, regime=regime) for regime in quantity.regimes]
-        one, two = (pearson(part["x"], part["y"], confidence) for part in parts)
-        if set(parts[0].index) == set(parts[1].index):
-            second = parts[1].loc[parts[0].index]
-            found = compare_paired(parts[0]["x"], parts[0]["y"], second["x"], second["y"], confidence)
-        else:
-            found = compare_independent(one.r, one.n, two.r, two.n, confidence)
-        smallest = power.smallest_correlation_difference(one.n, two.n)
-        sentence = f"{found.test}'s test, {one.n} and {two.n} synthetic corpora"
-        n = min(one.n, two.n)
-        return Estimate(found.difference, found.low, found.high, n, found.p, smallest, sentence)
+        of_points = _difference(parts[0], parts[1], confidence)
+        generators = min(int(part["cluster"].nunique()) for part in parts)
+        said = f"{' and '.join(str(len(part)) for part in parts)} corpora of {generators} independent generators: "
+        said += f"Δr = {of_points.difference:+.2f}, {of_points.test}'s z = {of_points.z:.2f} (p = {of_points.p:.2g}), "
+        said += f"Zou's interval [{of_points.low:+.2f}, {of_points.high:+.2f}]"
+        if generators < FEWEST_CLUSTERS:
+            return _undecided(of_points.difference, generators, f"{said} takes the corpora for independent")
+        means = [part.groupby("cluster")[["x", "y"]].mean() for part in parts]
+        found = _difference(means[0], means[1], confidence)
+        smallest = power.smallest_correlation_difference(*(len(part) for part in means))
+        return Estimate(
+            found.difference, found.low, found.high, generators, found.p_interval, (smallest, smallest),
+            f"means of generators; {said}",
+        )  # fmt: skip
 
     def _optimum(self, quantity: Quantity, confidence: float) -> Estimate:
         chosen = self._select(self.runs.table, quantity)
@@ -202,9 +230,10 @@ class Evidence:
             raise UndecidableError("some values are missing")
         table = chosen.rename(columns={"mix": "share", quantity.metric: "score"})
         table = table.groupby(["share", "seed"])["score"].mean().reset_index()
-        found = optimum(table, confidence=confidence)
+        found = optimum(table, confidence, 1 - confidence)
         n = int(table["seed"].nunique())
-        return Estimate(found.share, found.low, found.high, n, np.nan, np.nan, found.sentence, found)
+        takes = f"more shares and seeds between {found.low:g} and {found.high:g}"
+        return Estimate(found.share, found.low, found.high, n, np.nan, _UNKNOWN, found.sentence, takes, found)
 
 
 def _mean(table: pd.DataFrame, cell: list[str], column: str, margin: float, confidence: float) -> Estimate:
@@ -221,11 +250,37 @@ def _mean(table: pd.DataFrame, cell: list[str], column: str, margin: float, conf
         raise UndecidableError("some of the arms lack seeds that others have")
     # the seeds are what is independent: arms and cells of one seed share its documents
     seeds = table.groupby("seed")[column].mean().to_numpy(dtype=float)
-    interval = t_interval(seeds, confidence)
-    p = float(stats.ttest_1samp(seeds, margin).pvalue)
-    n = len(seeds)
-    smallest = power.smallest_mean_difference(float(seeds.std(ddof=1)), n)
-    return Estimate(interval.estimate, interval.low, interval.high, n, p, smallest, f"{n} seeds")
+    overlap = overlap_of(table)
+    interval = t_interval(seeds, confidence, overlap)
+    n, sd = len(seeds), float(seeds.std(ddof=1))
+    smallest = power.smallest_mean_differences(sd, n - 1, n, overlap=overlap)
+    return Estimate(
+        interval.estimate, interval.low, interval.high, n, t_test_p(seeds, margin, overlap), smallest, f"{n} seeds",
+        _seeds_needed(interval.estimate - margin, sd, n),
+    )  # fmt: skip
+
+
+def _seeds_needed(difference: float, sd: float, n: int) -> str:
+    """How many seeds would show a difference like the one seen: between two numbers, as the sd is estimated."""
+    try:
+        low, high = (power.seeds_for_difference(difference, one) for one in power.sd_interval(sd, n - 1))
+    except UndecidableError:
+        return ""
+    return f"{low:,} to {high:,} seeds for a difference of {abs(difference):.3f}" if high > n else ""
+
+
+def _undecided(value: float, generators: int, sentence: str) -> Estimate:
+    """A correlation that is told, and decides nothing."""
+    takes = f"{FEWEST_CLUSTERS - generators} more independent generators"
+    return Estimate(value, np.nan, np.nan, generators, np.nan, _UNKNOWN, sentence, takes)
+
+
+def _difference(first: pd.DataFrame, second: pd.DataFrame, confidence: float) -> CorrelationDifference:
+    if set(first.index) == set(second.index):
+        second = second.loc[first.index]
+        return compare_paired(first["x"], first["y"], second["x"], second["y"], confidence)
+    one, two = (pearson(part["x"], part["y"], confidence) for part in (first, second))
+    return compare_independent(one.r, one.n, two.r, two.n, confidence)
 
 
 def _same_arms(runs: pd.DataFrame, conditions: list[str]) -> pd.DataFrame:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from patentlab.analysis.arms import Runs, mean_gains, scores
+from patentlab.analysis.arms import Runs, mean_gains, overlap_of, scores
 from patentlab.analysis.fidelity_gain import (
     correlations,
     fitted_lines,
@@ -17,11 +18,19 @@ from patentlab.analysis.fidelity_gain import (
     kept_part,
     points,
     regime_differences,
+    reliabilities,
 )
 from patentlab.analysis.optimum import optimum, share_curve
 from patentlab.analysis.quantities import Evidence, same_size
 from patentlab.analysis.strategies import augmented
-from patentlab.statistics.power import LEVEL, POWER, seeds_for_difference, smallest_mean_difference
+from patentlab.statistics.power import (
+    LEVEL,
+    POWER,
+    pooled_sd,
+    sd_interval,
+    seeds_for_difference,
+    smallest_mean_differences,
+)
 from patentlab.statistics.undecidable import UndecidableError
 
 METRICS = ("f1_micro", "f1_macro")
@@ -84,7 +93,10 @@ def tables(evidence: Evidence, metric: str = "f1_micro", fidelity: str = "mmd2")
     of_points = points(pairs, fidelity, metric)
     found["fidelity_points"] = of_points
     found["generator_gains"] = generator_gains(of_points, pairs.cell)
-    found["fidelity_correlations"] = correlations(of_points, pairs.cell)
+    of_cells, reliable = correlations(of_points, pairs.cell), reliabilities(pairs, fidelity, metric)
+    found["fidelity_correlations"] = (
+        of_cells.merge(reliable, on=["contrast", *pairs.cell]) if len(of_cells) else of_cells
+    )
     found["regime_differences"] = regime_differences(of_points, pairs.cell)
     found["influence"] = influence(of_points, pairs.cell)
     found["fidelity_lines"] = fitted_lines(of_points, pairs.cell)
@@ -105,8 +117,9 @@ def shares(runs: Runs, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         metric: The score.
 
     Returns:
-        ``share, mean, low, high, n`` by cell without the share, and arm; and the best share of each: ``share, low,
-        high, sentence``.
+        ``share, mean, low, high, n`` by cell without the share, and arm; and the best share of each: ``share``, of
+        those tried; ``low, high``, between which the optimum lies; ``candidates`` for the best; ``vertex`` of a
+        parabola, where one fits; ``bootstrap``, how often each is best of resampled seeds; ``sentence``.
     """
     table = runs.table
     table = table[(augmented(table["strategy"]) | (table["strategy"] == "duplicate")) & table["budget"].notna()]
@@ -115,12 +128,14 @@ def shares(runs: Runs, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         if group["mix"].nunique() < 2:
             continue
         part = group.rename(columns={"mix": "share", metric: "score"})[["share", "score", "seed"]]
-        row: dict[str, Any] = {**key, "share": np.nan, "low": np.nan, "high": np.nan}
+        row: dict[str, Any] = {**key, "share": np.nan, "low": np.nan, "high": np.nan, "vertex": None, "bootstrap": ""}
         try:
             curves.append(share_curve(part).assign(**key))
             same_size(group)
             found = optimum(part)
             row |= {"share": found.share, "low": found.low, "high": found.high, "sentence": found.sentence}
+            row |= {"candidates": ", ".join(f"{share:g}" for share in found.candidates), "vertex": found.vertex}
+            row["bootstrap"] = ", ".join(f"{share:g}: {often:.0%}" for share, often in found.bootstrap.items())
         except UndecidableError as reason:
             row["sentence"] = str(reason)
         best.append(row)
@@ -205,29 +220,60 @@ def parameters(runs: Runs, metric: str) -> pd.DataFrame:
 def detectable_gains(evidence: Evidence, level: float = LEVEL, wanted: float = POWER) -> pd.DataFrame:
     """What gains a matrix could have shown, and how many seeds those that it found need.
 
+    The standard deviation between seeds is pooled over the arms of a contrast in a regime, and estimated all the same:
+    what follows from it is told as an interval.
+
     Args:
         evidence: The matrix.
         level: Of the paired t test, two-sided.
         wanted: Power.
 
     Returns:
-        ``mean`` gain in micro-F1, its ``sd`` between seeds, ``n`` seeds, ``smallest`` (the gain that so many show),
-        ``seeds`` (those that the mean gain needs) by contrast, cell and arm; ``sentence`` where it cannot be told.
+        ``mean`` gain in micro-F1 and ``n`` seeds by contrast, cell and arm; ``sd`` between seeds, pooled, with its
+        interval ``sd_low, sd_high``; ``smallest_low, smallest_high`` (between which lies the gain that so many show),
+        ``seeds_low, seeds_high`` (those that the mean gain needs); ``sentence`` where it cannot be told.
     """
-    rows = []
-    for key, group in _groups(evidence.pairs.table, ["contrast", *evidence.pairs.cell, "arm"]):
-        gains = group["gain.f1_micro"].to_numpy(dtype=float)
-        row: dict[str, Any] = {**key, "mean": gains.mean(), "n": len(gains), "sd": np.nan, "smallest": np.nan}
+    rows: list[dict[str, Any]] = []
+    keys = ["contrast", *evidence.pairs.cell, "arm"]
+    for _, regime in evidence.pairs.table.groupby(["contrast", "regime"], dropna=False, sort=False):
         try:
-            if len(gains) < 2:
-                raise UndecidableError(f"needs at least 2 seeds, has {len(gains)}")
-            sd = float(gains.std(ddof=1))
-            row |= {"sd": sd, "smallest": smallest_mean_difference(sd, len(gains), level, wanted)}
-            row["seeds"] = float(seeds_for_difference(float(gains.mean()), sd, level, wanted))
+            spread = pooled_sd(_by_seed(regime, keys))
+            told: str | None = None
         except UndecidableError as reason:
-            row["sentence"] = str(reason)
-        rows.append(row)
+            spread, told = (np.nan, np.nan), str(reason)
+        for key, group in _groups(regime, keys):
+            gains = group["gain.f1_micro"].to_numpy(dtype=float)
+            row: dict[str, Any] = {
+                **key,
+                "mean": gains.mean(),
+                "n": len(gains),
+                "sd": spread[0],
+                "sentence": told or "",
+            }
+            try:
+                if told is None:
+                    row |= _detectable(float(gains.mean()), len(gains), *spread, overlap_of(group), level, wanted)
+            except UndecidableError as reason:
+                row["sentence"] = str(reason)
+            rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _by_seed(table: pd.DataFrame, keys: list[str]) -> NDArray[np.float64]:
+    """Gains by seed and arm, of the seeds that all arms have."""
+    arm = table.groupby(keys, dropna=False, sort=False).ngroup().rename("number")
+    by_seed = table.assign(number=arm).pivot_table("gain.f1_micro", "seed", "number")
+    return by_seed.dropna().to_numpy(dtype=np.float64)
+
+
+def _detectable(
+    mean: float, n: int, sd: float, freedom: float, overlap: float, level: float, wanted: float
+) -> dict[str, float]:
+    sd_low, sd_high = sd_interval(sd, freedom)
+    smallest = smallest_mean_differences(sd, freedom, n, level, wanted, overlap)
+    row = {"sd_low": sd_low, "sd_high": sd_high, "smallest_low": smallest[0], "smallest_high": smallest[1]}
+    seeds = [float(seeds_for_difference(mean, one, level, wanted)) for one in (sd_low, sd_high)]
+    return row | {"seeds_low": seeds[0], "seeds_high": seeds[1]}
 
 
 def by_regime(regimes: pd.Series) -> list[str]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 import numpy as np
@@ -14,6 +13,7 @@ from scipy import stats
 from patentlab.statistics.arrays import Floats
 from patentlab.statistics.undecidable import UndecidableError
 
+FEWEST_CLUSTERS = 6  # that a verdict rests on: six have 720 orders
 FEWEST = 4  # Fisher's z has variance 1 / (n − 3)
 
 
@@ -119,71 +119,86 @@ def permutation_p(x: ArrayLike, y: ArrayLike, resamples: int = 9_999, seed: int 
     return as_large / len(orders) if exact else (as_large + 1) / (len(orders) + 1)
 
 
-def bca_interval(
-    x: ArrayLike, y: ArrayLike, resamples: int = 2_000, confidence: float = 0.95, seed: int = 0
-) -> tuple[float, float]:
-    """Bias-corrected and accelerated bootstrap interval of Pearson's r over pairs (Efron 1987).
+def between_clusters(
+    x: ArrayLike, y: ArrayLike, clusters: ArrayLike, confidence: float = 0.95, seed: int = 0
+) -> Correlation:
+    """Pearson's r of the means of clusters, where pairs of a cluster are not independent of each other.
 
-    Of 14 normal pairs 95% intervals cover 92 to 93% (docs/statistics.md): it is not the safer one.
-
-    Args:
-        x: Shape ``(n,)``.
-        y: Shape ``(n,)``.
-        resamples: Of the bootstrap.
-        confidence: Of the interval.
-        seed: Of the resamples.
-
-    Raises:
-        UndecidableError: As for :func:`pearson`, or resamples without a correlation.
-    """
-    first, second = checked_pairs(x, y)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what is NaN below
-        found = stats.bootstrap(
-            (first, second), _r, n_resamples=resamples, paired=True, vectorized=True, method="BCa",
-            confidence_level=confidence, rng=np.random.default_rng(seed),
-        ).confidence_interval  # fmt: skip
-    if not np.isfinite([found.low, found.high]).all() or found.low == found.high:
-        raise UndecidableError("some resamples have no correlation")
-    return float(found.low), float(found.high)
-
-
-def cluster_interval(
-    x: ArrayLike, y: ArrayLike, clusters: ArrayLike, resamples: int = 2_000, confidence: float = 0.95, seed: int = 0
-) -> tuple[float, float]:
-    """Percentile interval of Pearson's r where pairs come in clusters, which are resampled whole.
-
-    (Davison and Hinkley 1997, section 3.8.) It is too narrow where clusters are few: with 6 to 14 of them 95% intervals
-    cover 85 to 92%. Fisher's cover 65 to 87% of pairs that do depend on their cluster, and are the better ones where
-    they do not (docs/statistics.md).
+    Its interval is Fisher's, with clusters for pairs; p is that of :func:`permutation_p` over whole clusters. A test
+    that takes ten corpora of two generators for independent finds a correlation in 44% of cases where there is none.
 
     Args:
         x: Shape ``(n,)``.
         y: Shape ``(n,)``.
         clusters: Shape ``(n,)``: as of the generator that a pair comes from.
-        resamples: Of the bootstrap; those without a correlation are left out.
         confidence: Of the interval.
-        seed: Of the resamples.
+        seed: Of the permutations.
+
+    Returns:
+        ``n`` are clusters.
 
     Raises:
-        UndecidableError: As for :func:`pearson`, fewer than four clusters, or most resamples have no correlation.
+        UndecidableError: As for :func:`pearson`, or fewer than six clusters.
     """
     first, second = checked_pairs(x, y)
     names, numbers = np.unique(np.asarray(clusters), return_inverse=True)
-    if len(names) < FEWEST:
-        raise UndecidableError(f"needs at least {FEWEST} clusters, has {len(names)}")
-    chances = np.full(len(names), 1 / len(names))
-    weights = np.random.default_rng(seed).multinomial(len(names), chances, size=resamples)[:, numbers].astype(float)
-    total = weights.sum(axis=1)
-    mean_x, mean_y = weights @ first / total, weights @ second / total
-    over_x, over_y = first - mean_x[:, None], second - mean_y[:, None]
-    spread = np.sqrt((weights * over_x**2).sum(axis=1) * (weights * over_y**2).sum(axis=1))
-    found = spread > 1e-12 * len(first) * np.ptp(first) * np.ptp(second)
-    if 2 * found.sum() < resamples:
-        raise UndecidableError(f"{resamples - int(found.sum())} of {resamples} resamples have no correlation")
-    r = (weights * over_x * over_y).sum(axis=1)[found] / spread[found]
-    low, high = np.quantile(r, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
+    if len(names) < FEWEST_CLUSTERS:
+        raise UndecidableError(f"needs at least {FEWEST_CLUSTERS} generators, has {len(names)}")
+    of_x, of_y = (np.bincount(numbers, values) / np.bincount(numbers) for values in (first, second))
+    found = pearson(of_x, of_y, confidence)
+    return replace(found, p=permutation_p(of_x, of_y, seed=seed))
+
+
+def within_groups(x: ArrayLike, y: ArrayLike, groups: ArrayLike) -> float:
+    """Pearson's r of what is left when groups differ: each group's means taken out (partial correlation on groups).
+
+    Args:
+        x: Shape ``(n,)``.
+        y: Shape ``(n,)``.
+        groups: Shape ``(n,)``.
+
+    Raises:
+        UndecidableError: As for :func:`pearson` of what is left, or fewer than four degrees of freedom.
+    """
+    first, second = checked_pairs(x, y)
+    names, numbers = np.unique(np.asarray(groups), return_inverse=True)
+    if len(first) - len(names) + 1 < FEWEST:
+        raise UndecidableError(f"needs at least {FEWEST + len(names) - 1} pairs in {len(names)} groups")
+    left = [v - (np.bincount(numbers, v) / np.bincount(numbers))[numbers] for v in (first, second)]
+    for part, whole in zip(left, (first, second), strict=True):
+        if np.ptp(part) <= 1e-12 * np.ptp(whole):
+            raise UndecidableError("the values do not vary within groups")
+    return coefficient(*left)
+
+
+def reliability(values: ArrayLike) -> float:
+    """How far means over seeds would come out the same with other seeds: the intraclass correlation ICC(C, k).
+
+    1 − MS(rest) / MS(arms) of the two-way layout (McGraw and Wong 1996, Psychological Methods 1, case 3); what seeds
+    share does not count, since it moves all arms alike. No correlation with these means can be expected above √ICC.
+
+    Args:
+        values: Shape ``(arms, seeds)``, both at least two.
+
+    Returns:
+        Up to 1; 0 where arms differ by no more than seeds do.
+
+    Raises:
+        UndecidableError: There are fewer, values are missing, or do not vary.
+    """
+    table = np.asarray(values, dtype=float)
+    if table.ndim != 2 or min(table.shape) < 2:
+        raise UndecidableError("needs at least 2 arms with the same 2 seeds or more")
+    if not np.isfinite(table).all():
+        raise UndecidableError("some values are no numbers")
+    arms, seeds = table.shape
+    of_arms = table.mean(axis=1, keepdims=True)
+    rest = table - of_arms - table.mean(axis=0, keepdims=True) + table.mean()
+    between = seeds * float(((of_arms - table.mean()) ** 2).sum()) / (arms - 1)
+    if between <= 1e-24 * float(np.abs(table).max()) ** 2:
+        raise UndecidableError("the values do not vary")
+    error = float((rest**2).sum()) / ((arms - 1) * (seeds - 1))
+    return float(max(0.0, 1 - error / between))
 
 
 def fisher_interval(r: float, n: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import optimize, stats
 
-from patentlab.statistics.correlation import check_correlation, checked_pairs, fisher_interval
+from patentlab.statistics.correlation import check_correlation, checked_pairs
 from patentlab.statistics.undecidable import UndecidableError
 
 
@@ -22,7 +22,8 @@ class CorrelationDifference:
         low: Lower end of Zou's interval on the difference.
         high: Upper end.
         z: Of the test that there is none.
-        p: Two-sided.
+        p: Two-sided, of that test; of Steiger's, which has half its level at ten units and fewer, that of the interval.
+        p_interval: Two-sided, of the interval: one of confidence 1 − p ends at zero.
         test: Its name.
     """
 
@@ -31,6 +32,7 @@ class CorrelationDifference:
     high: float
     z: float
     p: float
+    p_interval: float
     test: str
 
 
@@ -84,7 +86,8 @@ def compare_nonoverlapping(
 ) -> CorrelationDifference:
     """Two correlations of one sample that share no variable: Steiger's test, with Zou's interval for dependent ones.
 
-    z = (artanh r_jk − artanh r_hm) √((n−3) / (2 − 2c)), where c is the correlation of the two coefficients with their
+    Where the two disagree the interval is right: p is read off it. z = (artanh r_jk − artanh r_hm) √((n−3) / (2 − 2c)),
+    where c is the correlation of the two coefficients with their
     mean in place of each (Steiger 1980, Psychological Bulletin 87, 245 to 251, equations 11 and 15).
 
     Args:
@@ -147,13 +150,39 @@ def fisher_standard_error(n_1: int, n_2: int) -> float:
 def _difference(
     r_1: float, n_1: int, r_2: float, n_2: int, c: float, z: float, test: str, confidence: float
 ) -> CorrelationDifference:
+    below, above = _zou(r_1, n_1, r_2, n_2, c, float(stats.norm.ppf((1 + confidence) / 2)))
+    p_interval = _p_of_interval(r_1, n_1, r_2, n_2, c)
+    p = p_interval if test == "Steiger" else float(2 * stats.norm.sf(abs(z)))
+    return CorrelationDifference(r_1 - r_2, r_1 - r_2 - below, r_1 - r_2 + above, z, p, p_interval, test)
+
+
+def _zou(r_1: float, n_1: int, r_2: float, n_2: int, c: float, quantile: float) -> tuple[float, float]:
+    """How far the interval reaches below and above the difference, for a quantile of the normal distribution."""
     # Zou 2007, equations 15 (c = 0) and 16: the ends of each interval are moved over as variances are
-    low_1, high_1 = fisher_interval(r_1, n_1, confidence)
-    low_2, high_2 = fisher_interval(r_2, n_2, confidence)
+    (low_1, high_1), (low_2, high_2) = (
+        (np.tanh(np.arctanh(r) - quantile / np.sqrt(n - 3)), np.tanh(np.arctanh(r) + quantile / np.sqrt(n - 3)))
+        for r, n in ((r_1, n_1), (r_2, n_2))
+    )
     below, above = (r_1 - low_1, high_2 - r_2), (high_1 - r_1, r_2 - low_2)
-    ends = [np.sqrt(a**2 + b**2 - 2 * c * a * b) for a, b in (below, above)]
-    p = float(2 * stats.norm.sf(abs(z)))
-    return CorrelationDifference(r_1 - r_2, float(r_1 - r_2 - ends[0]), float(r_1 - r_2 + ends[1]), z, p, test)
+    return (
+        float(np.sqrt(below[0] ** 2 + below[1] ** 2 - 2 * c * below[0] * below[1])),
+        float(np.sqrt(above[0] ** 2 + above[1] ** 2 - 2 * c * above[0] * above[1])),
+    )
+
+
+def _p_of_interval(r_1: float, n_1: int, r_2: float, n_2: int, c: float) -> float:
+    difference = r_1 - r_2
+    if difference == 0:
+        return 1.0
+    toward = 0 if difference > 0 else 1  # the end on the side of zero
+
+    def beyond(quantile: float) -> float:
+        return _zou(r_1, n_1, r_2, n_2, c, quantile)[toward] - abs(difference)
+
+    highest = 40.0  # of which p is zero in double precision
+    if beyond(highest) < 0:
+        return 0.0
+    return float(2 * stats.norm.sf(optimize.brentq(beyond, 0.0, highest)))
 
 
 def _correlation_of_coefficients(r_jk: float, r_hm: float, r_jh: float, r_jm: float, r_kh: float, r_km: float) -> float:

@@ -11,7 +11,9 @@ from patentlab.analysis.fidelity_gain import (
     influence,
     points,
     regime_differences,
+    reliabilities,
 )
+from patentlab.statistics.correlation import reliability
 from patentlab.statistics.correlation_difference import compare_independent, compare_paired
 from patentlab.statistics.multiple_testing import benjamini_hochberg, holm
 from tests.analysis.known_matrix import known_matrix
@@ -39,8 +41,10 @@ def test_correlations_and_their_difference_are_found():
     assert found["gain", "1:100"]["r"] == pytest.approx(stats.pearsonr(scarce["x"], scarce["y"]).statistic)
     assert found["gain", "1:100"]["r"] > 0.7 and found["gain", "1:10"]["r"] < -0.4
     row = found["gain", "1:100"]
-    assert row["r_low"] < row["r"] < row["r_high"] and row["bca_low"] < row["r"] < row["bca_high"]
-    assert row["cluster_low"] < row["r"] < row["cluster_high"]
+    assert row["r_low"] < row["r"] < row["r_high"]
+    # a corpus a generator: their means are the points
+    assert (row["r_generators"], row["generators_low"]) == pytest.approx((row["r"], row["r_low"]))
+    assert row["p_generators"] == pytest.approx(row["p_permutation"], abs=0.002)  # of orders that are drawn
     assert (row["n"], row["clusters"], row["sentence"]) == (14, 14, "")
     difference = regime_differences(table, cell).set_index("contrast").to_dict("index")["gain"]
     assert (difference["regime_1"], difference["regime_2"]) == ("1:100", "1:10")
@@ -59,8 +63,9 @@ def test_the_same_correlation_over_another_control_counts_once_in_an_adjustment(
         assert len(families) == 4
         assert families["p"].first().tolist() == pytest.approx([families["p"].first().iloc[0]] * 4)
         for _, family in families:
-            assert family["p_holm"].tolist() == pytest.approx(holm(family["p"].to_numpy()).tolist())
-            assert family["p_bh"].tolist() == pytest.approx(benjamini_hochberg(family["p"].to_numpy()).tolist())
+            p = family["p_generators" if "p_generators" in family else "p"].to_numpy()
+            assert family["p_holm"].tolist() == pytest.approx(holm(p).tolist())
+            assert family["p_bh"].tolist() == pytest.approx(benjamini_hochberg(p).tolist())
 
 
 def test_corpora_of_other_seeds_are_left_out_and_it_is_said():
@@ -85,12 +90,28 @@ def test_a_corpus_that_was_learnt_from_under_two_losses_is_one_point():
     assert found["sentence"].str.startswith("7 points of other seeds or losses left out").sum() >= 2
 
 
-def test_one_generator_gives_no_cluster_interval_and_says_so():
+def test_few_generators_give_no_verdict_and_it_is_said():
     table, cell = of(known_matrix())
-    found = correlations(table.assign(cluster="one"), cell)
-    assert found["cluster_low"].isna().all()
-    assert set(found["sentence"]) == {"cluster interval: needs at least 4 clusters, has 1"}
-    assert found["bca_low"].notna().all()
+    few = table.assign(cluster=table["cluster"].map({f"g{number}": f"m{number % 5}" for number in range(14)}))
+    found, differences = correlations(few, cell), regime_differences(few, cell)
+    assert found[["r_generators", "generators_low", "p_generators", "p_holm"]].isna().all(axis=None)
+    assert set(found["sentence"]) == {"a verdict needs at least 6 generators, has 5"}
+    assert found[["r", "r_low", "r_within_generators"]].notna().all(axis=None)
+    assert differences["p_holm"].isna().all() and differences[["z", "p", "low", "high"]].notna().all(axis=None)
+
+
+def test_how_reliable_gains_are_bounds_their_correlations():
+    noisy, clear = (known_matrix(seeds=4, noise=noise, rho=(0.9, 0.9)) for noise in (0.02, 0.0001))
+    for matrix, reliable in ((noisy, False), (clear, True)):
+        pairs = gains(matrix, arms(matrix))
+        found = reliabilities(pairs).set_index(["contrast", "regime"]).to_dict("index")["gain", "1:100"]
+        own = pairs.table[(pairs.table["contrast"] == "gain") & (pairs.table["regime"] == "1:100")]
+        by_seed = own.pivot_table("gain.f1_micro", "generator", "seed").to_numpy()
+        assert found["reliability_gain"] == pytest.approx(reliability(by_seed))
+        assert (found["reliability_gain"] > 0.99) == reliable
+        assert found["ceiling"] == pytest.approx(
+            np.sqrt(found["reliability_gain"])
+        )  # fidelity is the same in all seeds
 
 
 def test_influence_is_the_correlation_without_each_generator():
@@ -140,6 +161,6 @@ def test_gains_over_generators_take_generators_for_what_is_drawn():
     own = table[(table["contrast"] == row["contrast"]) & (table["regime"] == row["regime"])]
     assert row["mean"] == pytest.approx(own["y"].mean())
     assert row["low"] < row["mean"] < row["high"]
-    assert row["p"] == pytest.approx(2 / 2**10)  # all ten gain
+    assert row["p"] == pytest.approx(stats.ttest_1samp(own["y"], 0).pvalue)
     few = generator_gains(table.assign(cluster="one"), cell)
     assert few["low"].isna().all() and set(few["sentence"]) == {"needs at least 4 clusters, has 1"}

@@ -13,11 +13,13 @@ from statsmodels.stats.weightstats import DescrStatsW
 from patentlab.statistics.aggregation import (
     Interval,
     bootstrap_probability_of_improvement,
-    cluster_mean_interval,
+    cluster_means,
     interquartile_mean,
     probability_of_improvement,
+    standard_error,
     stratified_bootstrap,
     t_interval,
+    t_test_p,
 )
 from patentlab.statistics.undecidable import UndecidableError
 
@@ -130,23 +132,29 @@ def clustered(groups: int, size: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame({"generator": np.repeat([f"g{group}" for group in range(groups)], size), "value": value})
 
 
-def test_whole_clusters_are_resampled():
-    table = clustered(25, 40, 0)
-    found = cluster_mean_interval(table["value"], table["generator"], resamples=20_000)
-    means = table.groupby("generator")["value"].mean()
-    expected = 2 * stats.norm.ppf(0.975) * means.std(ddof=0) / np.sqrt(25)
-    assert found.estimate == pytest.approx(table["value"].mean())
-    assert found.high - found.low == pytest.approx(expected, rel=0.05)
-    # of 1000 independent rows it would be far narrower
-    assert found.high - found.low > 4 * 2 * 1.96 * table["value"].std() / np.sqrt(1000)
-
-
-def test_large_clusters_weigh_more():
+def test_each_cluster_counts_once():
     values, clusters = [0.0] * 9 + [1.0, 2.0, 3.0], ["a"] * 9 + ["b", "c", "d"]
-    found = cluster_mean_interval(values, clusters, resamples=20_000)
-    assert found.estimate == pytest.approx(0.5)
-    # every fourth draw is the large cluster; of four draws without it the mean is at least one
-    assert found.low == pytest.approx(3 / 28, abs=0.11) and found.high > 2
+    assert cluster_means(values, clusters).tolist() == [0, 1, 2, 3]
+    table = clustered(25, 40, 0).sample(frac=1, random_state=0)
+    means = table.groupby("generator")["value"].mean()
+    found = cluster_means(table["value"], table["generator"])
+    assert sorted(found) == pytest.approx(sorted(means))
+
+
+def test_the_t_test_and_its_interval_agree():
+    values = [0.71, 0.74, 0.69, 0.75, 0.73]
+    assert t_test_p(values, 0.7) == pytest.approx(stats.ttest_1samp(values, 0.7).pvalue)
+    for overlap in (0.0, 0.2):
+        confidence = 1 - t_test_p(values, 0.7, overlap)
+        assert t_interval(values, confidence, overlap).low == pytest.approx(0.7)
+
+
+def test_splits_of_one_corpus_have_the_standard_error_of_nadeau_and_bengio():
+    values = np.array([0.71, 0.74, 0.69, 0.75, 0.73])
+    # of ten documents two are test ones: n2 / n1 = 2 / 8
+    expected = np.sqrt((1 / 5 + 2 / 8) * values.var(ddof=1))
+    assert standard_error(values, 0.2) == pytest.approx(expected)
+    assert standard_error(values) == pytest.approx(stats.sem(values))
 
 
 @settings(max_examples=20, deadline=None)
@@ -200,7 +208,7 @@ TABLE = clustered(3, 2, 0)
         (lambda: t_interval([1.0]), "needs at least 2 values, has 1"),
         (lambda: t_interval([1.0, np.nan]), "1 of 2 values are missing"),
         (lambda: t_interval(EQUAL), "the values do not vary"),
-        (lambda: cluster_mean_interval([1.0, 2, 3], ["a", "b", "c"]), "needs at least 4 clusters, has 3"),
+        (lambda: cluster_means([1.0, 2, 3], ["a", "b", "c"]), "needs at least 4 clusters, has 3"),
     ],
 )
 def test_what_the_data_cannot_give_is_a_sentence(call, sentence: str):
@@ -216,7 +224,7 @@ def test_wrong_shapes_are_mistakes():
     with pytest.raises(ValueError, match=r"shape \(n,\)"):
         t_interval([[1.0, 2.0]])
     with pytest.raises(UndecidableError, match="clusters of some values are missing"):
-        cluster_mean_interval([1.0, 2, 3, 4, 5], np.array(["a", "b", "c", "d", np.nan], dtype=object))
+        cluster_means([1.0, 2, 3, 4, 5], np.array(["a", "b", "c", "d", np.nan], dtype=object))
     with pytest.raises(ValueError, match="3 values, and clusters of 2"):
-        cluster_mean_interval([1.0, 2, 3], ["a", "b"])
+        cluster_means([1.0, 2, 3], ["a", "b"])
     assert Interval(1.0, 0.0, 2.0).dropped == 0

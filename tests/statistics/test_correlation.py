@@ -3,10 +3,13 @@ import pytest
 from scipy import stats
 
 from patentlab.statistics.correlation import (
+    between_clusters,
     fisher_interval,
     pearson,
     permutation_p,
+    reliability,
     spearman,
+    within_groups,
 )
 from patentlab.statistics.undecidable import UndecidableError
 
@@ -49,3 +52,39 @@ def test_permutation_p_is_exact_for_few_pairs_and_near_the_t_test_for_many():
 def test_what_cannot_be_told_is_said(x: list[float], y: list[float], sentence: str):
     with pytest.raises(UndecidableError, match=sentence):
         pearson(x, y)
+
+
+def test_clusters_count_once():
+    generator = np.random.default_rng(0)
+    names = np.repeat([f"g{number}" for number in range(7)], [1, 2, 3, 4, 5, 6, 7])
+    x, y = generator.normal(size=(2, len(names)))
+    of_x, of_y = ([values[names == name].mean() for name in np.unique(names)] for values in (x, y))
+    found, means = between_clusters(x, y, names), pearson(of_x, of_y)
+    assert (found.r, found.low, found.high, found.n) == (means.r, means.low, means.high, 7)
+    assert found.p == permutation_p(of_x, of_y)
+    with pytest.raises(UndecidableError, match="needs at least 6 generators, has 5"):
+        between_clusters(x[names < "g5"], y[names < "g5"], names[names < "g5"])
+
+
+def test_what_is_left_within_groups_is_the_partial_correlation():
+    from statsmodels.formula.api import ols
+
+    generator = np.random.default_rng(1)
+    groups = np.repeat(["a", "b", "c"], [4, 5, 6])
+    x, y = generator.normal(size=(2, 15)) + 3 * np.repeat([0, 1, 2], [4, 5, 6])
+    table = {"x": x, "y": y, "groups": groups}
+    left = [ols(f"{name} ~ groups", table).fit().resid for name in ("x", "y")]
+    assert within_groups(x, y, groups) == pytest.approx(np.corrcoef(*left)[0, 1])
+    with pytest.raises(UndecidableError, match="do not vary within groups"):
+        within_groups([1, 1, 1, 2, 2, 2], [1, 2, 3, 1, 2, 4], ["a"] * 3 + ["b"] * 3)
+    with pytest.raises(UndecidableError, match="needs at least 6 pairs in 3 groups"):
+        within_groups([1, 2, 3, 4, 5], [1, 3, 2, 5, 4], ["a", "a", "b", "b", "c"])
+
+
+def test_reliability_of_a_published_table():
+    # Shrout and Fleiss 1979, Psychological Bulletin 86, table 2: four judges of six targets, ICC(3, 4) = .91
+    ratings = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
+    assert reliability(ratings) == pytest.approx(0.91, abs=0.005)
+    assert reliability([[1.0, 2.0, 0.0], [1.5, 0.0, 1.4]]) == 0  # they differ by less than seeds do
+    with pytest.raises(UndecidableError, match="at least 2 arms"):
+        reliability([[1.0, 2.0]])

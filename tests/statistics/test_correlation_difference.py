@@ -64,7 +64,8 @@ def test_meng_of_worked_examples(r_jk: float, r_jh: float, r_kh: float, n: int, 
 def test_steiger_of_worked_examples():
     # Silver, Hittner and May 2006 (depcor)
     found = compare_nonoverlapping(0.3, 0.4, r_jh=0.5, r_jm=0.8, r_kh=0.6, r_km=0.7, n=100)
-    assert (found.z, found.p) == pytest.approx((-1.0744, 0.2827), abs=5e-5)
+    assert (found.z, 2 * stats.norm.sf(abs(found.z))) == pytest.approx((-1.0744, 0.2827), abs=5e-5)
+    assert found.p == pytest.approx(0.28, abs=0.005)  # that of the interval
     # Steiger 1980, case B, p. 249, prints -1.4045, rounding on the way
     assert compare_nonoverlapping(0.5, 0.6, 0.8, 0.5, 0.5, 0.7, 103).z == pytest.approx(-1.4050, abs=5e-5)
 
@@ -127,3 +128,16 @@ def test_too_few_points_give_no_difference():
         compare_independent(0.5, 14, -1.0, 14)
     with pytest.raises(UndecidableError, match="between -1 and 1"):
         compare_independent(1.5, 14, 0.0, 14)
+
+
+def test_the_p_of_an_interval_is_where_it_ends_at_zero():
+    generator = np.random.default_rng(3)
+    x, y_1, y_2 = generator.normal(size=(3, 12))
+    apart, found = compare_independent(0.8, 12, 0.1, 14), compare_paired(x, y_1, x + y_2, y_2)
+    touching_apart = compare_independent(0.8, 12, 0.1, 14, 1 - apart.p_interval)
+    touching_paired = compare_paired(x, y_1, x + y_2, y_2, 1 - found.p_interval)
+    for touching in (touching_apart, touching_paired):
+        assert min(abs(touching.low), abs(touching.high)) == pytest.approx(0, abs=1e-9)
+    assert compare_independent(0.5, 10, 0.5, 20).p_interval == 1
+    # Steiger's test has half its level of so few, and is told by the interval
+    assert found.test == "Steiger" and found.p == found.p_interval

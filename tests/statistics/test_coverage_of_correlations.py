@@ -6,18 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from patentlab.statistics.correlation import (
-    bca_interval,
-    cluster_interval,
-    fisher_interval,
-    spearman,
-)
+from patentlab.statistics.correlation import between_clusters, fisher_interval, spearman
 from patentlab.statistics.correlation_difference import compare_independent, compare_paired
 
 pytestmark = pytest.mark.slow
 
 SIMULATIONS = 4000  # a share of 0.95 has a standard error of 0.0034
-RESAMPLES = 1000
 
 Interval = tuple[float, float]
 
@@ -119,12 +113,6 @@ def test_spearmans_interval_of_normal_pairs(rho: float):
     assert 0.93 < coverage(f"Spearman, n = 14, rho = {true:.2f}", true, intervals) < 0.97
 
 
-@pytest.mark.parametrize("rho", [0.0, 0.5, 0.9])
-def test_the_bca_interval_of_few_normal_pairs_is_too_narrow(rho: float):
-    found = (bca_interval(x, y, RESAMPLES, seed=seed) for seed, (x, y) in enumerate(normal(rho, 14)))
-    assert 0.90 < coverage(f"BCa, n = 14, rho = {rho}", rho, found) < 0.94
-
-
 def clustered(clusters: int, size: int, rho: float, share: float) -> np.ndarray:
     """Normal pairs, of whose variance clusters have a share, with the same correlation between them and within."""
     between = np.repeat(normal(rho, clusters), size, axis=-1)
@@ -132,23 +120,16 @@ def clustered(clusters: int, size: int, rho: float, share: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.5])
-@pytest.mark.parametrize("share", [0.5, 0.9])
-@pytest.mark.parametrize("clusters", [6, 14])
-def test_the_interval_of_few_clusters_is_too_narrow_and_fishers_more_so(clusters: int, share: float, rho: float):
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("clusters", [6, 8, 14])
+def test_clusters_for_pairs_cover_where_fishers_interval_of_pairs_does_not(clusters: int, share: float, rho: float):
     samples, names = clustered(clusters, 4, rho, share), np.repeat(np.arange(clusters), 4)
-    found = (cluster_interval(x, y, names, RESAMPLES, seed=seed) for seed, (x, y) in enumerate(samples))
+    found = (between_clusters(x, y, names) for x, y in samples[: SIMULATIONS // 4])
     case = f"{clusters} clusters of 4 pairs, {share} of variance, rho = {rho}"
-    together, apart = coverage(f"cluster, {case}", rho, found), coverage(f"Fisher, {case}", rho, fisher(samples))
-    assert apart < together < 0.93
-    assert together > (0.87 if clusters == 6 else 0.89)
-
-
-def test_of_pairs_that_do_not_depend_on_their_cluster_fishers_is_the_better_interval():
-    samples, names = clustered(6, 4, 0.5, 0.0), np.repeat(np.arange(6), 4)
-    found = (cluster_interval(x, y, names, RESAMPLES, seed=seed) for seed, (x, y) in enumerate(samples))
-    case = "6 clusters of 4 pairs, none of the variance, rho = 0.5"
-    together, apart = coverage(f"cluster, {case}", 0.5, found), coverage(f"Fisher, {case}", 0.5, fisher(samples))
-    assert 0.82 < together < 0.9 and 0.93 < apart < 0.97
+    together = coverage(f"means of clusters, {case}", rho, ((one.low, one.high) for one in found))
+    apart = coverage(f"Fisher, {case}", rho, fisher(samples))
+    assert together > 0.93
+    assert apart < 0.90 or share == 0
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.5])

@@ -7,10 +7,14 @@ from statsmodels.stats.power import TTestPower
 from patentlab.statistics.power import (
     correlation_power,
     mean_power,
+    points_for_correlation,
     points_for_correlations,
+    pooled_sd,
+    sd_interval,
     seeds_for_difference,
     smallest_correlation_difference,
     smallest_mean_difference,
+    smallest_mean_differences,
 )
 from patentlab.statistics.undecidable import UndecidableError
 
@@ -71,3 +75,52 @@ def test_what_no_number_of_runs_can_show():
         mean_power(0.1, 0.0, 3)
     with pytest.raises(UndecidableError, match="at least 4 points"):
         smallest_correlation_difference(3, 14)
+
+
+def test_points_for_one_correlation():
+    # Cohen 1988, table 3.4.1: r = .50 at power .80 needs 28 pairs, by the t test; Fisher's z says 29 or 30
+    assert points_for_correlation(0.5) in (29, 30)
+    assert points_for_correlation(-0.5) == points_for_correlation(0.5)
+    with pytest.raises(UndecidableError):
+        points_for_correlation(0.0)
+
+
+def test_the_interval_of_a_standard_deviation():
+    # heat flow meter data, NIST/SEMATECH e-Handbook, section 1.3.5.8: n = 100, s = 0.0063, gear diameters
+    low, high = sd_interval(0.0063, 99)
+    assert (low, high) == pytest.approx((0.00553, 0.00732), abs=5e-6)
+    three = sd_interval(1.0, 2)
+    assert three[1] / three[0] == pytest.approx(12.1, abs=0.1)
+
+
+def test_a_spread_is_pooled_over_arms_that_share_seeds():
+    generator = np.random.default_rng(0)
+    apart = generator.normal(size=(200, 10)) + np.arange(10)
+    sd, freedom = pooled_sd(apart)
+    assert sd == pytest.approx(np.sqrt(apart.var(axis=0, ddof=1).mean()))
+    assert freedom == pytest.approx(10 * 199, rel=0.1)
+    alike = np.repeat(apart[:, :1], 10, axis=1)
+    assert pooled_sd(alike)[1] == pytest.approx(199)
+    assert pooled_sd(apart[:, :1]) == pytest.approx((apart[:, 0].std(ddof=1), 199))
+    with pytest.raises(UndecidableError, match="do not vary"):
+        pooled_sd(np.ones((3, 2)))
+
+
+def test_what_so_many_seeds_show_is_known_as_well_as_their_spread():
+    low, high = smallest_mean_differences(0.01, 2, 3)
+    ends = sd_interval(0.01, 2)
+    assert (low, high) == pytest.approx(tuple(smallest_mean_difference(sd, 3) for sd in ends))
+    assert smallest_mean_differences(0.01, 2, 3, overlap=0.2)[0] == pytest.approx(low * np.sqrt(1 + 3 / 4))
+
+
+@pytest.mark.slow
+def test_the_interval_of_a_pooled_spread_covers_as_promised():
+    for rho in (0.0, 0.5, 0.9):
+        held = 0
+        for number in range(2000):
+            generator = np.random.default_rng(number)
+            values = np.sqrt(rho) * generator.normal(size=(3, 1)) + np.sqrt(1 - rho) * generator.normal(size=(3, 8))
+            low, high = sd_interval(*pooled_sd(values))
+            held += low <= 1 <= high
+        print(f"\nsd of three seeds, pooled over 8 arms, rho = {rho}: covered {held / 2000:.3f}", end="")
+        assert held / 2000 >= 0.93
