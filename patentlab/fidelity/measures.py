@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist, pdist
+from scipy.stats import norm
 
 Vectors = NDArray[np.floating]
 """Shape ``(documents, width)``."""
@@ -45,16 +46,16 @@ def mmd2(first: Vectors, second: Vectors, bandwidth: float) -> float:
 
     Args:
         first: At least two vectors.
-        second: As many; equal sizes keep values comparable.
+        second: At least two; how many changes the estimate's precision, and not what it estimates.
         bandwidth: Of the RBF kernel.
 
     Returns:
         About 0 for samples of one distribution, and then as often below as above.
 
     Raises:
-        ValueError: Sizes differ or are below two.
+        ValueError: Sizes are below two.
     """
-    return _mmd2_of_kernel(_joint_kernel(first, second, bandwidth), np.arange(len(first) + len(second)), len(first))
+    return _mmd2_of_kernel(_joint_kernel(first, second, bandwidth), _signs(len(first), len(second)))
 
 
 def mmd2_test(
@@ -64,7 +65,7 @@ def mmd2_test(
 
     Args:
         first: At least two vectors.
-        second: As many.
+        second: At least two.
         bandwidth: Of the RBF kernel; it must not depend on which sample a vector is in.
         permutations: How often the samples are dealt again.
         seed: Of the deals.
@@ -74,15 +75,51 @@ def mmd2_test(
         distribution (Phipson and Smyth 2010).
 
     Raises:
-        ValueError: Sizes differ or are below two.
+        ValueError: Sizes are below two.
     """
-    kernel, size = _joint_kernel(first, second, bandwidth), len(first)
-    observed = _mmd2_of_kernel(kernel, np.arange(2 * size), size)
+    kernel, signs = _joint_kernel(first, second, bandwidth), _signs(len(first), len(second))
+    observed = _mmd2_of_kernel(kernel, signs)
     generator = np.random.default_rng(seed)
-    dealt = [_mmd2_of_kernel(kernel, generator.permutation(2 * size), size) for _ in range(permutations)]
+    dealt = []
+    for _ in range(permutations):
+        order = generator.permutation(len(signs))
+        dealt.append(_mmd2_of_kernel(kernel, signs[np.argsort(order)]))  # the first of the order are the first sample
     # equal up to rounding is equal
     extreme = int(np.sum(np.asarray(dealt) >= observed - 1e-12))
     return observed, (1 + extreme) / (1 + permutations)
+
+
+def mmd2_interval(first: Vectors, second: Vectors, bandwidth: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of :func:`mmd2` for other documents of both kinds: the jackknife of a two-sample U-statistic.
+
+    (Arvesen 1969, Annals of Mathematical Statistics 40, 2076 to 2100.) Of samples of one distribution it is too wide,
+    since the statistic is degenerate there; the permutation test is the one to ask about that.
+
+    Args:
+        first: At least three vectors.
+        second: At least three.
+        bandwidth: Of the RBF kernel.
+        confidence: Of the interval.
+
+    Returns:
+        Its ends.
+
+    Raises:
+        ValueError: Sizes are below three.
+    """
+    if min(len(first), len(second)) < 3:
+        raise ValueError(f"two samples of three vectors at least, not {len(first)} and {len(second)}")
+    kernel, signs = _joint_kernel(first, second, bandwidth), _signs(len(first), len(second))
+    estimate, variance = _mmd2_of_kernel(kernel, signs), 0.0
+    for sign in (1, -1):
+        own, other = np.flatnonzero(signs == sign), np.flatnonzero(signs == -sign)
+        m, n = len(own), len(other)
+        among, across = kernel[np.ix_(own, own)].sum(axis=1) - 1, kernel[np.ix_(own, other)].sum(axis=1)
+        # the estimate without each vector, but for the part of the other sample alone
+        without = (among.sum() - 2 * among) / ((m - 1) * (m - 2)) - 2 * (across.sum() - across) / ((m - 1) * n)
+        variance += (m - 1) / m * float(((without - without.mean()) ** 2).sum())
+    half = float(norm.ppf((1 + confidence) / 2) * np.sqrt(variance))
+    return estimate - half, estimate + half
 
 
 def frechet_distance(first: Vectors, second: Vectors) -> float:
@@ -139,21 +176,23 @@ def compression_ratio(texts: Sequence[str]) -> float:
 
 
 def _joint_kernel(first: Vectors, second: Vectors, bandwidth: float) -> NDArray[np.float64]:
-    if len(first) != len(second) or len(first) < 2:
-        raise ValueError(f"two samples of equal size, two vectors at least, not {len(first)} and {len(second)}")
+    if min(len(first), len(second)) < 2:
+        raise ValueError(f"two samples of two vectors at least, not {len(first)} and {len(second)}")
     both = np.concatenate([first, second])
     return rbf_kernel(both, both, bandwidth)
 
 
-def _mmd2_of_kernel(kernel: NDArray[np.float64], order: NDArray[np.int64], size: int) -> float:
-    sign = np.empty(len(kernel))
-    sign[order[:size]], sign[order[size:]] = 1, -1
-    # with equal sizes all three sums are parts of signᵀ K sign, the diagonal (1 each) taken out of two of them
-    inner_first = sign > 0
-    within_first = kernel[np.ix_(inner_first, inner_first)].sum() - size
-    within_second = kernel[np.ix_(~inner_first, ~inner_first)].sum() - size
-    across = kernel[np.ix_(inner_first, ~inner_first)].sum()
-    return float((within_first + within_second) / (size * (size - 1)) - 2 * across / size**2)
+def _signs(first: int, second: int) -> NDArray[np.int64]:
+    """Which sample a vector is in: 1 or −1."""
+    return np.repeat([1, -1], [first, second])
+
+
+def _mmd2_of_kernel(kernel: NDArray[np.float64], signs: NDArray[np.int64]) -> float:
+    own, other = (signs == 1).astype(np.float64), (signs == -1).astype(np.float64)
+    to_own, to_other = kernel @ own, kernel @ other
+    m, n = own.sum(), other.sum()
+    within = (own @ to_own - m) / (m * (m - 1)) + (other @ to_other - n) / (n * (n - 1))
+    return float(within - 2 * (own @ to_other) / (m * n))
 
 
 def _grams(text: str, n: int) -> list[tuple[str, ...]]:

@@ -36,8 +36,10 @@ def measure_fidelity(
 ) -> dict[str, float]:
     """How close added documents are to real ones.
 
-    All vectors are compared with the same sample of the whole real training pool, at equal sizes and with the kernel's
-    bandwidth fixed on that sample, so that values compare across regimes and generators.
+    All are compared with the same sample of the whole real training pool, and with the kernel's bandwidth fixed on that
+    sample, so that values compare across regimes and generators. MMD² takes the whole sample however few were added,
+    since its size does not move the estimate; the Fréchet distance, which it does move, and the lexical measures take
+    as many real documents as there are added ones.
 
     Args:
         added: Added documents; with fewer than two there is nothing to measure.
@@ -49,7 +51,9 @@ def measure_fidelity(
         judging: Makes a judge of real documents.
 
     Returns:
-        ``mmd2`` with ``mmd2_p``, ``frechet``, how many documents were compared, lexical measures, ``label_consistency``
+        ``mmd2`` with ``mmd2_low, mmd2_high`` (95% interval) and ``mmd2_p``, ``mmd2_half, mmd2_double`` (at half and
+        twice the bandwidth), ``frechet``, how many added documents were ``compared`` with how many real ones
+        (``reference``), lexical measures, ``label_consistency``
         and ``judge_documents`` (by a classifier that has learned from so many documents of the pool, none of them the
         regime's: it would know a paraphrase by its source; missing where the regime is all of the pool), lengths, and
         the lexical ones of as many real documents beside them.
@@ -64,18 +68,23 @@ def measure_fidelity(
     real_vectors = embed([document.text for document in reference])
     bandwidth = measures.median_bandwidth(real_vectors)
     vectors = embed([document.text for document in added[:size]])
-    value, p = measures.mmd2_test(vectors, real_vectors[:size], bandwidth, _PERMUTATIONS, derive_seed(seed, "deals"))
+    value, p = measures.mmd2_test(vectors, real_vectors, bandwidth, _PERMUTATIONS, derive_seed(seed, "deals"))
     texts, real_texts = [document.text for document in added], [document.text for document in reference[:size]]
     lengths = np.array([len(text.split()) for text in texts])
     measured = {
         "mmd2": value,
         "mmd2_p": p,
+        "mmd2_half": measures.mmd2(vectors, real_vectors, bandwidth / 2),
+        "mmd2_double": measures.mmd2(vectors, real_vectors, bandwidth * 2),
         "bandwidth": bandwidth,
         "frechet": measures.frechet_distance(vectors, real_vectors[:size]),
         "compared": float(size),
+        "reference": float(len(reference)),
         "words_mean": float(lengths.mean()),
         "words_sd": float(lengths.std()),
     }
+    if size > 2:
+        measured["mmd2_low"], measured["mmd2_high"] = measures.mmd2_interval(vectors, real_vectors, bandwidth)
     copying = {name for name, strategy in STRATEGIES.items() if strategy.copies}
     known = {document.id for document in regime}
     others = [document for document in pool if document.id not in known]

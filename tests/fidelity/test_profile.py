@@ -32,6 +32,9 @@ def test_fidelity_is_measured_against_the_same_sample_at_equal_sizes():
     assert calls == [len(pool), 40] * 2
     assert near["bandwidth"] == far["bandwidth"]
     assert far["mmd2"] > near["mmd2"]
+    assert (near["compared"], near["reference"]) == (40, len(pool))  # the whole reference, however few were added
+    assert near["mmd2_low"] < near["mmd2"] < near["mmd2_high"] < far["mmd2_low"]
+    assert all(far[f"mmd2_{at}"] > near[f"mmd2_{at}"] for at in ("half", "double"))
     assert far["mmd2_p"] <= 0.005 < near["mmd2_p"]
     assert near["label_consistency"] > far["label_consistency"]
     assert measure_fidelity(pool[:1], pool, (), labels, 0, embed, Judge) == {}
