@@ -15,6 +15,7 @@
 ``power r=.6,-.2``               how many points it takes to tell these apart
 ``power sd=.015 n=3``            the smallest gain that so many seeds show; sd: of the gain, between seeds
 ``power sd=.015 difference=.02`` how many seeds it takes to show this gain
+  ``sd_from=3``                  seeds that the sd was estimated from: the answer is an interval then, and a wide one
 ``power sweep=FOLDER``           both, for each gain of a sweep
 ``published``                    what papers print, recomputed; with sweep=FOLDER, ours beside it
 """
@@ -40,7 +41,7 @@ def main() -> None:
         return
     name = arguments.pop(0) if arguments and "=" not in arguments[0] else "report"
     written = {"out": None, "metric": "f1_micro", "fidelity": "mmd2"}
-    planned = {"n": None, "r": None, "sd": None, "difference": None, "level": "0.05", "power": "0.8"}
+    planned = {"n": None, "r": None, "sd": None, "difference": None, "sd_from": None, "level": "0.05", "power": "0.8"}
     commands: dict[str, tuple[Callable[[Settings], None], dict[str, str | None]]] = {
         "report": (report, {**_READ, "table": None, "claims": None, **written}),
         "fisher": (fisher, {"r": None, "n": None, "level": "0.05"}),

@@ -102,7 +102,10 @@ def test_power_of_a_plan_and_of_a_sweep(kept: Path):
     assert said("n=14,14").startswith("14 and 14 points show correlations that are 1.070 apart")
     assert "23 points each" in said("r=.6,-.2")
     assert "need" in said("sd=1", "difference=.5") and " 34 seeds" in said("sd=1", "difference=.5")  # Cohen's d = 0.5
-    assert "3 seeds show a gain of" in said("sd=.015", "n=3")
+    assert "3 seeds show a gain of 0.0490 at" in said("sd=.015", "n=3")
+    # sd √(2 / χ²) of two degrees of freedom: 0.52 to 6.28 of it
+    assert "3 seeds show a gain of 0.0255 to 0.3077 at" in said("sd=.015", "n=3", "sd_from=3")
+    assert "needs 4 to 39 seeds" in said("sd=.015", "difference=.02", "sd_from=5")
     assert said(f"sweep={kept}").count("\n") == 4 * 2 * 4 * 6 + 2
 
 

@@ -9,6 +9,7 @@ from patentlab.statistics.correlation import fisher_interval
 from patentlab.statistics.correlation_difference import compare_independent
 from patentlab.statistics.power import (
     points_for_correlations,
+    sd_interval,
     seeds_for_difference,
     smallest_correlation_difference,
     smallest_mean_difference,
@@ -64,7 +65,8 @@ def planned(settings: Settings) -> str:
     """What so many points or seeds show, or how many a difference needs.
 
     Args:
-        settings: ``level`` and ``power``; and ``n``, ``r``, ``sd`` and ``n``, or ``sd`` and ``difference``.
+        settings: ``level`` and ``power``; and ``n``, ``r``, ``sd`` and ``n``, or ``sd`` and ``difference``;
+            ``sd_from``, how many seeds the standard deviation was estimated from.
 
     Returns:
         A sentence.
@@ -92,9 +94,19 @@ def _planned(settings: Settings, level: float, wanted: float) -> str:
         points = points_for_correlations(r_1, r_2, level, wanted)
         return f"correlations of {r_1:g} and {r_2:g} need {points} points each"
     if given == {"sd", "n"}:
-        sd, seeds = numbers_of(settings, "sd", 1)[0], round(numbers_of(settings, "n", 1)[0])
-        return f"{seeds} seeds show a gain of {smallest_mean_difference(sd, seeds, level, wanted):.4f}"
+        seeds = round(numbers_of(settings, "n", 1)[0])
+        gains = [f"{smallest_mean_difference(sd, seeds, level, wanted):.4f}" for sd in _spreads(settings)]
+        return f"{seeds} seeds show a gain of {' to '.join(gains)}"
     if given == {"sd", "difference"}:
-        sd, difference = numbers_of(settings, "sd", 1)[0], numbers_of(settings, "difference", 1)[0]
-        return f"a gain of {difference:g} needs {seeds_for_difference(difference, sd, level, wanted)} seeds"
+        difference = numbers_of(settings, "difference", 1)[0]
+        needed = [f"{seeds_for_difference(difference, sd, level, wanted):,}" for sd in _spreads(settings)]
+        return f"a gain of {difference:g} needs {' to '.join(needed)} seeds"
     raise RequestError("power: give n=14,14 or r=.6,-.2 or sd=… n=… or sd=… difference=… or sweep=FOLDER")
+
+
+def _spreads(settings: Settings) -> list[float]:
+    """The standard deviation that is given; or the ends of its interval, where it is told how it was estimated."""
+    sd = numbers_of(settings, "sd", 1)[0]
+    if settings["sd_from"] is None:
+        return [sd]
+    return list(sd_interval(sd, round(numbers_of(settings, "sd_from", 1)[0]) - 1))
