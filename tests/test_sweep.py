@@ -468,7 +468,7 @@ def test_every_experiment_can_be_planned(run_in_process: Command, name: str):
         if setting in ("regime", "mix"):  # policies are options of these groups; shorthand is for the command line
             assert all((ROOT / "conf" / setting / f"{value}.yaml").is_file() for value in values.split(","))
     # a value each of what is only a number; controls are left out at other temperatures
-    few = {"seed": 0, "generator.temperature": 0.8, "regime.keep": "1:10", "mix.real_share": 0.3}
+    few = {"seed": 0, "seeds.split": 0, "generator.temperature": 0.8, "regime.keep": "1:10", "mix.real_share": 0.3}
     fewer = [f"{setting}={few[setting]}" for setting in content["hydra"]["sweeper"]["params"] if setting in few]
     planned = run_in_process(f"+experiment={name}", "plan=true", "tracking=none", *fewer)
     assert planned.returncode == 0, planned.stderr

@@ -12,8 +12,10 @@ import pandas as pd
 from scipy import stats
 
 from patentlab.analysis.contrasts import CONTRASTS, Contrast, distinct, find_twins
+from patentlab.analysis.replicates import effective_seeds, independent_levels, replicate_names, set_apart, speaks_of
 from patentlab.analysis.strategies import augmented, properties
 from patentlab.statistics.multiple_testing import benjamini_hochberg, holm
+from patentlab.statistics.variance import shared_mean
 
 CELL = ["data", "model", "head", "adapter", "ordering", "regime", "mix", "budget"]
 _ARM_SETTINGS = ("settings.strategy.", "settings.generator.")
@@ -88,7 +90,8 @@ class Runs:
     """Finished runs, or their gains, with short column names.
 
     Attributes:
-        table: A row per run: ``run, key, seed, arm`` (an :class:`Arm`), the columns of ``cell``, ``strategy, loss,
+        table: A row per run: ``run, key, arm`` (an :class:`Arm`), ``seed`` (what tells replicates apart: the seed or,
+            in words, those that differ), ``seeds.split`` and so on, the columns of ``cell``, ``strategy, loss,
             generator, adaptation``, ``cluster`` (the generator, adapted or not; where none was asked, the strategy),
             test metrics under their own names, and ``fidelity.…, retrieval.…, counts.…, parameters.…``.
         cell: The columns in which runs under the same conditions are equal: :data:`CELL`, and every other setting that
@@ -119,11 +122,14 @@ def arms(matrix: pd.DataFrame) -> Runs:
     inputs = _varying(runs, choices, [name for name in names if name in _INPUTS])
     table = runs[["run", "key", *renamed, *kept]].rename(columns=renamed)
     budget = runs.get("settings.mix.budget", np.nan)
-    table = table.assign(
+    seeds = effective_seeds(runs)
+    table = table.drop(columns="seeds", errors="ignore").assign(
         budget=budget,
         arm=_identities(runs),
         **{name.removeprefix("settings."): runs[name] for name in extra},
         **{name: runs[name].str[:_DIGITS] for name in inputs},
+        **seeds,
+        seed=replicate_names(seeds),
     )
     adapted = table["adaptation"].fillna("none").ne("none")
     cluster = table["generator"].where(~adapted, table["generator"].astype(str) + ", adapted")
@@ -140,7 +146,7 @@ def scores(runs: Runs, metric: str = "f1_micro") -> pd.DataFrame:
 
     Returns:
         A row per cell and arm: ``mean, low, high, n, sentence`` (why there is no interval: too few values, values
-        missing, a seed there twice).
+        missing, a seed there twice; or what it does not speak of).
     """
     return _means(runs.table, [*runs.cell, "arm"], metric).drop(columns="p")
 
@@ -183,7 +189,10 @@ def mean_gains(pairs: Runs, metric: str = "f1_micro") -> pd.DataFrame:
 
 
 def _means(table: pd.DataFrame, keys: list[str], column: str, confidence: float = 0.95) -> pd.DataFrame:
-    """Means of groups with Student's t interval, as :func:`patentlab.statistics.aggregation.t_interval` for each."""
+    """Means of groups with Student's t interval, as :func:`patentlab.statistics.aggregation.t_interval` for each.
+
+    Where seeds were set apart, runs share some of what was drawn: there it is that of :func:`shared_mean`.
+    """
     values = table[column].astype(float).replace([np.inf, -np.inf], np.nan)
     groups = table.assign(value=values)[[*keys, "value", "seed"]].groupby(keys, dropna=False, sort=False)
     statistics = groups["value"].agg(mean="mean", sd="std", n="count", size="size", low="min", high="max")
@@ -203,6 +212,14 @@ def _means(table: pd.DataFrame, keys: list[str], column: str, confidence: float 
     found["mean"] = found["mean"].where(missing == 0)
     found["low"], found["high"] = found["mean"] - half, found["mean"] + half
     found["p"] = 2 * stats.t.sf((found["mean"] / error).abs(), (n - 1).clip(lower=1))
+    if (apart := set_apart(table)).any():
+        numbers = groups.ngroup()
+        for number in numbers[apart].unique():
+            row, part = found.index[number], table[numbers == number]
+            if told[row]:
+                over = shared_mean(values[part.index], list(independent_levels(part).values()))
+                found.loc[row, ["low", "high"]] = over.interval(confidence)
+                found.loc[row, "p"], sentence[row] = over.p(), speaks_of(part)
     return found.assign(sentence=sentence)[[*keys, "mean", "low", "high", "n", "p", "sentence"]]
 
 
@@ -254,8 +271,8 @@ def _identities(runs: pd.DataFrame) -> pd.Series:
 
 
 def _choices(names: Iterable[object]) -> list[str]:
-    """The columns in which runs of one arm in one cell are equal: all choices but the seed."""
-    return [name for name in map(str, names) if name.startswith("choices.") and name != "choices.seed"]
+    """The columns in which runs of one arm in one cell are equal: all choices but the seeds."""
+    return [name for name in map(str, names) if name.startswith("choices.") and not name.startswith("choices.seed")]
 
 
 def _short(value: object) -> str:

@@ -14,6 +14,7 @@ from patentlab.analysis.arms import Runs, arms, gains
 from patentlab.analysis.contrasts import CONTRASTS
 from patentlab.analysis.fidelity_gain import comparable, kept_part, points
 from patentlab.analysis.optimum import Optimum, optimum
+from patentlab.analysis.replicates import COLUMNS, independent_levels, set_apart, speaks_of
 from patentlab.analysis.strategies import augmented
 from patentlab.config import RequestError, closest
 from patentlab.statistics import power
@@ -21,6 +22,7 @@ from patentlab.statistics.aggregation import t_interval
 from patentlab.statistics.correlation import pearson
 from patentlab.statistics.correlation_difference import compare_independent, compare_paired
 from patentlab.statistics.undecidable import UndecidableError
+from patentlab.statistics.variance import shared_mean
 
 KINDS = ("score", "gain", "correlation", "correlation_difference", "optimum")
 _EXTREMES = {"scarcest": max, "largest": min}  # of N in 1:N
@@ -221,9 +223,16 @@ def _mean(table: pd.DataFrame, cell: list[str], column: str, margin: float, conf
         raise UndecidableError("some of the arms lack seeds that others have")
     # the seeds are what is independent: arms and cells of one seed share its documents
     seeds = table.groupby("seed")[column].mean().to_numpy(dtype=float)
+    n = len(seeds)
+    if set_apart(table).any():
+        drawn = table.groupby("seed")[COLUMNS].first()
+        over = shared_mean(seeds, list(independent_levels(drawn).values()))
+        units = max(int(over.freedom) + 1, 2)
+        smallest = power.smallest_mean_difference(over.error * units**0.5, units)
+        sentence = "; ".join(filter(None, [f"{n} seeds", speaks_of(drawn)]))
+        return Estimate(over.mean, *over.interval(confidence), n, over.p(margin), smallest, sentence)
     interval = t_interval(seeds, confidence)
     p = float(stats.ttest_1samp(seeds, margin).pvalue)
-    n = len(seeds)
     smallest = power.smallest_mean_difference(float(seeds.std(ddof=1)), n)
     return Estimate(interval.estimate, interval.low, interval.high, n, p, smallest, f"{n} seeds")
 

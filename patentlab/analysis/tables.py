@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from patentlab.analysis.arms import Runs, mean_gains, scores
+from patentlab.analysis.contrasts import told_by
 from patentlab.analysis.fidelity_gain import (
     correlations,
     fitted_lines,
@@ -20,7 +21,9 @@ from patentlab.analysis.fidelity_gain import (
 )
 from patentlab.analysis.optimum import optimum, share_curve
 from patentlab.analysis.quantities import Evidence, same_size
+from patentlab.analysis.replicates import set_apart
 from patentlab.analysis.strategies import augmented
+from patentlab.analysis.variance import spread
 from patentlab.statistics.power import LEVEL, POWER, seeds_for_difference, smallest_mean_difference
 from patentlab.statistics.undecidable import UndecidableError
 
@@ -37,9 +40,8 @@ def problems(matrix: pd.DataFrame) -> pd.DataFrame:
         ``run, problem, detail``: ``failed``, ``unfinished``, ``duplicate`` (the same key and choices again; the first
         counts), ``no number`` (a test metric is missing).
     """
-    choices = [str(name) for name in matrix if str(name).startswith("choices.")]
     finished = matrix["status"] == "finished"
-    again = finished & matrix[finished].duplicated(["key", *choices]).reindex(matrix.index, fill_value=False)
+    again = finished & matrix[finished].duplicated(told_by(matrix)).reindex(matrix.index, fill_value=False)
     metrics = [f"metrics.test.{name}" for name in METRICS if f"metrics.test.{name}" in matrix]
     without = finished & (matrix[metrics].isna().any(axis=1) if metrics else True)
     errors = matrix["error"] if "error" in matrix else pd.Series(None, matrix.index, dtype=object)
@@ -84,6 +86,7 @@ def tables(evidence: Evidence, metric: str = "f1_micro", fidelity: str = "mmd2")
     found["leakage"] = leakage(evidence, metric)
     found["retrieval"] = retrieval(runs)
     found["parameters"] = parameters(runs, metric)
+    found["variance_components"] = spread(runs, metric)
     return found
 
 
@@ -211,6 +214,8 @@ def detectable_gains(evidence: Evidence, level: float = LEVEL, wanted: float = P
         try:
             if len(gains) < 2:
                 raise UndecidableError(f"needs at least 2 seeds, has {len(gains)}")
+            if set_apart(group).any():
+                raise UndecidableError("seeds were drawn apart: how many of which is another question")
             sd = float(gains.std(ddof=1))
             row |= {"sd": sd, "smallest": smallest_mean_difference(sd, len(gains), level, wanted)}
             row["seeds"] = float(seeds_for_difference(float(gains.mean()), sd, level, wanted))
