@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,8 @@ from patentlab.config import FITTED, SEED_SOURCES
 
 PREFIX = "seeds."
 COLUMNS = [f"{PREFIX}{source}" for source in SEED_SOURCES]
-_WITHIN = {"regime": ("split",), "generation": ("split", "regime"), "batches": ("split", "regime", "generation")}
+_DOCUMENTS = ("split", "regime", "generation")  # what a run learns from, each drawn from those before it
+_WITHIN = {"regime": _DOCUMENTS[:1], "generation": _DOCUMENTS[:2], "batches": _DOCUMENTS}
 Levels = NDArray[np.int64]
 
 
@@ -90,9 +91,33 @@ def drawn_levels(seeds: pd.DataFrame) -> dict[str, Levels]:
     Returns:
         The level of each run by source; sources that vary together are one (``split, regime and weights``).
     """
+    return _together(seeds, _WITHIN)
+
+
+def levels_by_documents(seeds: pd.DataFrame) -> tuple[dict[str, Levels], dict[str, str]]:
+    """The same, with what initial weights do on one training set and not on another as a level of its own.
+
+    Args:
+        seeds: As of :func:`drawn_levels`.
+
+    Returns:
+        Levels by factor; and which factors are parts of what: what weights do on every training set alike, and what
+        they do on each, are both of the weights.
+    """
+    levels = _together(seeds, {**_WITHIN, "weights": _DOCUMENTS})
+    parts = {name: name for name in levels}
+    alike = next((codes for name, codes in drawn_levels(seeds).items() if "weights" in name), None)
+    if alike is not None and not any(np.array_equal(alike, codes) for codes in levels.values()):
+        levels["on all alike"] = alike
+        parts["on all alike"] = next(name for name in levels if "weights" in name)
+    return levels, parts
+
+
+def _together(seeds: pd.DataFrame, within: Mapping[str, Sequence[str]]) -> dict[str, Levels]:
+    """Levels of sources within levels of others; those of sources that vary together once."""
     sources, parts = varying(seeds), dict[tuple[int, ...], list[str]]()
     for source in sources:
-        columns = [PREFIX + name for name in (*_WITHIN.get(source, ()), source) if name in sources]
+        columns = [PREFIX + name for name in (*within.get(source, ()), source) if name in sources]
         codes = seeds.groupby(columns, sort=False, dropna=False).ngroup()
         parts.setdefault(tuple(codes.tolist()), []).append(source)
     return {listed(names): np.array(codes) for codes, names in parts.items()}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from patentlab.analysis.arms import Runs
-from patentlab.analysis.replicates import drawn_levels, listed, speaks_of
+from patentlab.analysis.replicates import levels_by_documents, speaks_of
 from patentlab.statistics.undecidable import UndecidableError
 from patentlab.statistics.variance import RESIDUAL, Component, variance_components
 
@@ -21,8 +21,9 @@ _TOGETHER = "drawn together; seeds.split and its likes draw them apart"
 def spread(runs: Runs, metric: str = "f1_micro") -> pd.DataFrame:
     """How much of the variance of a score between runs is due to each source of randomness.
 
-    Sources that the runs do not vary independently of each other are one row. How the others come together is the last,
-    interactions, with what differs from run to run.
+    In the order in which a run draws: what the split decides, the regime within it, added documents within both,
+    weights and batches on these documents; and, where both vary, what hangs on how they come together. Sources that the
+    runs do not vary independently of each other are one row.
 
     Args:
         runs: As of :func:`patentlab.analysis.arms.arms`.
@@ -75,15 +76,13 @@ def summed_up(table: pd.DataFrame) -> list[str]:
 def _components(group: pd.DataFrame, metric: str) -> list[Component]:
     if group["seed"].duplicated().any():
         raise UndecidableError("a seed is there twice")
-    levels = drawn_levels(group)
+    levels, parts = levels_by_documents(group)
     own = [name for name, codes in levels.items() if len(set(codes)) == len(group)]
+    # what differs from run to run is the residual
+    parts[RESIDUAL] = own[0] if own else "weights × batches"
     shared = {name: codes for name, codes in levels.items() if name not in own}
-    # what differs from run to run cannot be told from how the others come together
-    rest = listed([*own, "interactions"] if shared else own)
-    found = variance_components(group[metric].to_numpy(dtype=float), shared)
-    if not shared:  # one run a level: all of their spread
-        found = [replace(found[0], levels=len(group))]
-    return [replace(one, name=rest) if one.name == RESIDUAL else one for one in found]
+    found = variance_components(group[metric].to_numpy(dtype=float), shared, parts)
+    return [replace(one, levels=len(group)) if one.name in own else one for one in found]
 
 
 def _sentence(found: list[Component], sd: float, metric: str) -> str:

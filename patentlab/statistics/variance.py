@@ -18,11 +18,11 @@ _ZERO = 1e-9  # of a basis whose columns have length 1
 
 @dataclass(frozen=True)
 class Component:
-    """What one factor adds to the variance of a value.
+    """What one factor, or several together, add to the variance of a value.
 
     Attributes:
-        name: Of the factor.
-        levels: That it was drawn at; of the residual its degrees of freedom.
+        name: Of the factor, or of what it is a part of.
+        levels: That it was drawn at, the most of its factors; of the residual alone its degrees of freedom.
         variance: At least 0.
         negative: Whether its estimate was below 0, which is told as 0.
         share: Of the sum of all components.
@@ -46,6 +46,7 @@ class Component:
 def variance_components(
     values: ArrayLike,
     factors: Mapping[str, ArrayLike],
+    parts: Mapping[str, str] | None = None,
     confidence: float = 0.95,
     draws: int = 10_000,
     seed: int = 0,
@@ -61,13 +62,14 @@ def variance_components(
         values: Shape ``(n,)``.
         factors: The level of each value, shape ``(n,)``, by name. A factor is nested in another where its levels are
             named by both.
+        parts: Of factors, ``residual`` too, whose variances are told as one sum: its name.
         confidence: Of the intervals.
         draws: Of the intervals.
         seed: Of the draws.
 
     Returns:
-        Components in the order of the factors, and last the residual, which has all interactions. Intervals are NaN of
-        designs that are not balanced.
+        Components in the order of the factors, and last the residual, which has all interactions that are no factors.
+        Intervals are NaN of designs that are not balanced.
 
     Raises:
         UndecidableError: Values are missing or do not vary, a factor has one level, the design cannot tell a factor
@@ -91,21 +93,27 @@ def variance_components(
     expected = np.ones((len(bases), len(bases)))  # of mean squares, in components
     for row, basis in enumerate(bases.values()):
         expected[row, :-1] = [np.square(basis.T @ designs[name]).sum() / freedom[row] for name in names]
-    raw = np.linalg.solve(expected, squares)
+    told = {name: (parts or {}).get(name, name) for name in (*factors, RESIDUAL)}
+    components = list(dict.fromkeys(told.values()))
+    sums = np.array([[float(told[name] == component) for name in bases] for component in components])
+    raw = sums @ np.linalg.solve(expected, squares)
     found = raw.clip(min=0)
-    counts = [*(design.shape[1] for design in designs.values()), int(freedom[-1])]
-    ends = np.full((4, len(bases)), np.nan)
+    counts = {name: design.shape[1] for name, design in designs.items()} | {RESIDUAL: 0}
+    most = [max(counts[name] for name in bases if told[name] == component) for component in components]
+    ends = np.full((4, len(components)), np.nan)
     if _balanced(list(bases.values()), list(designs.values())):
         chi2 = np.random.default_rng(seed).chisquare(freedom, size=(draws, len(bases)))
-        drawn = np.linalg.solve(expected, (freedom * squares / chi2).T).T.clip(min=0)
+        drawn = (sums @ np.linalg.solve(expected, (freedom * squares / chi2).T)).T.clip(min=0)
         tails = [(1 - confidence) / 2, (1 + confidence) / 2]
         ends[:2] = np.sqrt(np.quantile(drawn, tails, axis=0))
         ends[2:] = np.quantile(drawn / drawn.sum(axis=1, keepdims=True), tails, axis=0)
-    components = {
-        name: Component(name, counts[i], float(found[i]), bool(raw[i] < 0), float(found[i] / found.sum()), *ends[:, i])
-        for i, name in enumerate(bases)
-    }
-    return [components[name] for name in (*factors, RESIDUAL)]
+    return [
+        Component(
+            name, most[i] or int(freedom[-1]), float(found[i]), bool(raw[i] < 0), float(found[i] / found.sum()),
+            *map(float, ends[:, i]),
+        )
+        for i, name in enumerate(components)
+    ]  # fmt: skip
 
 
 def _bases(designs: Mapping[str, Floats], n: int) -> dict[str, Floats]:

@@ -17,24 +17,28 @@ from patentlab.statistics.aggregation import t_interval
 from tests.analysis.known_matrix import known_matrix
 
 SOURCES = ("split", "regime", "generation", "weights", "batches")
-SD = {"split": 0.02, "weights": 0.01, "generation": 0.008, "batches": 0.004}
+SD = {"split": 0.02, "regime": 0.006, "weights": 0.01, "generation": 0.008, "batches": 0.004}
+NOISE = 0.005
+WITHIN = {"regime": ["split"], "generation": ["split", "regime"], "batches": ["split", "regime", "generation"]}
 
 
 def designed(strategies: tuple[str, ...] = ("none", "label_conditioned"), seed: int = 0, **levels: int) -> pd.DataFrame:
-    """A matrix in which sources are crossed; each level adds to a run's score what the level drew."""
+    """A matrix of all levels with all others; what one drew, within those before it, adds to the scores of its runs."""
     template = known_matrix(generators=1, seeds=1, regimes=("1:10",), rho=(0.5,))
     draw = np.random.default_rng(seed)
-    effects = {name: SD[name] * draw.normal(size=count) for name, count in levels.items()}
+    effects: dict[tuple[object, ...], float] = {}
     rows = []
     for strategy, numbers in product(strategies, product(*(range(count) for count in levels.values()))):
         drawn = dict(zip(levels, numbers, strict=True))
         row = (
             template[(template["choices.strategy"] == strategy) & (template["choices.loss"] == "bce")].iloc[0].to_dict()
         )
-        score = 0.5 + (strategy != "none") * 0.03 + 0.005 * draw.normal()
+        score = 0.5 + (strategy != "none") * 0.03 + NOISE * draw.normal()
         if strategy == "none":
             drawn.pop("generation", None)
-        score += sum(effects[name][number] for name, number in drawn.items())
+        for name, number in drawn.items():
+            level = (name, number, *(drawn.get(other) for other in WITHIN.get(name, ())))
+            score += effects.setdefault(level, SD[name] * draw.normal())
         shown = ",".join(f"{name}={number}" for name, number in drawn.items())
         row |= {f"settings.seeds.{name}": float(number) for name, number in drawn.items()}
         row |= {"run": f"{strategy} {shown}", "key": f"{strategy} {shown}", "choices.seed": 0, "settings.seed": 0,
@@ -146,23 +150,50 @@ def test_what_is_drawn_from_other_draws_is_no_level_of_its_own():
 def test_the_spread_is_told_by_source():
     runs = arms(designed(("label_conditioned",), seed=1, split=6, generation=3, weights=4, batches=2))
     table = spread(runs)
-    assert table["source"].tolist() == ["split", "generation", "weights", "batches", "interactions", "total"]
-    assert table["levels"].tolist()[:4] == [6, 18, 4, 36]  # documents are generated from a split's
+    assert table["source"].tolist() == ["split", "generation", "weights", "batches", "weights × batches", "total"]
+    assert table["levels"].tolist()[:4] == [6, 18, 72, 36]  # documents are generated from a split's, and learned from
     parts = table.set_index("source")
     assert (parts["share"].iloc[:-1].sum(), parts.loc["total", "share"]) == pytest.approx((1, 1))
     assert parts.loc["total", "sd"] == pytest.approx(np.sqrt(np.square(parts["sd"].iloc[:-1]).sum()))
     assert parts["share"].iloc[:-1].idxmax() == "split"
     (said,) = summed_up(table)
-    assert said.startswith(f"g0, label-conditioned: of the spread of micro-F1 (sd {parts.loc['total', 'sd']:.3f}), ")
-    assert f"{parts.loc['split', 'share']:.0%} is split, " in said
+    total, share = table["sd"].astype(float).iloc[-1], table["share"].astype(float).iloc[0]
+    assert said.startswith(f"g0, label-conditioned: of the spread of micro-F1 (sd {total:.3f}), ")
+    assert f"{share:.0%} is split, " in said
     assert said.endswith(
         "all runs have one seed of regime: the interval speaks of split, generation, weights and batches alone"
     )
 
 
-def test_what_comes_once_a_run_is_told_with_the_interactions():
-    table = spread(arms(designed(("none",), split=5, batches=3)))
-    assert table["source"].tolist() == ["split", "batches and interactions", "total"]
+@pytest.mark.parametrize("source", ["weights", "batches", "regime"])
+def test_what_differs_from_run_to_run_is_all_that_is_left_beside_the_split(source: str):
+    matrix = designed(("none",), **{"split": 5, source: 3})
+    table = spread(arms(matrix))
+    assert table["source"].tolist() == ["split", source, "total"] and table["levels"].tolist()[:2] == [5, 15]
+    # one way: between splits and within
+    values = matrix["metrics.test.f1_micro"].to_numpy(dtype=float).reshape(5, 3)
+    within = values.var(axis=1, ddof=1).mean()
+    between = values.mean(axis=1).var(ddof=1) - within / 3
+    if source != "weights":
+        assert np.square(table["sd"].to_numpy(dtype=float)[:2]) == pytest.approx([between, within])
+    else:  # the same weights met every split: of that nothing is between splits
+        alike = 5 * np.square(values.mean(axis=0) - values.mean()).sum() / 2
+        rest = (within * 10 - alike * 2) / 8
+        expected = [values.mean(axis=1).var(ddof=1) - rest / 3, rest + (alike - rest) / 5]
+        assert np.square(table["sd"].to_numpy(dtype=float)[:2]) == pytest.approx(expected)
+
+
+def test_the_parts_of_all_sources_are_recovered_from_many_designs():
+    totals: list[dict[str, float]] = []
+    for seed in range(60):
+        table = spread(arms(designed(("label_conditioned",), seed=seed, split=4, generation=2, weights=3, batches=2)))
+        totals.append(dict(zip(table["source"], table["sd"] ** 2, strict=True)))
+    mean = pd.DataFrame(totals).mean()
+    known = {name: SD[name] for name in ("split", "generation", "weights", "batches")} | {"weights × batches": NOISE}
+    assert np.sqrt(mean[list(known)]).tolist() == pytest.approx(list(known.values()), rel=0.15)
+
+
+def test_without_balance_there_is_no_interval():
     lost = designed(("none",), split=5, weights=3).iloc[1:]
     table = spread(arms(lost))
     assert table["low"].isna().all() and "no intervals: the design is not balanced" in table["sentence"].iloc[-1]
@@ -187,7 +218,7 @@ def test_what_cannot_be_told_is_a_sentence():
     pairs = designed(split=3, generation=2).drop_duplicates("key")
     detectable = detectable_gains(Evidence(pairs))
     assert set(detectable["sentence"]) == {"seeds were drawn apart: how many of which is another question"}
-    assert len(tables(Evidence(matrix))["variance_components"]) == 4
+    assert len(tables(Evidence(matrix))["variance_components"]) == 3
 
 
 def test_models_that_are_fitted_draw_no_weights():

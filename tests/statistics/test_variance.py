@@ -99,6 +99,16 @@ def test_an_estimate_below_zero_is_zero_and_says_so():
     assert found[0].low == 0
 
 
+def test_components_may_be_parts_of_one():
+    values, one, two = crossed(np.random.default_rng(6), (1.0, 0.6, 0.4), (6, 5))
+    single = variance_components(values, {"one": one, "two": two})
+    first, rest = variance_components(values, {"one": one, "two": two}, {"two": "rest", RESIDUAL: "rest"})
+    assert (first.name, first.variance, first.low) == ("one", single[0].variance, single[0].low)
+    assert (rest.name, rest.levels) == ("rest", 5)
+    assert rest.variance == pytest.approx(single[1].variance + single[2].variance)
+    assert single[2].low < rest.low < rest.variance**0.5 < rest.high
+
+
 def test_one_spread_alone_is_that_of_the_values():
     values = np.random.default_rng(2).normal(size=9)
     (found,) = variance_components(values, {})
