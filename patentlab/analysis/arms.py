@@ -15,6 +15,7 @@ from patentlab.analysis.contrasts import CONTRASTS, Contrast, distinct, find_twi
 from patentlab.analysis.replicates import effective_seeds, independent_levels, replicate_names, set_apart, speaks_of
 from patentlab.analysis.strategies import augmented, properties
 from patentlab.statistics.multiple_testing import benjamini_hochberg, holm
+from patentlab.statistics.undecidable import UndecidableError
 from patentlab.statistics.variance import shared_mean
 
 CELL = ["data", "model", "head", "adapter", "ordering", "regime", "mix", "budget"]
@@ -215,11 +216,15 @@ def _means(table: pd.DataFrame, keys: list[str], column: str, confidence: float 
     if (apart := set_apart(table)).any():
         numbers = groups.ngroup()
         for number in numbers[apart].unique():
-            row, part = found.index[number], table[numbers == number]
-            if told[row]:
-                over = shared_mean(values[part.index], list(independent_levels(part).values()))
-                found.loc[row, ["low", "high"]] = over.interval(confidence)
-                found.loc[row, "p"], sentence[row] = over.p(), speaks_of(part)
+            row, own = found.index[number], numbers == number
+            if not told[row]:
+                continue
+            try:
+                over = shared_mean(values[own], list(independent_levels(table[own]).values()))
+                found.loc[row, ["low", "high", "p"]] = [*over.interval(confidence), over.p()]
+                sentence[row] = speaks_of(table[own])
+            except UndecidableError as reason:
+                found.loc[row, ["low", "high", "p"]], sentence[row] = np.nan, str(reason)
     return found.assign(sentence=sentence)[[*keys, "mean", "low", "high", "n", "p", "sentence"]]
 
 

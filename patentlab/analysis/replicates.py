@@ -65,13 +65,13 @@ def replicate_names(seeds: pd.DataFrame) -> pd.Series:
     if not set_apart(seeds).any():
         return seeds[COLUMNS].max(axis=1).astype("int64")
     together: dict[tuple[float, ...], list[str]] = {}
-    for source in varying(seeds):
+    for source in varying(seeds) or SEED_SOURCES:
         together.setdefault(tuple(seeds[PREFIX + source].fillna(-1)), []).append(source)
     names = pd.Series("", seeds.index)
     for values, sources in together.items():
         shown = [f"{'/'.join(sources)} {value:.0f}" if value >= 0 else "" for value in values]
         names = names.str.cat(shown, ", ").str.strip(", ")
-    return names
+    return names.replace("", "the same")
 
 
 def varying(seeds: pd.DataFrame) -> list[str]:

@@ -70,6 +70,8 @@ def test_names_tell_apart_what_differs():
     assert set(of(apart, "label_conditioned")["seed"]) == {
         f"regime/weights/batches {i}, generation {i}" for i in range(3)
     }
+    alone = matrix[matrix["choices.seed"] == 0].assign(**{"settings.seeds.split": 1.0})
+    assert set(of(alone, "none")["seed"]) == {"split 1, regime/weights/batches 0"}
     same = pd.DataFrame({f"seeds.{source}": [2.0, 2.0] for source in SOURCES})
     assert replicate_names(same).tolist() == [2, 2]
 
@@ -134,6 +136,12 @@ def test_an_interval_says_what_it_does_not_speak_of():
     assert estimate.sentence == (
         "12 seeds; all runs have one seed of regime and batches: the interval speaks of split and weights alone"
     )
+
+
+def test_levels_whose_means_do_not_vary_make_no_interval():
+    matrix = designed(("none",), split=2, batches=2).assign(**{"metrics.test.f1_micro": [0.4, 0.6, 0.6, 0.4]})
+    (row,) = scores(arms(matrix)).to_dict("records")
+    assert row["mean"] == pytest.approx(0.5) and np.isnan(row["low"]) and row["sentence"] == "the values do not vary"
 
 
 def test_what_is_drawn_from_other_draws_is_no_level_of_its_own():
