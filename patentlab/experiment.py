@@ -62,7 +62,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             made = make_training_set(config, documents, progress, Judge)
             embed = partial(_embed, progress=progress)
             record.fidelity = fidelity_where_possible(
-                made.added, split.pool, documents.real, labels, config.seed, embed, Judge, progress
+                made.added, split.pool, documents.real, labels, config.seed_of("split"), embed, Judge, progress
             )
         task = build_task(config, labels)
         sets = {"train": made.documents, "validation": split.validation, "test": split.test}
@@ -79,13 +79,13 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
 
         def build(settings: ExperimentConfig) -> Classifier:
             with clock("model"):
-                return build_classifier(settings, task, config.seed, progress)
+                return build_classifier(settings, task, config.seed_of("weights"), progress)
 
         def fit(classifier: Classifier) -> TrainingReport:
             begin()
             rank(classifier, "before")
             with clock("training"):
-                return classifier.fit(train, validation, observer, config.seed)
+                return classifier.fit(train, validation, observer, config.seed_of("batches"))
 
         steps = partial(trainer_steps, config=config.trainer)
         settings = find_strategy(config.strategy_used).training(config, made.plan.total, steps)

@@ -126,7 +126,7 @@ class Classifier(Protocol):
     """The one interface of every model, network or not."""
 
     def fit(self, train: Examples, validation: Examples, observer: Observer, seed: int) -> TrainingReport:
-        """Learn from training examples; validation examples decide when to stop and which epoch to keep."""
+        """Learn from training examples, in an order by the seed; validation examples decide which epoch to keep."""
         ...
 
     def predict(self, texts: list[str], progress: Progress) -> Any:

@@ -62,7 +62,7 @@ def _synthesize(config: ExperimentConfig, count: int, out: str | None) -> Path:
         pool,
         documents.real,
         labels,
-        config.seed,
+        config.seed_of("split"),
         lambda texts: embed_texts(texts, progress),
         Judge,
         progress,

@@ -12,9 +12,11 @@ import pandas as pd
 from scipy import stats
 
 from patentlab.analysis.contrasts import CONTRASTS, Contrast, distinct, find_twins
+from patentlab.analysis.replicates import effective_seeds, independent_levels, replicate_names, set_apart, speaks_of
 from patentlab.analysis.strategies import augmented, properties
 from patentlab.statistics.multiple_testing import benjamini_hochberg, holm, max_t_quantile
 from patentlab.statistics.undecidable import UndecidableError
+from patentlab.statistics.variance import shared_mean
 
 CELL = ["data", "model", "head", "adapter", "ordering", "regime", "mix", "budget"]
 _ARM_SETTINGS = ("settings.strategy.", "settings.generator.")
@@ -89,7 +91,8 @@ class Runs:
     """Finished runs, or their gains, with short column names.
 
     Attributes:
-        table: A row per run: ``run, key, seed, arm`` (an :class:`Arm`), the columns of ``cell``, ``strategy, loss,
+        table: A row per run: ``run, key, arm`` (an :class:`Arm`), ``seed`` (what tells replicates apart: the seed or,
+            in words, those that differ), ``seeds.split`` and so on, the columns of ``cell``, ``strategy, loss,
             generator, adaptation``, ``cluster`` (the generator, adapted or not; where none was asked, the strategy),
             ``test_set`` (a fingerprint), ``overlap`` (see :func:`overlap_of`),
             test metrics under their own names, and ``fidelity.…, retrieval.…, counts.…, parameters.…``.
@@ -121,13 +124,16 @@ def arms(matrix: pd.DataFrame) -> Runs:
     inputs = _varying(runs, choices, [name for name in names if name in _INPUTS])
     table = runs[["run", "key", *renamed, *kept]].rename(columns=renamed)
     budget = runs.get("settings.mix.budget", np.nan)
-    table = table.assign(
+    seeds = effective_seeds(runs)
+    table = table.drop(columns="seeds", errors="ignore").assign(
         budget=budget,
         arm=_identities(runs),
         test_set=runs.get("fingerprints.test"),
         overlap=_overlap(runs),
         **{name.removeprefix("settings."): runs[name] for name in extra},
         **{name: runs[name].str[:_DIGITS] for name in inputs},
+        **seeds,
+        seed=replicate_names(seeds),
     )
     adapted = table["adaptation"].fillna("none").ne("none")
     cluster = table["generator"].where(~adapted, table["generator"].astype(str) + ", adapted")
@@ -144,7 +150,7 @@ def scores(runs: Runs, metric: str = "f1_micro") -> pd.DataFrame:
 
     Returns:
         A row per cell and arm: ``mean, low, high, n, sentence`` (why there is no interval: too few values, values
-        missing, a seed there twice).
+        missing, a seed there twice; or what it does not speak of).
     """
     return _means(runs.table, [*runs.cell, "arm"], metric).drop(columns=["p", "error"])
 
@@ -222,7 +228,10 @@ def _overlap(runs: pd.DataFrame) -> pd.Series:
 
 
 def _means(table: pd.DataFrame, keys: list[str], column: str, confidence: float = 0.95) -> pd.DataFrame:
-    """Means of groups with Student's t interval, as :func:`patentlab.statistics.aggregation.t_interval` for each."""
+    """Means of groups with Student's t interval, as :func:`patentlab.statistics.aggregation.t_interval` for each.
+
+    Where seeds were set apart, runs share some of what was drawn: there it is that of :func:`shared_mean`.
+    """
     values = table[column].astype(float).replace([np.inf, -np.inf], np.nan)
     wanted = [*keys, "value", "seed", "overlap", "test_set"]
     groups = table.assign(value=values)[wanted].groupby(keys, dropna=False, sort=False)
@@ -245,6 +254,19 @@ def _means(table: pd.DataFrame, keys: list[str], column: str, confidence: float 
     found["mean"] = found["mean"].where(missing == 0)
     found["low"], found["high"] = found["mean"] - half, found["mean"] + half
     found["p"] = 2 * stats.t.sf((found["mean"] / error).abs(), (n - 1).clip(lower=1))
+    if (apart := set_apart(table)).any():
+        numbers = groups.ngroup()
+        for number in numbers[apart].unique():
+            row, own = found.index[number], numbers == number
+            if not told[row]:
+                continue
+            try:
+                over = shared_mean(values[own], list(independent_levels(table[own]).values()))
+                found.loc[row, ["low", "high", "p"]] = [*over.interval(confidence), over.p()]
+                sentence[row] = speaks_of(table[own])
+            except UndecidableError as reason:
+                found.loc[row, ["low", "high", "p"]], sentence[row] = np.nan, str(reason)
+            error[row] = np.nan  # simultaneous intervals are of seeds that are drawn together
     return found.assign(sentence=sentence, error=error)[[*keys, "mean", "low", "high", "n", "p", "error", "sentence"]]
 
 
@@ -296,8 +318,8 @@ def _identities(runs: pd.DataFrame) -> pd.Series:
 
 
 def _choices(names: Iterable[object]) -> list[str]:
-    """The columns in which runs of one arm in one cell are equal: all choices but the seed."""
-    return [name for name in map(str, names) if name.startswith("choices.") and name != "choices.seed"]
+    """The columns in which runs of one arm in one cell are equal: all choices but the seeds."""
+    return [name for name in map(str, names) if name.startswith("choices.") and not name.startswith("choices.seed")]
 
 
 def _short(value: object) -> str:

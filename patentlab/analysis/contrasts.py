@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from patentlab.analysis.replicates import effective_seeds
 from patentlab.analysis.strategies import augmented, properties
 
 _ANY_SETTING_OF = ("settings.strategy.", "settings.generator.", "settings.loss.")  # follow from the choices
 _ORDER = ("choices.ordering", "settings.mix.ordering", "settings.mix.agreement")  # of nothing, for real documents alone
+_SEEDS = ("choices.seed", "settings.seed")  # choices.seeds and settings.seeds.… too
 _RUN_ONLY = ("settings.tracking.", "settings.data.path", "settings.model.path", "settings.trainer.save_model")
 
 
@@ -55,16 +57,22 @@ def distinct(matrix: pd.DataFrame) -> pd.DataFrame:
         The first of those with the same key and choices: a choice without an effect, as the loss of a linear
         classifier, is in no key.
     """
-    choices = [str(name) for name in matrix if str(name).startswith("choices.")]
-    return matrix[matrix["status"] == "finished"].drop_duplicates(["key", *choices]).reset_index(drop=True)
+    return matrix[matrix["status"] == "finished"].drop_duplicates(told_by(matrix)).reset_index(drop=True)
+
+
+def told_by(matrix: pd.DataFrame) -> list[str]:
+    """The columns in which two rows are equal that are one run. The key has the seeds that count, however given."""
+    names = map(str, matrix)
+    return ["key", *(name for name in names if name.startswith("choices.") and not name.startswith(_SEEDS))]
 
 
 def find_twins(matrix: pd.DataFrame, contrast: Contrast) -> pd.DataFrame:
     """Each augmented run and its twin.
 
     A twin has the strategy and loss that the contrast names. All else is equal: data, regime, model, head, adapter,
-    share, budget, ordering, seed, and every setting, but for those of strategy, generator and loss; and the test set. A
-    setting that a record lacks is equal to one that is null: options know their own settings alone.
+    share, budget, ordering, and every setting, but for those of strategy, generator and loss; the test set, and the
+    seeds that the twin draws on: one run on real documents alone is the twin of runs with several seeds of generation.
+    A setting that a record lacks is equal to one that is null: options know their own settings alone.
 
     Args:
         matrix: As of :func:`patentlab.analysis.matrix.read_matrix`; runs that did not finish are left out.
@@ -78,7 +86,9 @@ def find_twins(matrix: pd.DataFrame, contrast: Contrast) -> pd.DataFrame:
     finished = distinct(matrix)
     left_out = () if properties(contrast.strategy).adds else _ORDER
     equal = [name for name in _compared(finished, contrast) if name not in left_out]
-    groups = finished.groupby(equal, dropna=False, sort=False).ngroup() if equal else pd.Series(0, finished.index)
+    drawn = effective_seeds(finished, contrast.strategy)
+    compared = pd.concat([finished[equal], drawn], axis=1)
+    groups = compared.groupby([*equal, *drawn], dropna=False, sort=False).ngroup()
     finished = pd.concat([finished, groups.rename("equal")], axis=1)
     runs = finished[augmented(finished["choices.strategy"])]
     if contrast.same_sources:
@@ -167,8 +177,11 @@ def _compared(matrix: pd.DataFrame, contrast: Contrast) -> list[str]:
         free.add("choices.loss")
     names = [str(name) for name in matrix]
     choices = [name for name in names if name.startswith("choices.") and name not in free]
+    choices = [name for name in choices if not name.startswith(_SEEDS)]
     settings = [
-        name for name in names if name.startswith("settings.") and not name.startswith((*_ANY_SETTING_OF, *_RUN_ONLY))
+        name
+        for name in names
+        if name.startswith("settings.") and not name.startswith((*_ANY_SETTING_OF, *_RUN_ONLY, *_SEEDS))
     ]
     if contrast.same_sources and "settings.strategy.sources" in names:
         settings.append("settings.strategy.sources")

@@ -14,6 +14,7 @@ from patentlab.analysis.arms import Runs, arms, gains, overlap_of
 from patentlab.analysis.contrasts import CONTRASTS
 from patentlab.analysis.fidelity_gain import comparable, kept_part, points
 from patentlab.analysis.optimum import Optimum, optimum
+from patentlab.analysis.replicates import COLUMNS, independent_levels, set_apart, speaks_of
 from patentlab.analysis.strategies import augmented
 from patentlab.config import RequestError, closest
 from patentlab.statistics import power
@@ -21,6 +22,7 @@ from patentlab.statistics.aggregation import t_interval, t_test_p
 from patentlab.statistics.correlation import FEWEST_CLUSTERS, between_clusters, pearson
 from patentlab.statistics.correlation_difference import CorrelationDifference, compare_independent, compare_paired
 from patentlab.statistics.undecidable import UndecidableError
+from patentlab.statistics.variance import shared_mean
 
 KINDS = ("score", "gain", "correlation", "correlation_difference", "optimum")
 _EXTREMES = {"scarcest": max, "largest": min}  # of N in 1:N
@@ -250,6 +252,13 @@ def _mean(table: pd.DataFrame, cell: list[str], column: str, margin: float, conf
         raise UndecidableError("some of the arms lack seeds that others have")
     # the seeds are what is independent: arms and cells of one seed share its documents
     seeds = table.groupby("seed")[column].mean().to_numpy(dtype=float)
+    if set_apart(table).any():
+        drawn = table.groupby("seed")[COLUMNS].first()
+        over = shared_mean(seeds, list(independent_levels(drawn).values()))
+        units = max(int(over.freedom) + 1, 2)
+        smallest = power.smallest_mean_differences(over.error * units**0.5, over.freedom, units)
+        sentence = "; ".join(filter(None, [f"{len(seeds)} seeds", speaks_of(drawn)]))
+        return Estimate(over.mean, *over.interval(confidence), len(seeds), over.p(margin), smallest, sentence)
     overlap = overlap_of(table)
     interval = t_interval(seeds, confidence, overlap)
     n, sd = len(seeds), float(seeds.std(ddof=1))

@@ -18,12 +18,14 @@ class Properties:
         generates: They are a generator's.
         copies: They are real ones again, word for word.
         uses_sources: They hang on ``strategy.sources``.
+        draws: They hang on a seed of their own.
     """
 
     adds: bool
     generates: bool
     copies: bool
     uses_sources: bool = False
+    draws: bool = True
 
     @property
     def augments(self) -> bool:
@@ -43,7 +45,7 @@ def properties(name: str) -> Properties:
     if name not in STRATEGIES:
         return _UNKNOWN
     known = STRATEGIES.get(name)
-    return Properties(known.adds, known.generates, known.copies, known.uses_sources)
+    return Properties(known.adds, known.generates, known.copies, known.uses_sources, known.draws)
 
 
 def augmented(names: pd.Series) -> pd.Series[bool]:

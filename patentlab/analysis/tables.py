@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from patentlab.analysis.arms import Runs, mean_gains, overlap_of, scores
+from patentlab.analysis.contrasts import told_by
 from patentlab.analysis.fidelity_gain import (
     correlations,
     fitted_lines,
@@ -22,7 +23,9 @@ from patentlab.analysis.fidelity_gain import (
 )
 from patentlab.analysis.optimum import optimum, share_curve
 from patentlab.analysis.quantities import Evidence, same_size
+from patentlab.analysis.replicates import set_apart
 from patentlab.analysis.strategies import augmented
+from patentlab.analysis.variance import spread
 from patentlab.statistics.power import (
     LEVEL,
     POWER,
@@ -47,9 +50,8 @@ def problems(matrix: pd.DataFrame) -> pd.DataFrame:
         counts), ``no number`` (a test metric is missing), ``one threshold`` (macro-F1 is at that of micro-F1, as
         earlier records have it, and predictions to measure it anew are not at hand).
     """
-    choices = [str(name) for name in matrix if str(name).startswith("choices.")]
     finished = matrix["status"] == "finished"
-    again = finished & matrix[finished].duplicated(["key", *choices]).reindex(matrix.index, fill_value=False)
+    again = finished & matrix[finished].duplicated(told_by(matrix)).reindex(matrix.index, fill_value=False)
     metrics = [f"metrics.test.{name}" for name in METRICS if f"metrics.test.{name}" in matrix]
     without = finished & (matrix[metrics].isna().any(axis=1) if metrics else True)
     errors = matrix["error"] if "error" in matrix else pd.Series(None, matrix.index, dtype=object)
@@ -106,6 +108,7 @@ def tables(evidence: Evidence, metric: str = "f1_micro", fidelity: str = "mmd2")
     found["leakage"] = leakage(evidence, metric)
     found["retrieval"] = retrieval(runs)
     found["parameters"] = parameters(runs, metric)
+    found["variance_components"] = spread(runs, metric)
     return found
 
 
@@ -237,22 +240,24 @@ def detectable_gains(evidence: Evidence, level: float = LEVEL, wanted: float = P
     keys = ["contrast", *evidence.pairs.cell, "arm"]
     for _, regime in evidence.pairs.table.groupby(["contrast", "regime"], dropna=False, sort=False):
         try:
-            spread = pooled_sd(_by_seed(regime, keys))
+            if set_apart(regime).any():
+                raise UndecidableError("seeds were drawn apart: how many of which is another question")
+            pooled = pooled_sd(_by_seed(regime, keys))
             told: str | None = None
         except UndecidableError as reason:
-            spread, told = (np.nan, np.nan), str(reason)
+            pooled, told = (np.nan, np.nan), str(reason)
         for key, group in _groups(regime, keys):
             gains = group["gain.f1_micro"].to_numpy(dtype=float)
             row: dict[str, Any] = {
                 **key,
                 "mean": gains.mean(),
                 "n": len(gains),
-                "sd": spread[0],
+                "sd": pooled[0],
                 "sentence": told or "",
             }
             try:
                 if told is None:
-                    row |= _detectable(float(gains.mean()), len(gains), *spread, overlap_of(group), level, wanted)
+                    row |= _detectable(float(gains.mean()), len(gains), *pooled, overlap_of(group), level, wanted)
             except UndecidableError as reason:
                 row["sentence"] = str(reason)
             rows.append(row)

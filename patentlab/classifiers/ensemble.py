@@ -31,7 +31,7 @@ class EnsembleClassifier:
             train: With ``added``; documents of both kinds.
             validation: Decides for each member when to stop.
             observer: Measures and shows; rows of the second member's curve come after those of the first.
-            seed: The same for both.
+            seed: Of the order, the same for both.
 
         Returns:
             Steps and examples of both together; the best epoch and the curve are those of the first, then the second.

@@ -19,7 +19,7 @@ def build_classifier(config: ExperimentConfig, task: Task, seed: int, progress: 
     Args:
         config: Model, head, adapter, trainer and loss are used.
         task: What it is asked.
-        seed: Of initial weights.
+        seed: Of initial weights and dropout.
         progress: Told of a conversion.
 
     Returns:

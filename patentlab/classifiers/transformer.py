@@ -57,6 +57,7 @@ class TransformerClassifier:
         self.batch_size = settings.trainer.eval_batch_size or 1
         self.encoder = Encoder(encoding, self.network, backbone.tokenizer, self.batch_size)
         self.trained = False
+        self.seed = 0  # of dropout
         self.kept_probe = False  # nothing but the head was fitted, whatever the adapter
         self._embedded: tuple[list[str], Features] | None = None
 
@@ -67,7 +68,7 @@ class TransformerClassifier:
         Args:
             settings: Of all its parts.
             task: What is asked.
-            seed: Of the head's and the adapter's initial weights.
+            seed: Of the head's and the adapter's initial weights, and of dropout.
             progress: Told of a conversion.
 
         Returns:
@@ -81,7 +82,9 @@ class TransformerClassifier:
         set_seed(derive_seed(seed, "weights"))  # before anything is made: the head's initial weights count
         checkpointing = bool(settings.trainer.gradient_checkpointing)
         adapted = attach(backbone.model, settings.adapter, checkpointing=checkpointing)
-        return cls(settings, task, backbone, adapted, encoding)
+        fresh = cls(settings, task, backbone, adapted, encoding)
+        fresh.seed = seed
+        return fresh
 
     @classmethod
     def saved(cls, folder: Path, task: Task | None, progress: Progress) -> TransformerClassifier:
@@ -122,7 +125,7 @@ class TransformerClassifier:
             train_set: What is learned from.
             validation: Decides on the epoch to keep and on when to stop.
             observer: Measures and shows.
-            seed: Of dropout and batch order.
+            seed: Of the order of batches.
 
         Returns:
             How it went.
@@ -149,7 +152,8 @@ class TransformerClassifier:
             self.loss,
             lambda logits, items: self.head.outputs(logits, items, self.loss),
             observer,
-            seed,
+            self.seed,
+            order_seed=seed,
             fallback=prepared.fallback,
         )
         self.network.eval()

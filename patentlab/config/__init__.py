@@ -36,6 +36,7 @@ from patentlab.config.model import (
     TfidfConfig,
 )
 from patentlab.config.problems import RequestError, closest
+from patentlab.config.seeds import SEED_SOURCES, SeedsConfig, seeds_of
 from patentlab.config.trainer import SCHEDULES, TrackingConfig, TrainerConfig
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "REGIME_PATTERN",
     "RERUN",
     "SCHEDULES",
+    "SEED_SOURCES",
     "STANDARD_FAMILY",
     "TEXT_FIELDS",
     "AdaptationConfig",
@@ -65,6 +67,7 @@ __all__ = [
     "RegimeConfig",
     "RequestError",
     "ScreeningConfig",
+    "SeedsConfig",
     "SplitConfig",
     "StrategyConfig",
     "TfidfConfig",
@@ -77,4 +80,5 @@ __all__ = [
     "from_settings",
     "load_option",
     "register",
+    "seeds_of",
 ]

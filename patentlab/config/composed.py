@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -41,11 +41,13 @@ class Composition:
         config: Complete.
         left_out: Settings that were given and that its options do not know, by dotted name.
         options: Of each group, those included that followed others.
+        idle: Settings among those left out that take no effect beside the others, and why.
     """
 
     config: ExperimentConfig
     left_out: Mapping[str, Any]
     options: Mapping[str, Any]
+    idle: Mapping[str, str] = field(default_factory=dict)
 
 
 def register() -> None:
@@ -94,7 +96,11 @@ def from_hydra(composed: DictConfig, chosen: Mapping[str, Any], read: ReadOption
     config = follow(config)
     if problems := list(config.check()):
         raise RequestError(*problems)
-    return Composition(config, taken, chosen)
+    # a seed of what is not drawn would tell apart runs that are the same
+    given = {name: value for name in config.idle_seeds if (value := getattr(config.seeds, name)) is not None}
+    idle = {f"seeds.{name}": config.idle_seeds[name] for name in given}
+    config = replace(config, seeds=replace(config.seeds, **dict.fromkeys(given)))
+    return Composition(config, taken | {f"seeds.{name}": value for name, value in given.items()}, chosen, idle)
 
 
 def _choose_loss(composed: DictConfig, chosen: dict[str, Any], read: ReadOption) -> None:

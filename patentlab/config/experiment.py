@@ -15,6 +15,7 @@ from patentlab.config.generator import GeneratorConfig
 from patentlab.config.mixture import MixConfig, RegimeConfig, StrategyConfig
 from patentlab.config.model import FITTED, AdapterConfig, HeadConfig, LossConfig, ModelConfig
 from patentlab.config.registry import HEADS, LOSSES, METRICS, STRATEGIES, TASKS
+from patentlab.config.seeds import SeedsConfig
 from patentlab.config.trainer import TrackingConfig, TrainerConfig
 
 RERUN = ("missing", "failed", "always", "never")
@@ -40,6 +41,7 @@ class ExperimentConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     seed: int = bounded(least=0)
+    seeds: SeedsConfig = field(default_factory=SeedsConfig)
     name: str | None = None
     rerun: str = bounded(words=RERUN)
     on_error: str = bounded(words=ON_ERROR)
@@ -66,6 +68,29 @@ class ExperimentConfig:
         """Whether the model is no neural network: it takes no head, adapter, loss or gradient steps."""
         return self.model.kind in FITTED
 
+    def seed_of(self, source: str) -> int:
+        """The seed of a source of randomness, one of ``SEED_SOURCES``."""
+        own: int | None = getattr(self.seeds, source)
+        return self.seed if own is None else own
+
+    @property
+    def idle_seeds(self) -> dict[str, str]:
+        """The sources of randomness that this run does not draw on, and why."""
+        strategy = STRATEGIES.get(self.strategy_used) if self.strategy_used in STRATEGIES else None
+        adds = strategy is not None and strategy.adds
+        taken = self.regime.divisor > 1 or self.mix.budget is not None
+        shown = adds and self.strategy.sources not in (None, "mixture")  # of the nested order
+        idle = {
+            "split": self.data.split.method == "date" and "data.split.method=date draws nothing",
+            "regime": not (taken or shown)
+            and f"regime={self.regime.keep} without mix.budget takes every document of the pool",
+            "generation": not (adds and strategy is not None and strategy.draws)
+            and f"nothing is drawn to be added with strategy={self.strategy.name} and mix={self.mix.real_share:g}",
+            "weights": self.is_fitted and f"model={self.model.name} is fitted, and starts from nothing random",
+            "batches": self.is_fitted and f"model={self.model.name} is fitted to all documents at once",
+        }
+        return {name: why for name, why in idle.items() if isinstance(why, str)}
+
     @property
     def choices(self) -> dict[str, Any]:
         """The choices that tell runs apart, as the record names them."""
@@ -82,6 +107,7 @@ class ExperimentConfig:
             "ordering": self.mix.ordering,
             "loss": self.loss.name,
             "seed": self.seed,
+            **({"seeds": str(self.seeds)} if str(self.seeds) else {}),
         }
 
     def check(self) -> Iterator[str]:
@@ -103,6 +129,7 @@ class ExperimentConfig:
         if monitors and self.trainer.monitor not in monitors:
             yield f"trainer.monitor={self.trainer.monitor}: allowed are {', '.join(monitors)}"
         yield from self.tracking.check()
+        yield from self.seeds.check()
         yield from out_of_bounds(self, "")
         if self.name is not None and _SWEEP_NAME.fullmatch(self.name) is None:
             yield f"name={self.name}: must be letters, digits, dots, dashes and underscores: it names a folder"

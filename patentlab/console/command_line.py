@@ -21,7 +21,7 @@ from omegaconf import open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from patentlab.config import Composition, ExperimentConfig, RequestError, closest, config_folder, from_hydra, register
-from patentlab.console.effect import refuse_without_effect
+from patentlab.console.effect import refuse_idle, refuse_without_effect
 from patentlab.console.hydra_internals import OptionFiles
 from patentlab.console.overrides import read_arguments, settings_of
 
@@ -67,6 +67,7 @@ def compose_run(overrides: Sequence[str], *, alone: bool) -> Composition:
             found = from_hydra(composed, options, files.read)
             if alone:
                 refuse_without_effect(settings_of(expanded), [found.options], files)
+                refuse_idle(settings_of(expanded), [found.idle])
             return found
     except (HydraException, OmegaConfBaseException) as error:
         raise RequestError(describe(error)) from error

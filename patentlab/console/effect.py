@@ -38,6 +38,25 @@ def refuse_without_effect(settings: Sequence[str], runs: Iterable[Mapping[str, A
         raise RequestError(*(_line(setting, chosen.get(setting, []), files) for setting in left))
 
 
+def refuse_idle(settings: Sequence[str], runs: Iterable[Mapping[str, str]]) -> None:
+    """Refuse settings that take no effect beside the others of their run, in no run.
+
+    Args:
+        settings: Dotted names of those that were typed.
+        runs: Such settings of each run, and why; no more runs are looked at than it takes.
+
+    Raises:
+        RequestError: A line per setting, with the reasons.
+    """
+    left = {setting: dict[str, None]() for setting in settings}
+    for idle in runs:
+        left = {setting: reasons | {idle[setting]: None} for setting, reasons in left.items() if setting in idle}
+        if not left:
+            return
+    if lines := [f"{name}: has no effect: {'; '.join(reasons)}" for name, reasons in left.items() if reasons]:
+        raise RequestError(*lines)
+
+
 def _line(setting: str, chosen: Sequence[str], files: OptionFiles) -> str:
     group, _, name = setting.partition(".")
     having = [f"{group}={option}" for option in knowing(group, name, files.options(group), files.read)]

@@ -19,6 +19,7 @@ from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.sweeper import Sweeper
@@ -241,19 +242,42 @@ def options_of_jobs(composed: DictConfig) -> Iterator[Mapping[str, Any]] | None:
     Returns:
         One after the other, each composed when it is asked for; None under a sweeper that makes jobs up as it goes.
     """
+    if (overrides := _overrides(composed)) is None:
+        return None
+    choosing = [one for one in overrides if one.get_key_element().lstrip("+~") in (*group_names(), "experiment")]
+    return (dict(config.hydra.runtime.choices) for config in _compose_each(composed, choosing))
+
+
+def jobs_beside(composed: DictConfig, prefix: str) -> Iterator[DictConfig] | None:
+    """The jobs of a sweep, those that differ in some settings alone as one.
+
+    Args:
+        composed: What Hydra composed for the sweep, its ``hydra`` node included.
+        prefix: Of the names of these settings, which have the first of their values.
+
+    Returns:
+        As of :func:`options_of_jobs`, the whole configuration of each.
+    """
+    if (overrides := _overrides(composed)) is None:
+        return None
+    return _compose_each(composed, overrides, prefix)
+
+
+def _overrides(composed: DictConfig) -> list[Override] | None:
+    """What was asked for in a sweep; None under a sweeper that makes jobs up as it goes."""
     sweeper = composed.hydra.sweeper
     if not str(sweeper.get("_target_")).endswith(BasicSweeper.__name__):
         return None
     given = [f"{name}={value}" for name, value in (sweeper.get("params") or {}).items()]
-    overrides = OverridesParser.create().parse_overrides([*given, *composed.hydra.overrides.task])
-    choosing = [one for one in overrides if one.get_key_element().lstrip("+~") in (*group_names(), "experiment")]
-    return _compose_each(composed, [job for batch in BasicSweeper.split_arguments(choosing, None) for job in batch])
+    return OverridesParser.create().parse_overrides([*given, *composed.hydra.overrides.task])
 
 
-def _compose_each(composed: DictConfig, jobs: Sequence[Sequence[str]]) -> Iterator[Mapping[str, Any]]:
+def _compose_each(composed: DictConfig, overrides: list[Override], once: str | None = None) -> Iterator[DictConfig]:
     loader = GlobalHydra.instance().config_loader()
-    for job in jobs:
-        config = loader.load_configuration(
-            "config", overrides=[*job, *composed.hydra.overrides.hydra], run_mode=RunMode.RUN
-        )
-        yield dict(config.hydra.runtime.choices)
+    known = set()
+    for job in (job for batch in BasicSweeper.split_arguments(overrides, None) for job in batch):
+        rest = tuple(text for text in job if once is None or not text.lstrip("+").startswith(once))
+        if rest not in known:
+            known.add(rest)
+            own = [*job, *composed.hydra.overrides.hydra]
+            yield loader.load_configuration("config", overrides=own, run_mode=RunMode.RUN)

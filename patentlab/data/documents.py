@@ -30,16 +30,16 @@ def read_documents(config: ExperimentConfig) -> Documents:
     """Read the corpus of a run, split it, and cut its training pool to the regime.
 
     Args:
-        config: ``data``, ``regime`` and ``seed`` are used.
+        config: ``data``, ``regime`` and the seeds of split and regime are used.
 
     Returns:
-        The documents; the same for the same seed.
+        The documents; the same for the same seeds.
 
     Raises:
         RequestError: The data are not there or wrong, nothing is left to train on, or the regime is too small.
     """
     corpus, split = read_split(config)
-    real = keep_part(split.pool, corpus.labels, config.regime.divisor, derive_seed(config.seed, "regime"))
+    real = keep_part(split.pool, corpus.labels, config.regime.divisor, derive_seed(config.seed_of("regime"), "regime"))
     return Documents(corpus, split, real)
 
 
@@ -47,7 +47,7 @@ def read_split(config: ExperimentConfig) -> tuple[Corpus, Split]:
     """The same without the regime.
 
     Args:
-        config: ``data`` and ``seed`` are used.
+        config: ``data`` and the split's seed are used.
 
     Returns:
         The corpus and its split.
@@ -56,4 +56,4 @@ def read_split(config: ExperimentConfig) -> tuple[Corpus, Split]:
         RequestError: The data are not there or wrong, or nothing is left to train on.
     """
     corpus = read_corpus(config.data)
-    return corpus, split_corpus(corpus, config.data.split, derive_seed(config.seed, "split"))
+    return corpus, split_corpus(corpus, config.data.split, derive_seed(config.seed_of("split"), "split"))

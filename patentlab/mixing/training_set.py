@@ -68,9 +68,10 @@ def make_training_set(
     """
     labels = documents.corpus.labels
     plan = plan_mixture(len(documents.real), config.mix)
-    chosen, repeated = choose(documents.real, plan, labels, config.seed)
+    chosen, repeated = choose(documents.real, plan, labels, config.seed_of("regime"))
     addition = add(config, documents, chosen, plan.added, progress, judging)
-    return TrainingSet(in_order([*chosen, *repeated, *addition.documents], config.seed), plan, addition)
+    mixed = in_order([*chosen, *repeated, *addition.documents], config.seed_of("batches"))
+    return TrainingSet(mixed, plan, addition)
 
 
 def choose(
@@ -159,7 +160,7 @@ def add(
         return Added()
     labels, real, sources = documents.corpus.labels, documents.real, config.strategy.sources
     own = sorted(chosen or real, key=lambda document: document.id)
-    seen = shown(sources, real, own, labels, config.seed)
+    seen = shown(sources, real, own, labels, config.seed_of("regime"))
     agrees: Agrees | None = None
     if config.mix.ordering == "filtered" and not strategy.copies:
         agrees = _agreement(config, seen, labels, judging)
@@ -191,5 +192,5 @@ def _agreement(
     """Whether a classifier trained on what a strategy is shown ranks so many of a document's labels first."""
     if judging is None:
         raise TypeError("mix=filtered needs what judges documents")
-    judge, least = judging(seen, labels, config.seed), config.mix.agreement or 0.0
+    judge, least = judging(seen, labels, config.seed_of("generation")), config.mix.agreement or 0.0
     return lambda document: judge.agreement([document])[0] >= least

@@ -36,6 +36,7 @@ TITLES = {
     "leakage": "Leakage controls",
     "retrieval": "Retrieval before and after training",
     "parameters": "Trained parameters",
+    "variance_components": "Where the spread over seeds comes from",
     "published": "Published numbers, and ours",
     "recomputed": "Published correlations, recomputed",
 }

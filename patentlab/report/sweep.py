@@ -14,11 +14,14 @@ from patentlab.analysis.contrasts import distinct
 from patentlab.analysis.matrix import write_matrix
 from patentlab.analysis.quantities import Evidence
 from patentlab.analysis.tables import tables
+from patentlab.analysis.variance import summed_up
 from patentlab.config import RequestError, closest
 from patentlab.report.captions import NAMES
 from patentlab.report.page import write_report
 from patentlab.report.pictures import Tables, pictures, prediction_pictures
 from patentlab.statistics.power import LEVEL
+
+_TOLD = 3  # arms whose spread is told of at the beginning
 
 
 def make_report(
@@ -88,6 +91,13 @@ def sentences(found: Tables, finished: int) -> list[str]:
         said.append(
             f"{NAMES[str(contrast)].capitalize()}: micro-F1 is higher in {better.sum()} and lower in {worse.sum()} of "
             f"{len(part)} rows at level {LEVEL} (Holm over all of them); mean {part['mean'].mean():+.3f}."
+        )
+    if told := summed_up(found["variance_components"]):
+        said += [*told[:_TOLD], *([f"and {len(told) - _TOLD} more, in variance_components"] * (len(told) > _TOLD))]
+        said.append(
+            "Seeds were drawn apart, and runs share some of what was drawn: intervals of scores, gains and claims "
+            "allow for it; those of comparisons, aggregates, shares and correlations take seeds for independent, and "
+            "are too narrow."
         )
     if "claims" in found:
         verdicts = found["claims"]["verdict"].value_counts()

@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from patentlab.classifiers.saving import MODEL_FOLDER
 from patentlab.config import ExperimentConfig, RequestError, from_hydra
-from patentlab.console.effect import refuse_without_effect
+from patentlab.console.effect import refuse_idle, refuse_without_effect
 from patentlab.console.hydra_internals import OptionFiles
 from patentlab.console.overrides import settings_of
 from patentlab.protocols import Progress
@@ -99,6 +99,7 @@ def prepare(composed: DictConfig, hydra: Any, *, alone: bool = False) -> Prepare
         found = from_hydra(composed, dict(hydra.runtime.choices), files.read)
         if alone:
             refuse_without_effect(settings_of(overrides), [found.options], files)
+            refuse_idle(settings_of(overrides), [found.idle])
         key = run_key(found.config, input_fingerprints(found.config))
         return Prepared(run_folder(found.config.choices, key), key, found.config, left_out=found.left_out)
     except Exception as problem:

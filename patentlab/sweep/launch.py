@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
-from patentlab.config import RequestError, TrackingConfig
+from patentlab.config import RequestError, TrackingConfig, from_hydra
 from patentlab.console.command_line import DONE as EXIT_DONE
 from patentlab.console.command_line import FAILED as EXIT_FAILED
-from patentlab.console.effect import refuse_without_effect
-from patentlab.console.hydra_internals import OptionFiles, options_of_jobs, scope_of
+from patentlab.console.effect import refuse_idle, refuse_without_effect
+from patentlab.console.hydra_internals import OptionFiles, jobs_beside, options_of_jobs, scope_of
 from patentlab.console.overrides import overrides_of, settings_of
 from patentlab.console.terminal import TerminalProgress, say
 from patentlab.protocols import Progress
@@ -88,6 +89,8 @@ class Launch:
             try:
                 typed = settings_of(overrides_of(self.arguments))
                 refuse_without_effect(typed, jobs, OptionFiles.of(composed.hydra))
+                seeds = [setting for setting in typed if setting.startswith("seeds.")]
+                refuse_idle(seeds, _idle(composed) if seeds else [])
             except RequestError as wrong:
                 raise Refused from wrong
         scope = scope_of(composed)
@@ -206,6 +209,16 @@ class Launch:
         name = self._sweep.name or self._sweep.hydra.job.name
         runs = {folder.name: record for folder in current_runs(sweep) if (record := read_record(folder)) is not None}
         SweepRun(sweep, name).finish(tracking, status, counts, runs, [matrix])
+
+
+def _idle(composed: DictConfig) -> Iterator[Mapping[str, str]]:
+    """The seeds without effect of each run of a sweep; of runs that cannot be, which are told of later, none."""
+    for job in jobs_beside(composed, "seed") or ():
+        files, options = OptionFiles.of(job.hydra), dict(job.hydra.runtime.choices)
+        with open_dict(job):
+            del job["hydra"]
+        with suppress(RequestError, OmegaConfBaseException):
+            yield from_hydra(job, options, files.read).idle
 
 
 def _mark_killed(entry: Entry) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from patentlab.config import ExperimentConfig, RequestError, from_settings
+from patentlab.config import ExperimentConfig, RequestError, from_settings, seeds_of
 from patentlab.mixing.plan import Plan, plan_mixture
 from patentlab.storage import digest
 from patentlab.sweep.journal import Entry
@@ -130,16 +130,22 @@ class Corpora:
 
 def _corpus(settings: dict[str, Any]) -> str:
     """What a run's synthetic documents depend on."""
-    parts = ["data", "regime", "strategy", "generator", "seed"]
+    parts = ["data", "regime", "strategy", "generator"]
     if settings["strategy"].get("sources") == "mixture":
         parts.append("mix")
-    return digest({part: settings[part] for part in parts})
+    return digest({**{part: settings[part] for part in parts}, "seeds": _drawn(settings)})
 
 
 def _adapter(settings: dict[str, Any]) -> str:
     """What a fine-tuned generator depends on."""
     generator = {name: settings["generator"][name] for name in ("path", "revision", "adaptation")}
-    return digest({**{part: settings[part] for part in ("data", "regime", "seed")}, **generator})
+    return digest({**{part: settings[part] for part in ("data", "regime")}, "seeds": _drawn(settings), **generator})
+
+
+def _drawn(settings: dict[str, Any]) -> list[int]:
+    """The seeds that decide which documents a generator is shown, and what it answers."""
+    seeds = seeds_of(settings)
+    return [seeds[name] for name in ("split", "regime", "generation")]
 
 
 def _generator(settings: dict[str, Any]) -> tuple[Any, ...]:

@@ -74,7 +74,8 @@ def _card(config: ExperimentConfig, labels: LabelSpace, made: Added, fidelity: d
                 ["real data", f"{config.data.name}, fingerprint {data[:16]}"],
                 [
                     "real documents that prompts were made of",
-                    f"{report['shown']} (regime {config.regime.keep}, seed {config.seed})",
+                    f"{report['shown']} (regime {config.regime.keep}, "
+                    f"{' '.join(filter(None, [f'seed {config.seed}', str(config.seeds)]))})",
                 ],
                 ["labels in the prompt as", strategy.label_text],
                 ["real examples in the prompt", strategy.examples],

@@ -60,7 +60,7 @@ def synthesise(context: Context, ask: Ask, count: int) -> Added:
         labels,
         {"train": context.real, "validation": context.split.validation, "test": context.split.test},
         strategy.name,
-        config.seed,
+        config.seed_of("generation"),
         standard_only=bool(strategy.standard_only),
         masked=config.data.mask_labels,
     )

@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from patentlab import weights
-from patentlab.config import CONTROL, ExperimentConfig
+from patentlab.config import CONTROL, SEED_SOURCES, ExperimentConfig
 from patentlab.config.bounds import neutral_value
 from patentlab.data.sources import data_fingerprint
 from patentlab.synthesis.generators import generator_fingerprint
@@ -78,6 +78,8 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str], *, earlier: 
     if config.is_fitted and not earlier:
         # the constant answer's scores were zeros and ones before, and TF-IDF confused more than 128 labels
         settings["model"]["baseline"] = 2
+    settings.pop("seeds", None)
+    settings |= _seeds(config)
     if config.strategy_used == "none":
         del settings["strategy"]
     if not config.generates:
@@ -91,6 +93,15 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str], *, earlier: 
         settings["trainer"] = {"monitor": config.trainer.monitor}
     content = {"settings": settings, "fingerprints": fingerprints, "stages": STAGE_VERSIONS}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _seeds(config: ExperimentConfig) -> dict[str, Any]:
+    """The split's seed as that of the run, and those of other sources that differ: the same runs have one spelling."""
+    seed, idle = config.seed_of("split"), config.idle_seeds
+    # the order of documents still decides how sums are rounded where nothing is learned batch by batch
+    counted = [name for name in SEED_SOURCES if name not in idle or name == "batches"]
+    apart = {name: own for name in counted if (own := config.seed_of(name)) != seed}
+    return {"seed": seed, **({"seeds": apart} if apart else {})}
 
 
 def _beside_neutral(section: Any) -> dict[str, Any]:
@@ -111,4 +122,5 @@ def run_name(choices: Mapping[str, Any]) -> str:
     parts += [str(choices["regime"]), f"mix={choices['mix']:g}"]
     parts += [str(choices["strategy"])] if choices["strategy"] != "none" else []
     parts += [str(choices["loss"])] if choices["loss"] != "bce" else []
-    return " ".join([*parts, f"seed={choices['seed']}"])
+    apart = [str(choices["seeds"])] if choices.get("seeds") else []
+    return " ".join([*parts, f"seed={choices['seed']}", *apart])

@@ -10,7 +10,7 @@ from patentlab.config import RequestError, TrainerConfig
 from patentlab.corpus import derive_seed
 
 
-def training_arguments(config: TrainerConfig, steps: int, folder: str, seed: int) -> TrainingArguments:
+def training_arguments(config: TrainerConfig, steps: int, folder: str, seed: int, order_seed: int) -> TrainingArguments:
     """What transformers' trainer takes.
 
     Args:
@@ -18,6 +18,7 @@ def training_arguments(config: TrainerConfig, steps: int, folder: str, seed: int
         steps: Of the optimiser.
         folder: For what it might write.
         seed: Of dropout.
+        order_seed: Of the order of batches.
 
     Returns:
         Its arguments.
@@ -38,6 +39,9 @@ def training_arguments(config: TrainerConfig, steps: int, folder: str, seed: int
             bf16=precision(config) == "bf16",
             use_cpu=not torch.accelerator.is_available(),  # else it refuses bf16 there
             seed=derive_seed(seed, "training"),
+            # accelerate puts a sampler of its own in the place of a random one, and seeds it anew: without this, by the
+            # seed of dropout
+            data_seed=derive_seed(order_seed, "training"),
             eval_strategy="no",  # BestEpoch asks for it
             logging_strategy="epoch",
             logging_nan_inf_filter=False,  # else a loss that is no number is passed over in silence

@@ -54,6 +54,7 @@ def train(
     observer: Observer,
     seed: int,
     *,
+    order_seed: int | None = None,
     fallback: Known | None = None,
 ) -> TrainingReport:
     """Train a model's trainable weights and leave it with those of its best validated epoch.
@@ -65,7 +66,8 @@ def train(
         loss: What is minimised: of logits and labels, summed.
         outputs: What logits of validation items mean, in the form of the task.
         observer: Measures validation documents, shows and keeps the curve.
-        seed: Of dropout and batch order.
+        seed: Of dropout.
+        order_seed: Of the order of batches; None for the same.
         fallback: Weights whose validation metrics are known; they count as epoch 0, and are kept where no epoch comes
             near them.
 
@@ -76,6 +78,7 @@ def train(
         RequestError: There is no such schedule.
         FloatingPointError: The loss is not a number any more.
     """
+    order_seed = seed if order_seed is None else order_seed
     set_seed(derive_seed(seed, "training"))
     counter = _Counter(loss)
     monitor = BestEpoch(model, config, observer)
@@ -94,7 +97,7 @@ def train(
     with tempfile.TemporaryDirectory() as folder:
         trainer = _Trainer(
             model=model,
-            args=training_arguments(config, steps, folder, seed),
+            args=training_arguments(config, steps, folder, seed, order_seed),
             train_dataset=list(data.train),
             eval_dataset=validation,
             data_collator=data.collate,
@@ -104,7 +107,7 @@ def train(
             optimizers=(optimiser(model, config), None),
         )
         trainer.model_accepts_loss_kwargs = False  # else it hands the network one, which takes any
-        trainer.order_seed = derive_seed(seed, "batches")
+        trainer.order_seed = derive_seed(order_seed, "batches")
         if added is not None and added.any() and not added.all():
             # the last step of an epoch takes what is left of it
             per_step = (config.batch_size or 1) * (config.accumulation or 1)

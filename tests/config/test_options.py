@@ -14,7 +14,7 @@ from patentlab.console.command_line import compose
 GROUPS: dict[str, Any] = {
     field.name: field.default_factory
     for field in dataclasses.fields(ExperimentConfig)
-    if field.default_factory is not dataclasses.MISSING
+    if field.default_factory is not dataclasses.MISSING and field.name != "seeds"  # a section of conf/config.yaml
 }
 NEEDED = {
     "data=patentsview": ["data.path=somewhere"],

@@ -55,7 +55,7 @@ MISTAKES: dict[str, str | list[str]] = {
     "lss=bce": "lss (did you mean loss?): no such group or setting",
     "trainer.epoch=3": "trainer.epoch (did you mean trainer.epochs?): no such setting",
     "trainer.epoch=3 model=constant": "trainer.epoch (did you mean trainer.epochs?): no such setting",
-    "+seeds=3": "seeds (did you mean seed?): no such setting",
+    "+sed=3": "sed (did you mean seed or seeds?): no such setting",
     "+trainer.lr=3": "trainer.lr: no such setting; allowed are trainer.",
     "mix=0.5 strategy=paraphrase strategy.screening.min_words=0": "strategy.screening.min_words=0: must be 1 or more",
     "mix=0.5 strategy=paraphrase strategy.screening.min_words=500 strategy.screening.max_words=400": (

@@ -91,6 +91,28 @@ def test_the_laws_of_mixtures(data: Documents, url: str, strategy: str, divisor:
     assert {d.text for d in smaller.added} <= {d.text for d in made.added}
 
 
+def test_documents_of_a_budget_added_ones_and_their_order_are_drawn_apart(data: Documents):
+    def drawn(*seeds: str) -> tuple[set[str], list[tuple[str, ...]], list[int]]:
+        line = ["model=minilm", "strategy=recombine", "mix=0.5", "mix.budget=40"]
+        config = compose(*SMALL, *line, "seed=2", *seeds)
+        made = make_training_set(config, data, Silent())
+        first = sorted(made.documents, key=lambda document: (is_real(document), document.id))
+        places = {document.id: place for place, document in enumerate(first)}
+        added = sorted(document.text.split()[0:] for document in made.added)
+        order = [places[document.id] for document in made.documents]
+        return {document.id for document in made.real}, [tuple(words) for words in added], order
+
+    real, added, order = drawn()
+    assert drawn(*(f"seeds.{name}=2" for name in ("split", "regime", "generation", "weights", "batches"))) == (
+        real, added, order
+    )  # fmt: skip
+    of_regime, of_generation, of_batches = (drawn(f"seeds.{name}=5") for name in ("regime", "generation", "batches"))
+    assert of_regime[0] != real
+    assert of_generation[0] == real and of_generation[1] != added and of_generation[2] == order
+    assert of_batches[:2] == (real, added) and of_batches[2] != order
+    assert drawn("seeds.weights=5") == (real, added, order)
+
+
 def test_the_twins_of_an_augmented_run_have_its_real_documents(data: Documents, url: str):
     sets = [training_set(data, url, strategy, 4, 0.3, 0) for strategy in STRATEGIES]
     real = [{d.id for d in made.documents if d.origin == "real"} for made in sets]

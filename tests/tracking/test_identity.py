@@ -1,7 +1,8 @@
 """The run key: what is another run, and what is not."""
 
-from patentlab.console.command_line import compose
-from patentlab.tracking.identity import run_key
+from patentlab.config import SEED_SOURCES
+from patentlab.console.command_line import compose, compose_run
+from patentlab.tracking.identity import run_key, run_name
 
 
 def test_without_a_budget_the_runs_own_documents_are_all_of_the_regime_and_its_key_the_same():
@@ -13,3 +14,31 @@ def test_without_a_budget_the_runs_own_documents_are_all_of_the_regime_and_its_k
     }
     assert keys["null", "mixture"] == keys["null", "regime"]
     assert len(set(keys.values())) == 5
+
+
+def key(*line: str) -> str:
+    return run_key(compose_run(line, alone=False).config, {})
+
+
+def test_the_same_seeds_are_the_same_run_however_they_are_given():
+    line = ["model=minilm", "mix=0.5", "strategy=duplicate", "regime=1:10"]
+    assert key(*line, "seed=3", *(f"seeds.{name}=null" for name in SEED_SOURCES)) == key(*line, "seed=3")
+    assert key(*line, "seed=0", *(f"seeds.{name}=3" for name in SEED_SOURCES)) == key(*line, "seed=3")
+    one = key(*line, "seed=3", "seeds.weights=1")
+    assert one == key(*line, "seed=1", *(f"seeds.{name}=3" for name in SEED_SOURCES if name != "weights"))
+    keys = {key(*line, "seed=3", f"seeds.{name}=1") for name in SEED_SOURCES}
+    assert len(keys | {key(*line, "seed=3"), key(*line, "seed=1")}) == len(SEED_SOURCES) + 2
+
+
+def test_a_seed_of_what_is_not_drawn_makes_no_other_run():
+    alone = ["model=minilm", "mix=0.5", "strategy=none"]
+    assert key(*alone, "seeds.generation=1") == key(*alone)
+    held = [f"seeds.{name}=0" for name in ("split", "regime", "weights", "batches")]
+    assert key(*alone, "seed=1", *held) == key(*alone, "seed=0")
+    assert key(*alone, "strategy=duplicate", "seed=1", *held) != key(*alone, "strategy=duplicate", "seed=0")
+
+
+def test_names_tell_seeds_apart():
+    config = compose("model=minilm", "seed=3", "seeds.weights=1", "seeds.split=0")
+    assert run_name(config.choices) == "minilm-full 1:1 mix=1 seed=3 split=0 weights=1"
+    assert run_name(compose("model=minilm", "seed=3").choices) == "minilm-full 1:1 mix=1 seed=3"

@@ -61,6 +61,20 @@ def test_the_curve_is_the_same_for_a_seed_and_another_for_another():
     assert curves[0] != curves[2]
 
 
+def test_the_order_of_batches_and_dropout_have_seeds_of_their_own():
+    def losses(dropout: float, seed: int, order: int | None) -> list[float]:
+        torch.manual_seed(1)
+        model = FeatureClassifier(LinearLayers(4, 3, dropout))
+        observer = Observer(measure)
+        report = train(model, data(), CONFIG, BCE, probabilities, observer, seed, order_seed=order)
+        return [row["train_loss"] for row in report.history]
+
+    assert losses(0.0, 3, None) == losses(0.0, 3, 3) == losses(0.0, 4, 3)  # nothing is dropped: the order alone counts
+    assert losses(0.0, 3, 4) != losses(0.0, 3, 3)
+    assert losses(0.5, 3, None) == losses(0.5, 3, 3)
+    assert len({tuple(losses(0.5, seed, order)) for seed in (3, 4) for order in (3, 4)}) == 4
+
+
 def test_the_reported_losses_are_means_over_all_targets():
     model, report = run(replace(CONFIG, epochs=1, head_learning_rate=1e-12))
     with torch.inference_mode():

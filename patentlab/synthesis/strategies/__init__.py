@@ -50,7 +50,7 @@ class Context:
     @property
     def seed(self) -> int:
         """Of all that a strategy draws."""
-        return derive_seed(self.config.seed, "synthesis")
+        return derive_seed(self.config.seed_of("generation"), "synthesis")
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,14 @@ class Strategy:
         uses_sources: Whether what it adds hangs on ``strategy.sources``.
         copies: Whether what it adds are real documents, word for word: no text of its own, whose closeness to real
             text could be tested.
+        draws: Whether what it adds hangs on a seed of its own.
     """
 
     adds: ClassVar[bool] = True
     generates: ClassVar[bool] = False
     copies: ClassVar[bool] = False
     uses_sources: ClassVar[bool] = False
+    draws: ClassVar[bool] = True
 
     def add(self, context: Context, count: int) -> Added:
         """Make added documents.

@@ -59,8 +59,8 @@ class MadeElsewhere(Strategy):
             raise TypeError("strategy=corpus has settings for screening")
         held_out = {"validation": context.split.validation, "test": context.split.test}
         screen = screening.Screen(
-            strategy.screening, context.labels, {"train": context.real, **held_out}, strategy.name, config.seed,
-            masked=config.data.mask_labels,
+            strategy.screening, context.labels, {"train": context.real, **held_out}, strategy.name,
+            config.seed_of("generation"), masked=config.data.mask_labels,
         )  # fmt: skip
         held = {document.id for documents in held_out.values() for document in documents}
         found = read_documents(path, config.data)

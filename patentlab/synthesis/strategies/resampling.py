@@ -44,6 +44,7 @@ class Reveal(Strategy):
 
     copies = True
     uses_sources = True
+    draws = False
 
     def add(self, context: Context, count: int) -> Added:
         """The first so many of the nested order, each before any a second time."""

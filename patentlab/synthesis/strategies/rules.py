@@ -71,8 +71,8 @@ class Rule(Strategy):
                 continue
             source = draft.sources[0] if len(draft.sources) == 1 else None
             document = Document(
-                f"{name}-{context.config.seed}-{attempts - 1:06d}", draft.text, draft.labels, name, source,
-                title=draft.title,
+                f"{name}-{context.config.seed_of('generation')}-{attempts - 1:06d}", draft.text, draft.labels, name,
+                source, title=draft.title,
             )  # fmt: skip
             if context.agrees is not None and not context.agrees(document):
                 rejected["disagrees"] += 1

@@ -15,6 +15,7 @@ class Unmixed(Strategy):
     """Real documents alone: of a mix below 1, its real part."""
 
     adds = False
+    draws = False
 
     def add(self, context: Context, count: int) -> Added:
         """Nothing."""
