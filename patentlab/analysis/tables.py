@@ -24,7 +24,8 @@ from patentlab.analysis.strategies import augmented
 from patentlab.statistics.power import LEVEL, POWER, seeds_for_difference, smallest_mean_difference
 from patentlab.statistics.undecidable import UndecidableError
 
-METRICS = ("f1_micro", "f1_macro")
+METRICS = ("f1_micro", "f1_macro", "map_macro")
+"""That every table of scores and gains is made for: of decisions, and of the ranking behind them."""
 
 
 def problems(matrix: pd.DataFrame) -> pd.DataFrame:
@@ -67,7 +68,7 @@ def tables(evidence: Evidence, metric: str = "f1_micro", fidelity: str = "mmd2")
     """
     runs, pairs = evidence.runs, evidence.pairs
     found = {"problems": problems(evidence.matrix)}
-    for name in dict.fromkeys((*METRICS, metric)):
+    for name in metrics_of(runs, metric):
         found[f"scores_{name}"] = scores(runs, name)
         found[f"gains_{name}"] = mean_gains(pairs, name)
     found["without_twin"] = pairs.unmatched if pairs.unmatched is not None else pd.DataFrame()
@@ -85,6 +86,16 @@ def tables(evidence: Evidence, metric: str = "f1_micro", fidelity: str = "mmd2")
     found["retrieval"] = retrieval(runs)
     found["parameters"] = parameters(runs, metric)
     return found
+
+
+def metrics_of(runs: Runs, metric: str) -> list[str]:
+    """The metric that is asked for, and those of :data:`METRICS` that runs have.
+
+    Args:
+        runs: As of :func:`patentlab.analysis.arms.arms`.
+        metric: The first.
+    """
+    return [metric, *(name for name in METRICS if name != metric and name in runs.table)]
 
 
 def shares(runs: Runs, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
