@@ -144,8 +144,7 @@ def _fits(name: str, a: dict[str, str], b: dict[str, str], between: str, tried: 
 
 
 def _equal(name: str, one: pd.DataFrame, other: pd.DataFrame) -> bool:
-    values = pd.concat([one[name], other[name]])
-    return len(values.map(str).unique()) == 1
+    return len({*map(str, one[name]), *map(str, other[name])}) == 1
 
 
 def _among(name: str, wanted: Sequence[str]) -> bool:

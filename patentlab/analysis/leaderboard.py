@@ -67,7 +67,7 @@ def leaderboard(runs: Runs, scored: ScoredRuns, metrics: Sequence[str], level: f
         for (name, part), one, adjusted in zip(sides.items(), against, p, strict=True):
             row = {"rank": ranks[name], **{n: conditions[n] for n in shown}, "classifier": name}
             row |= {column: own.loc[name, column] for column in values}
-            row |= {n: float(part[column].mean()) for n, column in _COSTS.items() if column in part}
+            row |= {n: round(float(part[column].mean()), 1) for n, column in _COSTS.items() if column in part}
             row |= one | {"behind_p_holm": adjusted} | place
             row["standing"] = _standing(name, best, len(sides), float(one["behind"]), float(adjusted), level)
             rows.append(row)

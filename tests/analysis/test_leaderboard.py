@@ -84,7 +84,7 @@ def test_the_leaderboard_ranks_means_over_seeds_with_students_interval(board: pd
                 assert own.loc[name, metric] == pytest.approx(values.mean())
                 reach = stats.t.ppf(0.975, 2) * stats.sem(values) if np.ptp(values) else np.nan
                 ends = pytest.approx([values.mean() - reach, values.mean() + reach], nan_ok=True)
-                assert own.loc[name, [f"{metric}_low", f"{metric}_high"]].tolist() == ends
+                assert [own.loc[name, f"{metric}_{end}"] for end in ("low", "high")] == ends
             means[name] = scored(swept[2], model, regime, "f1_micro").mean()
         assert own.index.tolist() == sorted(means, key=lambda name: -means[name])
         assert own["rank"].tolist() == [1, 2, 3, 4] and set(own["seeds"]) == {3}
