@@ -43,11 +43,12 @@ def answers(found: Tables, metric: str, between: str) -> list[str]:
     ends = blocks[:1] + blocks[1:][-1:]
     said = [_best(block, conditions, metric) for conditions, block in ends]
     rivals = [_rival(found["differences"], conditions, block, metric) for conditions, block in reversed(ends)]
-    said += [one for one in rivals if one][:1]
+    rival = [one for one in rivals if one][:1]
+    said += rival
     for choice in ("head", "adapter"):
         if choice != between and len(table := found.get(f"differences_{choice}", pd.DataFrame())):
             said.append(_counted(table, metric, choice))
-    if len(found["differences"]):
+    if len(found["differences"]) > len(rival):  # of one pair all is said
         said.append(_counted(found["differences"], metric, between))
     contrary = disagreement(_rows(found["differences"]), "differences")
     return [*said[: _MOST - bool(contrary)], *([contrary] if contrary else [])]
