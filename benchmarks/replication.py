@@ -19,7 +19,7 @@ from patentlab.analysis.fidelity_gain import correlations, kept_part, points
 from patentlab.analysis.matrix import read_kept_matrix, read_matrix
 from patentlab.analysis.quantities import Evidence
 from patentlab.analysis.strategies import augmented
-from patentlab.analysis.tables import METRICS, tables
+from patentlab.analysis.tables import tables
 from patentlab.config import config_folder
 from patentlab.figures.saving import save
 from patentlab.report.pictures import pictures
@@ -37,6 +37,7 @@ MODELS = {
     ("minilm", "full"): "MiniLM tuned",
 }
 _OF_THE_MACHINE = ["synthesis.store", "settings.data.path", "machine.platform", "tracking.uri", "tracking.run_id"]
+METRICS = ("f1_micro", "f1_macro")
 MEASURES = ("mmd2", "label_consistency")
 CONTRASTS = {"gain": "real only", "controlled_gain": "duplicates"}
 _WITHIN, _AGAINST = "r, label-conditioned alone", "p against −MMD² (Meng)"

@@ -1,10 +1,14 @@
 """``python -m patentlab.analyze``: from runs to claims.
 
-``sweep=FOLDER``                 a report of a sweep: tables, figures, one HTML page; several with commas between them,
-                                 or a matrix.parquet or matrix.csv that was kept of one
+``sweep=FOLDER``                 a report of a sweep: which classifier is best, differences in pairs, tables, figures,
+                                 one HTML page; several with commas between them, or a matrix.parquet or matrix.csv
+                                 that was kept of one
+  ``between=head``               what is compared in pairs: model (whole classifiers, by default), head, adapter, loss,
+                                 strategy, generator, regime, mix, ordering, data, or a setting that varies, as
+                                 trainer.learning_rate; all else is equal
   ``table=csv``                  nothing but the run matrix, a row a run; or parquet, or csv,parquet
   ``claims=NAME``                claims to check: a file of conf/claims/, or a path
-  ``metric=f1_macro``            of gains and figures; f1_micro by default
+  ``metric=f1_macro``            of leaderboard, gains and figures; f1_micro by default
   ``fidelity=frechet``           measure of it; mmd2 by default
   ``source=mlflow``              from MLflow alone, sweep=NAME; tracking.uri=… names another database or server than the
                                  default, experiment=NAME MLflow's experiment, where several have a sweep of this name
@@ -43,7 +47,7 @@ def main() -> None:
     written = {"out": None, "metric": "f1_micro", "fidelity": "mmd2"}
     planned = {"n": None, "r": None, "sd": None, "difference": None, "sd_from": None, "level": "0.05", "power": "0.8"}
     commands: dict[str, tuple[Callable[[Settings], None], dict[str, str | None]]] = {
-        "report": (report, {**_READ, "table": None, "claims": None, **written}),
+        "report": (report, {**_READ, "table": None, "claims": None, "between": "model", **written}),
         "fisher": (fisher, {"r": None, "n": None, "level": "0.05"}),
         "power": (power, {**_READ, **planned}),
         "published": (published, {**_READ, "out": None}),
@@ -68,8 +72,9 @@ def report(settings: Settings) -> None:
     out = Path(settings["out"] or place_of(settings) / "report")
     names = [Path(one).stem for one in str(settings["sweep"]).split(",")]
     title = f"{', '.join(names)}: {len(matrix)} runs"
-    found = make_report(title, matrix, folders, family, str(settings["metric"]), str(settings["fidelity"]), out)
-    print(*summary(found, matrix), sep="\n", file=sys.stderr)
+    metric, between = str(settings["metric"]), str(settings["between"])
+    found = make_report(title, matrix, folders, family, metric, str(settings["fidelity"]), out, between)
+    print(*summary(found, matrix, metric, between), sep="\n", file=sys.stderr)
     print(out.resolve())
 
 

@@ -17,6 +17,7 @@ from patentlab.analysis.tables import tables
 from patentlab.console.command_line import compose
 from patentlab.tracking.record import Record
 from tests.analysis.known_matrix import known_matrix
+from tests.analysis.swept import four_models
 from tests.conftest import ROOT
 from tests.in_process import start
 
@@ -63,7 +64,7 @@ def test_every_table_comes_in_four_formats_with_the_same_rows(report: Path):
 
 def test_figures_come_in_two_formats_and_stand_in_the_page(report: Path):
     names = {path.stem for path in (report / "figures").iterdir()}
-    assert {name.partition("-")[0] for name in names} == {"arms", "fidelity", "shares", "learning"}
+    assert {name.partition("-")[0] for name in names} == {"arms", "fidelity", "leaderboard", "shares", "learning"}
     for name in names:
         assert (report / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
         assert (report / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -82,6 +83,37 @@ def test_an_earlier_report_leaves_nothing_behind(report: Path, kept: Path):
     assert done.returncode == 0, done.stderr
     assert not list((copy / "figures").glob("fidelity*"))
     assert not (copy / "tables" / "claims.csv").exists()
+
+
+def test_which_model_is_answered_on_the_terminal_on_top_of_the_page_and_in_tables(tmp_path: Path):
+    matrix, folders, _ = four_models(tmp_path / "sweep")
+    for row in matrix.to_dict("records"):
+        choices = {str(name)[8:]: value for name, value in row.items() if str(name).startswith("choices.")}
+        test = {str(name)[13:]: value for name, value in row.items() if str(name).startswith("metrics.test.")}
+        counts = {"real": 440, "synthetic": 0}
+        Record(row["key"], choices, "finished", metrics={"test": test}, counts=counts).write(folders[row["run"]])
+    done = analyze("sweep=sweep", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = done.stderr.splitlines()
+    assert said[-1] == "24 finished runs are analysed."
+    assert said[0].startswith("At 1:100 (3 seeds) ") and said[1].startswith(
+        "At 1:10 (3 seeds) minilm-full is best with "
+    )
+    assert "tfidf_linear (" in said[1]
+    page = (tmp_path / "sweep" / "report" / "report.html").read_text()
+    parts = (said[0], said[-1], "Which classifier is best", "paired</h2>", "Figures</h2>")
+    places = [page.index(words.replace("<", "&lt;", 1) if words in said else words) for words in parts]
+    assert places == sorted(places)
+    tables = tmp_path / "sweep" / "report" / "tables"
+    assert len(pd.read_csv(tables / "leaderboard.csv")) == 8 and len(pd.read_csv(tables / "differences.csv")) == 12
+    assert {f"scores_{name}.md" for name in ("f1_micro", "f1_macro", "map_macro")} <= {
+        one.name for one in tables.iterdir()
+    }
+    done = analyze("sweep=sweep", "between=regime", "metric=map_macro", cwd=tmp_path)
+    assert "is best with mAP ." in done.stderr and "Between values of regime mAP differs in " in done.stderr
+    differences = pd.read_csv(tables / "differences.csv")
+    assert set(differences["classifier"]) == {"constant", "minilm-full", "smollm2_135m-lora", "tfidf_linear"}
+    assert set(differences["first"]) | set(differences["second"]) == {"1:10", "1:100"}
 
 
 def test_two_correlations_by_hand():
@@ -168,6 +200,7 @@ def test_records_are_reported_beside_them_without_predictions_too(tmp_path: Path
         (("sweep={kept}", "metric=f1"), "metric=f1"),
         (("sweep={kept}", "fidelity=mdm2"), "fidelity=mdm2 (did you mean mmd2?)"),
         (("sweep={kept}", "claims=synthetic"), "claims=synthetic (did you mean synthetic_data?)"),
+        (("sweep={kept}", "between=haed"), "between=haed (did you mean head?): allowed are data, model, head"),
         (("sweep={kept}", "metrics=f1"), "metrics (did you mean metric?): no such setting"),
     ],
 )

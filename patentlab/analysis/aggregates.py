@@ -1,4 +1,4 @@
-"""Each arm over all cells as one number."""
+"""Each arm of a classifier and regime over data sets as one number."""
 
 from __future__ import annotations
 
@@ -19,16 +19,21 @@ from patentlab.statistics.aggregation import (
 from patentlab.statistics.undecidable import UndecidableError
 
 _NAMED = 5  # cells left out are named up to here
+_NAMED_ALWAYS = ("model", "head", "adapter", "regime")
+_COLUMNS = ["cells", "seeds", "iqm", "low", "high", "improvement", "improvement_low", "improvement_high"]
 
 
 def seed_aggregates(
     runs: Runs, metric: str = "f1_micro", baseline: Arm = REAL_ONLY, resamples: int = 2_000, seed: int = 0
 ) -> pd.DataFrame:
-    """Each arm over all cells as one number (Agarwal et al. 2021, NeurIPS).
+    """Each arm of a classifier and regime as one number over data sets (Agarwal et al. 2021, NeurIPS).
 
-    Cells are the tasks. Of those in which every arm has as many runs as every other, the ones with the commonest number
-    of runs count; ``sentence`` names the rest. Intervals speak of other seeds in these cells, and take the cells for
-    independent: where two of them hold the same runs under two names, they are too narrow.
+    What is pooled are runs of one classifier in one regime, with the share, budget, ordering and settings of each other
+    equal, that differ in nothing but their seed, which is their split, and their data set: data sets are the tasks, and
+    seeds the runs of a task. Cells that differ in anything else ask for something else, and are rows of their own. Of
+    the data sets in which every arm has as many runs as every other, the ones with the commonest number of runs count;
+    ``sentence`` names the rest. Intervals speak of other seeds on these data sets, and take these for independent:
+    where two of them hold the same documents under two names, they are too narrow.
 
     Args:
         runs: As of :func:`patentlab.analysis.arms.arms`.
@@ -38,15 +43,27 @@ def seed_aggregates(
         seed: Of the resamples.
 
     Returns:
-        A row per arm: ``cells, seeds`` (runs of an arm in a cell), ``iqm`` (interquartile mean) with its stratified
-        bootstrap interval ``low, high``; ``improvement``, the mean probability that a run of it scores above one of the
-        baseline, with ``improvement_low, improvement_high``; ``sentence``: cells left out, and what could not be told.
+        A row per classifier, regime, whatever else varies but the data set, and arm: ``cells`` (data sets), ``seeds``
+        (runs of an arm on each), ``iqm`` (interquartile mean) with its stratified bootstrap interval ``low, high``;
+        ``improvement``, the mean probability that a run of it scores above one of the baseline, with
+        ``improvement_low, improvement_high``; ``sentence``: data sets left out, and what could not be told.
     """
+    tasks = [name for name in runs.cell if name == "data" or name.startswith(("data.", "fingerprints.data"))]
+    alike = [name for name in runs.cell if name not in tasks]
+    told = [name for name in alike if name in _NAMED_ALWAYS or len(runs.table[name].map(str).unique()) > 1]
+    rows: list[dict[str, Any]] = []
+    for key, group in runs.table.groupby(alike, dropna=False, sort=False):
+        named = {name: value for name, value in zip(alike, key, strict=True) if name in told}
+        rows += [named | row for row in _aggregates(Runs(group, tasks), metric, baseline, resamples, seed)]
+    return pd.DataFrame(rows, columns=[*told, "arm", *_COLUMNS, "sentence"])
+
+
+def _aggregates(runs: Runs, metric: str, baseline: Arm, resamples: int, seed: int) -> list[dict[str, Any]]:
+    """A row per arm of runs that are alike."""
     samples, seeds, left_out = _samples(runs, metric)
-    columns = ["cells", "seeds", "iqm", "low", "high", "improvement", "improvement_low", "improvement_high"]
     rows = []
     for arm, scores in samples.items():
-        row: dict[str, Any] = {"arm": arm} | dict.fromkeys(columns, np.nan)
+        row: dict[str, Any] = {"arm": arm} | dict.fromkeys(_COLUMNS, np.nan)
         row |= {"cells": scores.shape[1], "seeds": seeds}
         sentences = [left_out] if left_out else []
         if scores.size:
@@ -62,13 +79,13 @@ def seed_aggregates(
             except UndecidableError as reason:
                 sentences.append(f"improvement: {reason}")
         rows.append(row | {"sentence": "; ".join(sentences)})
-    return pd.DataFrame(rows, columns=["arm", *columns, "sentence"])
+    return rows
 
 
 def _samples(runs: Runs, metric: str) -> tuple[dict[Arm, NDArray[np.float64]], int, str]:
     """Scores of each arm, ``(runs, cells)``; how many runs an arm has in a cell; which cells were left out."""
     table = runs.table
-    cells = table.groupby(runs.cell, dropna=False, sort=False).ngroup()
+    cells = table.groupby(runs.cell, dropna=False, sort=False).ngroup() if runs.cell else pd.Series(0, table.index)
     counts = pd.crosstab(cells, table["arm"])
     fewest, most = counts.min(axis=1), counts.max(axis=1)
     even = fewest.eq(most)

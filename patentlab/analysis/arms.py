@@ -95,7 +95,7 @@ class Runs:
             in words, those that differ), ``seeds.split`` and so on, the columns of ``cell``, ``strategy, loss,
             generator, adaptation``, ``cluster`` (the generator, adapted or not; where none was asked, the strategy),
             ``test_set`` (a fingerprint), ``overlap`` (see :func:`overlap_of`),
-            test metrics under their own names, and ``fidelity.…, retrieval.…, counts.…, parameters.…``.
+            test metrics under their own names, and ``fidelity.…, retrieval.…, counts.…, parameters.…, timing.total``.
         cell: The columns in which runs under the same conditions are equal: :data:`CELL`, and every other setting that
             differs between runs of the same choices, seeds apart, under its dotted name; so do the first digits of the
             fingerprints of data and model.
@@ -119,6 +119,7 @@ def arms(matrix: pd.DataFrame) -> Runs:
     renamed = {name: name.removeprefix("choices.") for name in names if name.startswith("choices.")}
     renamed |= {name: name.removeprefix("metrics.test.") for name in names if name.startswith("metrics.test.")}
     kept = [name for name in names if name.startswith(("fidelity.", "retrieval.", "counts.", "parameters."))]
+    kept += [name for name in names if name == "timing.total"]
     settings = [name for name in names if name.startswith("settings.") and not name.startswith(_NOT_COMPARED)]
     extra = _varying(runs, choices, settings)
     inputs = _varying(runs, choices, [name for name in names if name in _INPUTS])

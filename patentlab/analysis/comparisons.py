@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from patentlab.analysis.arms import Runs
 from patentlab.analysis.predictions import Predictions, left_out, read_run
+from patentlab.analysis.scored import Scored, ScoredRuns, check_same_documents
 from patentlab.statistics.arrays import Labels
-from patentlab.statistics.bootstrap import Average, bootstrap_f1_over_runs
+from patentlab.statistics.bootstrap import Average, bootstrap_f1_over_runs, resampled_difference
 from patentlab.statistics.multiple_testing import benjamini_hochberg, holm
-from patentlab.statistics.significance import mcnemar, subset_correct
+from patentlab.statistics.significance import mcnemar
 from patentlab.statistics.undecidable import UndecidableError
 
 _AVERAGES: tuple[Average, ...] = ("micro", "macro")
 _F1 = [f"f1_{average}{end}" for average in _AVERAGES for end in ("", "_low", "_high", "_p")]
+_MAP = ["map_macro", "map_macro_low", "map_macro_high", "map_macro_p"]
 _ACCURACY = ["accuracy", "only_run", "only_twin", "p_exact", "p_mid"]
 RARE = 5  # documents of a label; with fewer, intervals of macro-F1 are not what they should be
 
@@ -43,13 +46,17 @@ class _Pair(NamedTuple):
         return self.true, self.run.decided(metric), self.twin.decided(metric)
 
 
-def paired_comparisons(pairs: Runs, folders: Mapping[str, Path], resamples: int = 2_000, seed: int = 0) -> pd.DataFrame:
+def paired_comparisons(
+    pairs: Runs, folders: Mapping[str, Path], resamples: int = 2_000, seed: int = 0, scored: ScoredRuns | None = None
+) -> pd.DataFrame:
     """Each arm against its twins on the same test documents, over its seeds.
 
     All of it is conditional on these runs: it says what other test documents would have given, and nothing of other
     seeds (:func:`patentlab.analysis.arms.mean_gains` does). F1 is compared by
     :func:`patentlab.statistics.bootstrap.bootstrap_f1_over_runs`, with percentile intervals. It takes unequal test
-    sets of different seeds for independent; where they share documents, its interval is somewhat too narrow.
+    sets of different seeds for independent; where they share documents, its interval is somewhat too narrow. Mean
+    average precision is resampled by :class:`patentlab.analysis.scored.ScoredRuns`, which draws documents that seeds
+    share together; so few resamples are no basis for adjusted p-values, and it has none.
 
     Each F1 is of the labels that score at least its own threshold, as the record has it.
 
@@ -65,15 +72,16 @@ def paired_comparisons(pairs: Runs, folders: Mapping[str, Path], resamples: int 
         folders: Of runs and twins, by name. Each is read once, and forgotten after its last use.
         resamples: Of the bootstrap.
         seed: Of the resamples.
+        scored: Test scores of the runs; read from the folders where none are given.
 
     Returns:
         A row per contrast, cell and arm: ``seeds`` compared, distinct test ``documents``, ``rare_labels`` (how many
         labels a test set, the worst of them, has fewer than five documents of: for those the interval of macro-F1 is
         too narrow); the mean difference ``f1_micro`` with ``f1_micro_low, f1_micro_high, f1_micro_p``, likewise
-        ``f1_macro``; that of subset ``accuracy``, documents that speak for either (``only_run, only_twin``), ``p_exact,
-        p_mid``; ``sentence``: what was left out or could not be told, and why; p-values adjusted over the rows, of each
-        measure on its own (``f1_micro_p_holm, f1_micro_p_bh, f1_macro_p_holm, f1_macro_p_bh, p_exact_holm,
-        p_exact_bh``).
+        ``f1_macro`` and ``map_macro``; that of subset ``accuracy``, documents that speak for either (``only_run,
+        only_twin``), ``p_exact, p_mid``; ``sentence``: what was left out or could not be told, and why; p-values
+        adjusted over the rows, of each measure on its own (``f1_micro_p_holm, f1_micro_p_bh, f1_macro_p_holm,
+        f1_macro_p_bh, p_exact_holm, p_exact_bh``).
     """
     keys = ["contrast", *pairs.cell, "arm"]
     groups = list(pairs.table.groupby(keys, dropna=False, sort=False))
@@ -81,11 +89,12 @@ def paired_comparisons(pairs: Runs, folders: Mapping[str, Path], resamples: int 
     cells = pairs.table.groupby(pairs.cell, dropna=False, sort=False).ngroup()
     order = sorted(range(len(groups)), key=lambda number: int(cells[groups[number][1].index[0]]))
     reader = _Reader(folders, [*pairs.table["run"], *pairs.table["twin"]])
+    scores = ScoredRuns(folders) if scored is None else scored
     rows: dict[int, dict[str, Any]] = {}
     for number in order:
         key, group = groups[number]
-        rows[number] = dict(zip(keys, key, strict=True)) | _comparison(group, reader, resamples, seed)
-    columns = [*keys, "seeds", "documents", "rare_labels", *_F1, *_ACCURACY, "sentence"]
+        rows[number] = dict(zip(keys, key, strict=True)) | _comparison(group, reader, scores, resamples, seed)
+    columns = [*keys, "seeds", "documents", "rare_labels", *_F1, *_MAP, *_ACCURACY, "sentence"]
     table = pd.DataFrame([rows[number] for number in range(len(groups))], columns=columns)
     for name in ("f1_micro_p", "f1_macro_p", "p_exact"):
         p = table[name].to_numpy(dtype=float)
@@ -111,15 +120,18 @@ class _Reader:
         return self._held[run] if self._left[run] else self._held.pop(run)
 
 
-def _comparison(group: pd.DataFrame, reader: _Reader, resamples: int, seed: int) -> dict[str, Any]:
+def _comparison(group: pd.DataFrame, reader: _Reader, scored: ScoredRuns, resamples: int, seed: int) -> dict[str, Any]:
     found: list[_Pair] = []
+    both: list[tuple[Scored, Scored]] = []
     reasons: list[tuple[object, str]] = []
     for of, run, twin in zip(group["seed"], group["run"], group["twin"], strict=True):
         try:
-            found.append(_pair(reader(run), reader(twin)))
+            read = reader(run), reader(twin)
+            found.append(_pair(*read))
+            both.append((scored(run, read[0]), scored(twin, read[1])))
         except UndecidableError as reason:
             reasons.append((of, str(reason)))
-    row: dict[str, Any] = dict.fromkeys([*_F1, *_ACCURACY], np.nan)
+    row: dict[str, Any] = dict.fromkeys([*_F1, *_MAP, *_ACCURACY], np.nan)
     row |= {"seeds": len(found), "documents": len({name for pair in found for name in pair.ids})}
     row["rare_labels"] = max((int((pair.true.sum(axis=0) < RARE).sum()) for pair in found), default=0)
     sentences = [left_out(reasons, len(group), "pairs")] if reasons else []
@@ -132,26 +144,42 @@ def _comparison(group: pd.DataFrame, reader: _Reader, resamples: int, seed: int)
         except UndecidableError as reason:
             sentences.append(f"{name}: {reason}")
     if found:
-        row |= _accuracy(found)
+        try:
+            value = float(np.mean([run.score["map_macro"] - twin.score["map_macro"] for run, twin in both]))
+            drawn = np.mean([run.resampled["map_macro"] - twin.resampled["map_macro"] for run, twin in both], axis=0)
+            precision = resampled_difference(value, drawn)
+            row |= dict(zip(_MAP, (precision.estimate, precision.low, precision.high, precision.p), strict=True))
+        except UndecidableError as reason:
+            sentences.append(f"map_macro: {reason}")
+        accuracy = documents_right([(run.ids, run.right, twin.right) for run, twin in both])
+        row |= dict(zip(_ACCURACY, accuracy, strict=True))
     return row | {"sentence": "; ".join(sentences)}
 
 
-def _accuracy(pairs: list[_Pair]) -> dict[str, float]:
+class Right(NamedTuple):
     """Difference of subset accuracy, and McNemar's test over documents."""
-    differences = [
-        pd.Series(subset_correct(pair.true, pair.run.predicted), pair.ids, dtype=int)
-        - pd.Series(subset_correct(pair.true, pair.twin.predicted), pair.ids, dtype=int)
-        for pair in pairs
-    ]
+
+    accuracy: float
+    only_first: int
+    only_second: int
+    p_exact: float
+    p_mid: float
+
+
+def documents_right(pairs: Iterable[tuple[Sequence[str], NDArray[np.bool_], NDArray[np.bool_]]]) -> Right:
+    """Who has more documents wholly right, over pairs of runs; a document counts once, whatever pairs it is in.
+
+    Args:
+        pairs: Of each the documents' ids, and which of them the first and the second run have right.
+
+    Returns:
+        The mean difference of subset accuracy; how many documents speak for either; McNemar's p-values.
+    """
+    differences = [pd.Series(first.astype(int) - second, list(ids)) for ids, first, second in pairs]
     sums = pd.concat(differences).groupby(level=0).sum()
     test = mcnemar(sums > 0, sums < 0)
-    return {
-        "accuracy": float(np.mean([difference.mean() for difference in differences])),
-        "only_run": test.only_first,
-        "only_twin": test.only_second,
-        "p_exact": test.p_exact,
-        "p_mid": test.p_mid,
-    }
+    accuracy = float(np.mean([difference.mean() for difference in differences]))
+    return Right(accuracy, test.only_first, test.only_second, test.p_exact, test.p_mid)
 
 
 def _pair(run: Predictions | str, twin: Predictions | str) -> _Pair:
@@ -159,8 +187,5 @@ def _pair(run: Predictions | str, twin: Predictions | str) -> _Pair:
         raise UndecidableError(run)
     if isinstance(twin, str):
         raise UndecidableError(f"twin with {twin}")
-    if run.ids != twin.ids:
-        raise UndecidableError("different test documents")
-    if run.labels != twin.labels or not np.array_equal(run.true, twin.true):
-        raise UndecidableError("different labels of the test documents")
+    check_same_documents(run, twin)
     return _Pair(run, twin)

@@ -36,7 +36,8 @@ from patentlab.statistics.power import (
 )
 from patentlab.statistics.undecidable import UndecidableError
 
-METRICS = ("f1_micro", "f1_macro")
+METRICS = ("f1_micro", "f1_macro", "map_macro")
+"""That every table of scores and gains is made for: of decisions, and of the ranking behind them."""
 
 
 def problems(matrix: pd.DataFrame) -> pd.DataFrame:
@@ -88,7 +89,7 @@ def tables(evidence: Evidence, metric: str = "f1_micro", fidelity: str = "mmd2")
     """
     runs, pairs = evidence.runs, evidence.pairs
     found = {"problems": problems(evidence.matrix)}
-    for name in dict.fromkeys((*METRICS, metric)):
+    for name in metrics_of(runs, metric):
         found[f"scores_{name}"] = scores(runs, name)
         found[f"gains_{name}"] = mean_gains(pairs, name)
     found["without_twin"] = pairs.unmatched if pairs.unmatched is not None else pd.DataFrame()
@@ -110,6 +111,16 @@ def tables(evidence: Evidence, metric: str = "f1_micro", fidelity: str = "mmd2")
     found["parameters"] = parameters(runs, metric)
     found["variance_components"] = spread(runs, metric)
     return found
+
+
+def metrics_of(runs: Runs, metric: str) -> list[str]:
+    """The metric that is asked for, and those of :data:`METRICS` that runs have.
+
+    Args:
+        runs: As of :func:`patentlab.analysis.arms.arms`.
+        metric: The first.
+    """
+    return [metric, *(name for name in METRICS if name != metric and name in runs.table)]
 
 
 def shares(runs: Runs, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:

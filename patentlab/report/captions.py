@@ -5,6 +5,7 @@ from __future__ import annotations
 NAMES = {
     "f1_micro": "micro-F1",
     "f1_macro": "macro-F1",
+    "map_macro": "mAP",
     "mmd2": "MMD²",
     "frechet": "Fréchet distance",
     "label_consistency": "label consistency",
@@ -15,15 +16,21 @@ NAMES = {
     "over_reveal": "gain over the documents that the generator saw",
 }
 TITLES = {
+    "leaderboard": "Which classifier is best",
+    "differences": "Differences between classifiers, paired",
+    "differences_head": "Differences between heads, model and adapter equal",
+    "differences_adapter": "Differences between adapters, model and head equal",
     "claims": "Claims",
     "problems": "Runs that are not analysed",
     "scores_f1_micro": "Micro-F1 by arm",
     "scores_f1_macro": "Macro-F1 by arm",
+    "scores_map_macro": "Mean average precision by arm",
     "gains_f1_micro": "Gains in micro-F1",
     "gains_f1_macro": "Gains in macro-F1",
+    "gains_map_macro": "Gains in mean average precision",
     "without_twin": "Augmented runs without a twin",
     "comparisons": "Paired comparisons on the same documents",
-    "aggregates": "Aggregates over cells",
+    "aggregates": "Aggregates over data sets and seeds",
     "fidelity_points": "Synthetic corpora: fidelity and gain",
     "generator_gains": "Gains over all generators",
     "fidelity_correlations": "Fidelity against gain",
@@ -41,6 +48,7 @@ TITLES = {
     "recomputed": "Published correlations, recomputed",
 }
 CAPTIONS = {
+    "leaderboard": "Score of each classifier on real documents alone, mean over seeds with 95% intervals (Student's t)",
     "arms": "Score of each arm, mean over seeds with 95% intervals (Student's t)",
     "fidelity": "Fidelity of each synthetic corpus and what it gained, with the 95% band of the fitted line",
     "shares": "Score against the share of real documents at a fixed budget; below, the interval of the best share",

@@ -12,13 +12,14 @@ from jinja2 import Environment, PackageLoader
 from patentlab.figures.saving import save
 from patentlab.report.captions import TITLES
 from patentlab.report.pictures import Picture, Tables
-from patentlab.report.printing import readable, write_table
+from patentlab.report.printing import bracketed, readable, write_table
 from patentlab.storage import write_atomically
 
 _TEMPLATE = "report.html.j2"
 
 
 _HIDDEN = ("fidelity_lines",)  # drawn, and not worth reading
+_TOP = ("leaderboard", "differences", "differences_head", "differences_adapter", "claims")  # before the figures
 
 
 def write_report(title: str, found: Tables, drawn: Sequence[Picture], said: Sequence[str], folder: Path) -> Path:
@@ -48,11 +49,13 @@ def write_report(title: str, found: Tables, drawn: Sequence[Picture], said: Sequ
     images = [(picture, _embedded(folder / "figures" / f"{picture.name}.png")) for picture in drawn]
     # by the end of its name (.j2) jinja2 would take the page for text, and escape nothing
     pages = Environment(loader=PackageLoader("patentlab.report", "."), autoescape=True)
-    read = {name: readable(table) for name, table in shown.items() if name not in _HIDDEN}
+    read = {name: readable(bracketed(table) if name in _TOP else table)
+            for name, table in shown.items() if name not in _HIDDEN}  # fmt: skip
+    order = sorted(read, key=lambda name: _TOP.index(name) if name in _TOP else len(_TOP))
     page = pages.get_template(_TEMPLATE).render(
-        title=title, said=said, images=images, version=version("patentlab"),
-        tables=[(name, TITLES.get(name, name), table.to_html(index=False, border=0, na_rep=""), len(table))
-                for name, table in read.items()],
+        title=title, said=said, images=images, version=version("patentlab"), top=_TOP,
+        tables=[(name, TITLES.get(name, name), read[name].to_html(index=False, border=0, na_rep=""), len(read[name]))
+                for name in order],
     )  # fmt: skip
     path = folder / "report.html"
     write_atomically(path, page)

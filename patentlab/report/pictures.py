@@ -58,6 +58,7 @@ def pictures(found: Tables, cell: Sequence[str], metric: str = "f1_micro", fidel
     table = found[f"scores_{metric}"]
     constant = table[table["model"] == "constant"]
     floor = constant.groupby("regime", sort=False)["mean"].mean().reset_index() if len(constant) else None
+    yield from _leaderboards(found.get("leaderboard", pd.DataFrame()), cell, metric, score, floor)
     for conditions, part in _split(table[table["model"] != "constant"], cell, "regime"):
         yield _picture("arms", conditions, arm_bars(_sorted(part), score, floor))
     for conditions, part in _split(found["fidelity_points"], ["contrast", *cell], "regime"):
@@ -113,6 +114,24 @@ def prediction_pictures(runs: Runs, folders: Mapping[str, Path]) -> Iterator[Pic
         bins, errors = reliability(part, folders)
         if len(bins):
             yield _picture("calibration", conditions, draw_reliability(_sorted(bins), _sorted(errors)))
+
+
+def _leaderboards(
+    board: pd.DataFrame, cell: Sequence[str], metric: str, score: str, floor: pd.DataFrame | None
+) -> Iterator[Picture]:
+    """Classifiers on real documents alone, the best of the largest regime first, where there are several."""
+    if board.empty or len(board["classifier"].unique()) < 2:
+        return
+    alone = board[board["arm"] == REAL_ONLY] if "arm" in board else board
+    alone = alone[alone["classifier"] != "constant"]
+    table = alone.rename(columns={metric: "mean", f"{metric}_low": "low", f"{metric}_high": "high", "seeds": "n"})
+    for conditions, part in _split(table, cell, "regime"):
+        last = part[part["regime"] == part["regime"].iloc[-1]]
+        order = {name: place for place, name in enumerate(dict.fromkeys([*last["classifier"], *part["classifier"]]))}
+        rows = part.drop(columns="arm", errors="ignore").assign(
+            arm=part["classifier"], place=part["classifier"].map(order)
+        )
+        yield _picture("leaderboard", conditions, arm_bars(rows.sort_values("place", kind="stable"), score, floor))
 
 
 def _classifiers(table: pd.DataFrame) -> pd.DataFrame:

@@ -10,6 +10,8 @@ import pandas as pd
 
 from patentlab.analysis.arms import Arm
 
+_P = re.compile(r"(^|_)p(_holm|_bh|_exact.*|_mid)?$")
+
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV and Parquet with all digits, and as LaTeX and Markdown to be read.
@@ -42,6 +44,22 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({str(name): [_number(str(name), value) for value in kept[name]] for name in kept})
 
 
+def bracketed(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with each value and its interval in one cell, as ``0.612 [0.598, 0.626]``, to be read on a page.
+
+    Args:
+        table: Tidy; of columns ``NAME, NAME_low, NAME_high`` one is left. Student's t beside them (``NAME_t_…``) is
+            in the files.
+    """
+    found = table.drop(columns=[name for name in table if re.search(r"_t_(low|high|p)$", str(name))])
+    for name in [str(name) for name in found if f"{name}_low" in found]:
+        low, high = found.pop(f"{name}_low"), found.pop(f"{name}_high")
+        values = zip(found[name], low, high, strict=True)
+        found[name] = ["" if pd.isna(value) else f"{value:.3f}" + ("" if pd.isna(a) else f" [{a:.3f}, {b:.3f}]")
+                       for value, a, b in values]  # fmt: skip
+    return found
+
+
 def as_markdown(table: pd.DataFrame) -> str:
     """A table as Markdown, to be read in a terminal.
 
@@ -56,7 +74,7 @@ def _number(name: str, value: object) -> str:
         return ""
     if not isinstance(value, float):
         return str(value)
-    if name == "p" or name.endswith("_p") or name.startswith("p_"):
+    if _P.search(name):
         return "<0.001" if value < 0.001 else f"{value:.3f}"
     return f"{value:.0f}" if value == round(value) and abs(value) < 1e9 else f"{value:.4g}"
 

@@ -1,4 +1,4 @@
-"""The difference of two classifiers' F1 on the same documents, with its bootstrap interval."""
+"""The difference of two classifiers' scores on the same documents, with its bootstrap interval."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import optimize, special, stats
 
+from patentlab.statistics.aggregation import standard_error
 from patentlab.statistics.arrays import CHUNK, FEWEST, Floats, Labels, booleans
 from patentlab.statistics.undecidable import UndecidableError
 
@@ -129,13 +130,91 @@ def bootstrap_f1_over_runs(
     generator = np.random.default_rng(seed)
     estimate = sum(float(_gain(counts.sum(axis=0))) for counts in sets) / len(pairs)
     resampled = np.sum([_resample(counts, resamples, generator) for counts in sets], axis=0) / len(pairs)
+    if method == "percentile":
+        return resampled_difference(estimate, resampled, confidence)
     if np.ptp(resampled) < _EQUAL:
         raise UndecidableError("the difference is the same whatever documents are drawn")
-    if method == "percentile":
-        return _interval(estimate, resampled, confidence, 0.0, 0.0)
     left_out = [_gain(counts.sum(axis=0) - counts) for counts in sets]
     bias = float(stats.norm.ppf(_share_below(resampled, estimate)))
     return _interval(estimate, resampled, confidence, bias, _acceleration(left_out))
+
+
+def seeds_and_documents(
+    differences: ArrayLike, resampled: ArrayLike, confidence: float = 0.95, overlap: float = 0.0
+) -> Difference:
+    """The mean over seeds of a difference of scores, with an interval over other seeds *and* other documents.
+
+    Two levels vary. Between seeds it is Student's t: a few values resampled have hardly any different resamples (three
+    have ten), and with a quantile of theirs intervals are too narrow, whether widened by a constant (Hesterberg 2015,
+    The American Statistician 69, 371 to 386) or not. What documents add is taken from the bootstrap: each seed's
+    difference on resampled documents. Of their noise the part that seeds do not share is in the differences between
+    seeds already (whole clusters suffice, Davison and Hinkley 1997, section 3.8), and only the shared part is added:
+    its variance is that of the seeds' mean, less what independent noise of each would have left in it. With test sets
+    of their own this is the t interval; with one test set for all seeds it has all of the documents' noise on top.
+
+    The interval ends where the distribution of estimate + t error + document noise has its quantiles, and p is twice
+    the smaller part of it beyond zero, at any level.
+
+    In simulations of 400 documents, 95 % intervals over 3, 5 and 10 seeds hold the true mean difference in 94 % and
+    more, be test sets the seeds' own, drawn from one corpus of 1,000 documents, or one for all
+    (``tests/statistics/test_coverage_of_seeds.py``). Of training documents that seeds share it is told by ``overlap``:
+    where that asks for more variance than shared test documents have, the t interval is as wide as it asks for.
+
+    Args:
+        differences: Of each seed, shape ``(seeds,)``.
+        resampled: The same on resampled documents, shape ``(resamples, seeds)``; in a row, all seeds have the same
+            draws of documents that they share.
+        confidence: Of the interval.
+        overlap: As of :func:`patentlab.statistics.aggregation.standard_error`.
+
+    Raises:
+        ValueError: Shapes do not fit.
+        UndecidableError: Fewer than two seeds, missing values, or seeds that do not vary.
+    """
+    values, drawn = np.asarray(differences, dtype=np.float64), np.asarray(resampled, dtype=np.float64)
+    if values.ndim != 1 or drawn.ndim != 2 or drawn.shape[1] != len(values):
+        raise ValueError(f"shapes (seeds,) and (resamples, seeds), not {values.shape} and {drawn.shape}")
+    if len(values) < 2:
+        raise UndecidableError(f"needs at least 2 seeds, has {len(values)}")
+    if not (np.isfinite(values).all() and np.isfinite(drawn).all()):
+        raise UndecidableError("values are missing")
+    if np.ptp(values) <= _EQUAL:
+        raise UndecidableError("the seeds do not vary")
+    estimate, freedom = float(values.mean()), len(values) - 1
+    noise = drawn - drawn.mean(axis=0)
+    of_mean = noise.mean(axis=1)
+    whole, own = of_mean.var(), noise.var(axis=1, ddof=1).mean() / len(values)
+    documents = of_mean * np.sqrt(max(whole - own, 0.0) / whole) if whole > 0 else np.zeros(1)
+    alone, shared = standard_error(values), standard_error(values, overlap)
+    error = max(alone, float(np.sqrt(max(0.0, shared**2 - documents.var()))))
+
+    def below(point: float) -> float:
+        return float(special.stdtr(freedom, (point - estimate - documents) / error).mean())
+
+    tail = (1 - confidence) / 2
+    reach = special.stdtrit(freedom, 1 - tail) * error + np.abs(documents).max() + _EQUAL
+    low, high = (
+        float(optimize.brentq(lambda point, level=level: below(point) - level, estimate - reach, estimate + reach))
+        for level in (tail, 1 - tail)
+    )
+    return Difference(estimate, low, high, min(1.0, 2 * min(below(0.0), 1 - below(0.0))))
+
+
+def resampled_difference(estimate: float, resampled: ArrayLike, confidence: float = 0.95) -> Difference:
+    """A difference of scores with its percentile interval, as :func:`paired_bootstrap_f1` has it of F1.
+
+    Args:
+        estimate: On the documents as they are.
+        resampled: On resampled documents, shape ``(resamples,)``.
+        confidence: Of the interval.
+
+    Raises:
+        UndecidableError: Resamples do not change it.
+    """
+    values = np.asarray(resampled, dtype=np.float64)
+    if np.ptp(values) < _EQUAL:
+        raise UndecidableError("the difference is the same whatever documents are drawn")
+    return _interval(estimate, values, confidence, 0.0, 0.0)
 
 
 def _counts(true: Labels, predicted: Labels, average: Average) -> Floats:

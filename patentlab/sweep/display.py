@@ -30,7 +30,7 @@ _LEFT_OUT = {
     "documents_without_label": "documents without a label that was kept",
     "duplicates_removed": "duplicates of held-out documents",
 }
-_SCORES = ("f1_micro", "f1_macro")
+_SCORES = {"f1_micro": "micro-F1", "f1_macro": "macro-F1", "map_macro": "mAP"}  # of the test set
 _KEPT = {"probe": "probe on frozen layers, not what was fine-tuned", "tuned": "fine-tuned model, not the probe"}
 _TOLD = 4  # runs that a line names
 
@@ -112,7 +112,7 @@ def report_single(record: Record, executed: bool) -> None:
         f"{counts['achieved_share']:.3f})"
     )
     if record.fallback:
-        kept, metric = record.fallback["kept"], record.main_metric or _SCORES[0]
+        kept, metric = record.fallback["kept"], record.main_metric or next(iter(_SCORES))
         reached = ((name, record.fallback[name]) for name in ("tuned", "probe"))
         told = (
             f"{name} {sets['validation'][metric]:.3f} (validation), {sets['test'][metric]:.3f} (test)"
@@ -215,7 +215,7 @@ def report_sweep(title: str, entries: Sequence[Entry]) -> None:
     table = Table(title=title, title_justify="left")
     for heading in map(short, swept or ["run"]):
         table.add_column(heading, no_wrap=True)
-    for heading in ("state", "train", "seconds", *(f"test {name}" for name in _SCORES)):
+    for heading in ("state", "train", "seconds", *_SCORES.values()):
         table.add_column(heading, justify="right")
     for entry in entries:
         values = chosen(entry)

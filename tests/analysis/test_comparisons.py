@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, average_precision_score, f1_score
 
 from patentlab.analysis import comparisons, predictions
 from patentlab.analysis.arms import Runs
@@ -14,6 +14,10 @@ from patentlab.analysis.comparisons import paired_comparisons
 from patentlab.analysis.predictions import read_predictions
 from patentlab.statistics.bootstrap import bootstrap_f1_over_runs
 from tests.analysis.written_runs import CELL, THRESHOLD, draw, pairs_of, write
+
+
+def map_of(true: np.ndarray, scores: np.ndarray) -> float:
+    return float(average_precision_score(true, scores, average="macro"))
 
 
 def test_differences_are_those_of_scikit_learn_and_of_the_tests_they_name(three: tuple[Runs, dict[str, Path]]):
@@ -29,6 +33,9 @@ def test_differences_are_those_of_scikit_learn_and_of_the_tests_they_name(three:
         expected = bootstrap_f1_over_runs(decided, average, 300)
         ends = [row[f"f1_{average}_{end}"] for end in ("low", "high", "p")]
         assert ends == pytest.approx([expected.low, expected.high, expected.p])
+    precision = [map_of(true, run) - map_of(true, twin) for (true, run), twin in drawn]
+    assert row["map_macro"] == pytest.approx(np.mean(precision), rel=1e-5)
+    assert row["map_macro_low"] < row["map_macro"] < row["map_macro_high"] and row["map_macro_p"] < 0.05
     difference = [accuracy_score(true, run) - accuracy_score(true, twin) for true, run, twin in decided]
     assert row["accuracy"] == pytest.approx(np.mean(difference))
     right = [np.stack([(one == true).all(axis=1) for one in both]) for true, *both in decided]
@@ -82,7 +89,7 @@ def test_pairs_without_files_give_sentences_and_no_numbers(three: tuple[Runs, di
     [row] = paired_comparisons(pairs, {}).to_dict("records")
     assert row["sentence"] == "3 of 3 pairs left out: no folder (seeds 0, 1, 2)"
     numbers = set(row) - {"contrast", *CELL, "arm", "seeds", "documents", "rare_labels", "sentence"}
-    assert len(numbers) == 19
+    assert len(numbers) == 23
     assert all(np.isnan(row[name]) for name in numbers)
     (folders["twin1"] / "predictions.parquet").unlink()
     found = paired_comparisons(pairs, folders, 100).iloc[0]
@@ -96,7 +103,7 @@ def test_runs_that_predict_the_same_have_no_interval(three: tuple[Runs, dict[str
     pairs, folders = three
     row = paired_comparisons(Runs(pairs.table.assign(twin=pairs.table["run"]), CELL), folders, 100).iloc[0]
     why = "the difference is the same whatever documents are drawn"
-    assert row["sentence"] == f"f1_micro: {why}; f1_macro: {why}"
+    assert row["sentence"] == f"f1_micro: {why}; f1_macro: {why}; map_macro: {why}"
     assert np.isnan(row["f1_micro"]) and np.isnan(row["f1_macro_p_holm"])
     assert (row["only_run"], row["only_twin"], row["p_exact"]) == (0, 0, 1)
 

@@ -16,6 +16,7 @@ from patentlab.analysis.arms import Arm, Runs
 from patentlab.analysis.claims import Claim, Claims, check_claims
 from patentlab.analysis.optimum import contains, optimum
 from patentlab.analysis.quantities import Evidence, Quantity
+from patentlab.analysis.replicates import COLUMNS
 from patentlab.statistics.aggregation import cluster_means, t_interval
 from patentlab.statistics.undecidable import UndecidableError
 
@@ -85,6 +86,8 @@ def draw(
     names = [arms[pair] for pair in zip(table["generator"], table["t"], strict=True)]
     table["arm"], table["cluster"] = pd.Series(names, dtype=object), table["generator"].map("g{}".format)
     table[["contrast", "budget", "strategy", "loss"]] = "gain", 250, "label_conditioned", "bce"
+    for column in COLUMNS:
+        table[column] = table["seed"]
     return Drawn(table.assign(test_set="one", overlap=0.0))
 
 

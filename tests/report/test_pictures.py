@@ -1,15 +1,37 @@
 """Which figures a report draws of its tables."""
 
 from collections import defaultdict
+from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from patentlab.analysis.arms import REAL_ONLY, Arm, arms
+from patentlab.analysis.leaderboard import leaderboard
 from patentlab.analysis.quantities import Evidence
+from patentlab.analysis.scored import ScoredRuns
 from patentlab.analysis.tables import tables
 from patentlab.report.pictures import pictures
 from tests.analysis.known_matrix import known_matrix
+from tests.analysis.swept import four_models
 from tests.figures.overlap import points
+
+
+def test_the_leaderboard_is_drawn_with_the_best_of_the_largest_regime_on_top(tmp_path: Path):
+    matrix, folders, _ = four_models(tmp_path)
+    evidence = Evidence(matrix)
+    found = tables(evidence) | {"leaderboard": leaderboard(evidence.runs, ScoredRuns(folders), ["f1_micro"])}
+    (drawn,) = [one for one in pictures(found, evidence.runs.cell) if one.name == "leaderboard"]
+    first, second = drawn.figure.axes
+    assert [axes.get_title("left").partition(",")[0] for axes in (first, second)] == ["regime 1:100", "regime 1:10"]
+    assert [label.get_text() for label in first.get_yticklabels()] == [
+        "minilm-full",
+        "tfidf_linear",
+        "smollm2_135m-lora",
+    ]
+    means = found["leaderboard"].query("regime == '1:10' and classifier != 'constant'")["f1_micro"]
+    assert [x for x, _ in points(second.lines[0])] == pytest.approx(means.tolist())
+    assert any("constant answer" in text.get_text() for text in first.texts)
 
 
 def test_trained_parameters_are_shown_of_the_arm_without_added_documents():

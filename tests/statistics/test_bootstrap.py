@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.metrics import f1_score
 
 from patentlab.statistics import bootstrap
-from patentlab.statistics.bootstrap import bootstrap_f1_over_runs, paired_bootstrap_f1
+from patentlab.statistics.bootstrap import bootstrap_f1_over_runs, paired_bootstrap_f1, seeds_and_documents
 from patentlab.statistics.undecidable import UndecidableError
 from tests.statistics.classifiers import classifiers
 
@@ -191,3 +191,53 @@ def test_bootstraps_refuse_what_they_cannot_tell():
     one, other = np.eye(4, dtype=bool), np.roll(np.eye(4, dtype=bool), 1, axis=1)
     with pytest.raises(UndecidableError, match="whatever document is left out"):
         paired_bootstrap_f1(one, one, other, "macro", resamples=100, method="bca")
+
+
+def two_levels(seeds: int, shared: float, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Differences of seeds, and their resamples: noise of documents that seeds share, and noise of each seed's own."""
+    values = 0.02 + 0.01 * generator.normal(size=seeds)
+    common, own = 0.01 * generator.normal(size=(4_000, 1)), 0.01 * generator.normal(size=(4_000, seeds))
+    return values, values + np.sqrt(shared) * common + np.sqrt(1 - shared) * own
+
+
+@pytest.mark.parametrize("seeds", [2, 5])
+def test_where_seeds_share_no_documents_the_interval_is_students(seeds: int):
+    values, resampled = two_levels(seeds, 0.0, np.random.default_rng(3))
+    found = seeds_and_documents(values, resampled)
+    expected = stats.ttest_1samp(values, 0.0)
+    interval = expected.confidence_interval()
+    assert found.estimate == pytest.approx(values.mean())
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=0.03)
+    assert found.p == pytest.approx(expected.pvalue, rel=0.05)
+
+
+def test_documents_that_all_seeds_share_are_noise_on_top_of_it():
+    generator = np.random.default_rng(4)
+    values, resampled = two_levels(5, 1.0, generator)
+    found = seeds_and_documents(values, resampled)
+    drawn = values.mean() + values.std(ddof=1) / np.sqrt(5) * generator.standard_t(4, 400_000)
+    drawn += 0.01 * generator.normal(size=400_000)
+    assert (found.low, found.high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=5e-4)
+    assert found.p == pytest.approx(2 * np.mean(drawn < 0), rel=0.05)
+    wider = seeds_and_documents(values, resampled, confidence=0.99)
+    assert wider.low < found.low < found.high < wider.high
+    ends = seeds_and_documents(values, resampled, confidence=1 - found.p)
+    assert min(abs(ends.low), abs(ends.high)) < 1e-9  # p is the level at which the interval ends at zero
+
+
+@pytest.mark.parametrize(
+    ("values", "resampled", "why"),
+    [
+        ([0.1], np.zeros((9, 1)), "needs at least 2 seeds, has 1"),
+        ([0.1, np.nan], np.zeros((9, 2)), "values are missing"),
+        ([0.1, 0.1], np.zeros((9, 2)), "the seeds do not vary"),
+    ],
+)
+def test_what_seeds_cannot_tell_is_said(values: list[float], resampled: np.ndarray, why: str):
+    with pytest.raises(UndecidableError, match=why):
+        seeds_and_documents(values, resampled)
+
+
+def test_seeds_and_resamples_have_to_fit():
+    with pytest.raises(ValueError, match="seeds"):
+        seeds_and_documents([0.1, 0.2], np.zeros((9, 3)))
