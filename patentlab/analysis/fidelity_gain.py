@@ -180,12 +180,15 @@ def reliabilities(pairs: Runs, fidelity: str = "mmd2", metric: str = "f1_micro")
     rows = []
     if f"fidelity.{fidelity}" not in pairs.table:
         return pd.DataFrame(columns=[*keys, "reliability_fidelity", "reliability_gain", "ceiling"])
-    for key, group in pairs.table.groupby(keys, dropna=False, sort=False):
+    table = pairs.table.assign(arm=pd.factorize(pairs.table["arm"])[0], seed=pd.factorize(pairs.table["seed"])[0])
+    for key, group in table.groupby(keys, dropna=False, sort=False):
         row: dict[str, Any] = dict(zip(keys, key, strict=True))
         for name, column in (("fidelity", f"fidelity.{fidelity}"), ("gain", f"gain.{metric}")):
-            values = group.assign(arm=group["arm"].astype(str)).pivot_table(column, "arm", "seed").dropna(axis=1)
+            values = np.full((group["arm"].max() + 1, group["seed"].max() + 1), np.nan)
+            values[group["arm"], group["seed"]] = group[column]
+            values = values[np.isfinite(values).any(axis=1)]
             try:
-                row[f"reliability_{name}"] = reliability(values.to_numpy(dtype=float))
+                row[f"reliability_{name}"] = reliability(values[:, np.isfinite(values).all(axis=0)])
             except UndecidableError:
                 row[f"reliability_{name}"] = np.nan
         rows.append(row | {"ceiling": float(np.sqrt(row["reliability_fidelity"] * row["reliability_gain"]))})

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from patentlab.analysis.arms import Runs
-from patentlab.analysis.replicates import levels_by_documents, speaks_of
+from patentlab.analysis.replicates import COLUMNS, Levels, levels_by_documents, speaks_of
 from patentlab.statistics.undecidable import UndecidableError
 from patentlab.statistics.variance import RESIDUAL, Component, variance_components
 
 _SHOWN = {"f1_micro": "micro-F1", "f1_macro": "macro-F1"}
+Design = tuple[dict[str, Levels], dict[str, str]]
 TOTAL = "total"
 _TOGETHER = "drawn together; seeds.split and its likes draw them apart"
 
@@ -36,12 +37,13 @@ def spread(runs: Runs, metric: str = "f1_micro") -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     keys = [*runs.cell, "arm"]
+    designs: dict[bytes, Design] = {}  # most arms of a sweep have one
     for key, group in runs.table.groupby(keys, dropna=False, sort=False):
         if len(group) < 2:
             continue
         named = dict(zip(keys, key, strict=True)) | {"runs": len(group)}
         try:
-            found = _components(group, metric)
+            found = _components(group, metric, designs)
         except UndecidableError as reason:
             rows.append(named | {"source": TOTAL, "sentence": str(reason)})
             continue
@@ -73,10 +75,13 @@ def summed_up(table: pd.DataFrame) -> list[str]:
     return [f"{row.arm}: {row.sentence}" for row in told.itertuples()]
 
 
-def _components(group: pd.DataFrame, metric: str) -> list[Component]:
+def _components(group: pd.DataFrame, metric: str, designs: dict[bytes, Design]) -> list[Component]:
     if group["seed"].duplicated().any():
         raise UndecidableError("a seed is there twice")
-    levels, parts = levels_by_documents(group)
+    seeds = group[COLUMNS].to_numpy(dtype=float).tobytes()
+    if seeds not in designs:
+        designs[seeds] = levels_by_documents(group)
+    levels, parts = designs[seeds][0], dict(designs[seeds][1])
     own = [name for name, codes in levels.items() if len(set(codes)) == len(group)]
     # what differs from run to run is the residual
     parts[RESIDUAL] = own[0] if own else "weights × batches"
