@@ -117,15 +117,15 @@ def test_what_the_kinds_say_of_themselves():
     assert list(guided.values()) == [True, False, False]
 
 
-# as folders of answers were named before there were kinds
+# as folders of answers are named; that of a server as before there were kinds
 @pytest.mark.parametrize(
     ("arguments", "key"),
     [
         (["generator=openai", "generator.path=scripted", "generator.base_url=http://localhost:8000/v1"],
          "2cdd49d29dd9023c"),
-        (["generator.path=org/unknown"], "f9a251c6829dbcdb"),
-        (["generator.path=org/unknown", "generator.form=chat"], "ec82aa58009ccfd5"),
-        (["generator.path=org/unknown", "generator.adapt=lora"], "a4a25ea88826631c"),
+        (["generator.path=org/unknown", "generator.precision=fp32"], "2becae655e668441"),
+        (["generator.path=org/unknown", "generator.precision=fp32", "generator.form=chat"], "f92073ac02b2a2bf"),
+        (["generator.path=org/unknown", "generator.precision=fp32", "generator.adapt=lora"], "a68a07528f86ac78"),
     ],
 )  # fmt: skip
 def test_cached_answers_are_found_again(arguments: list[str], key: str):
