@@ -176,7 +176,7 @@ class Slots:
         """Keys and values of a prompt, and the logits after it."""
         layers: list[Any] = [DynamicLayer() for _ in self._layers]  # type: ignore[no-untyped-call]
         shared = 0
-        # what is asked later, in a process of its own, begins with one of these
+        # a run that goes on where another stopped begins there, and knows no prompt before
         if self._last is not None and self._admitted % self._slots:
             shared = _common(self._last[0], tokens[:-_LEAST])
         if shared >= _SHARED and self._last is not None:

@@ -19,6 +19,7 @@ from patentlab.synthesis.generators import (
     build_generator,
     generator_fingerprint,
     generator_kind,
+    transformers,
 )
 from patentlab.synthesis.production import _description
 from patentlab.synthesis.prompts import Request
@@ -132,6 +133,18 @@ def test_cached_answers_are_found_again(arguments: list[str], key: str):
     config = compose("mix=0.5", *arguments)
     description = _description(config.strategy, config.generator, SOURCES, SPACE, 7)
     assert ShardStore(description).key == key
+
+
+def test_answers_in_another_precision_are_kept_apart(monkeypatch: pytest.MonkeyPatch):
+    def key(precision: str, *, native: bool = True) -> str:
+        chosen = {"auto": "bf16" if native else "fp32"}
+        monkeypatch.setattr(transformers, "inference_precision", lambda asked: chosen.get(asked, asked))
+        config = compose("mix=0.5", "generator.path=org/unknown", f"generator.precision={precision}")
+        return ShardStore(_description(config.strategy, config.generator, SOURCES, SPACE, 7)).key
+
+    assert key("auto") == key("bf16")
+    assert key("auto", native=False) == key("fp32")
+    assert len({key("fp32"), key("bf16"), key("nf4")}) == 3
 
 
 def test_to_know_the_kinds_takes_no_torch():

@@ -41,7 +41,7 @@ class TransformersGenerator(Generator):
         RequestError: The model cannot be loaded.
     """
 
-    version = 2
+    version = 2  # a seed a request, in rows that are filled again
 
     def __init__(self, config: GeneratorConfig, adapter: Path | None, progress: Progress) -> None:
         import torch
