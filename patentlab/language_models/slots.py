@@ -38,7 +38,10 @@ class Rows(Protocol):
         """
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Append a token to each row, shape ``(rows,)``; logits after it, shape ``(rows, vocabulary)``."""
+        """Append a token to each row, shape ``(rows,)``; logits after it, shape ``(rows, vocabulary)``.
+
+        Behind the last row that holds a text there may be more or fewer tokens than rows.
+        """
 
     def release(self, row: int) -> None:
         """What a row holds is not needed any more."""
@@ -272,7 +275,7 @@ class Batch:
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
         """As of :class:`Rows`."""
-        self._tokens = torch.cat([self._tokens, tokens[:, None]], dim=1)
+        self._tokens = torch.cat([self._tokens, tokens[: len(self._tokens), None]], dim=1)
         return self._forward(1)
 
     def release(self, row: int) -> None:

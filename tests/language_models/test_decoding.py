@@ -175,6 +175,12 @@ def test_layers_of_other_kinds_are_given_prompts_when_all_answers_are_complete()
         assert answer == alone(model, prompts[number])[: len(answer)]
     assert sorted(number for number, _ in seen) == list(range(24))
     assert all(there <= 3 * (number // 3 + 1) for number, there in seen)
+    # all at once, and then fewer than there are rows
+    found = answers_of(model, prompts[:23], rows=12, is_complete=lambda tokens: len(tokens) == 3)
+    assert all(len(answer) == 3 for answer in found)
+    for answer, prompt in zip(found, prompts, strict=False):
+        whole = alone(model, prompt)[:3]  # ends by itself
+        assert answer[: len(whole)] == whole
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
