@@ -69,7 +69,7 @@ _WRITTEN: tuple[str, ...] = (
     "regime=1:10",
 )
 _WRITTEN += ("mix=0.8", "strategy.on_shortage=shrink", "strategy.screening.min_words=5")
-_WRITTEN += ("strategy.screening.language=null", "strategy.max_attempts=3")
+_WRITTEN += ("strategy.screening.language=null", "strategy.max_attempts=3", "generator.precision=fp32")
 
 REQUESTS: dict[str, tuple[str, ...]] = {
     "constant": (*_DEMO, "model=constant"),

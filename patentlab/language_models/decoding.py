@@ -1,22 +1,23 @@
 """Sampling from a causal language model for many prompts at once.
 
-Beside ``generate`` of transformers it does three things, without which a batch on a CPU hardly pays: what prompts have
-in common is computed once, answers that are complete leave the batch, and a step writes its keys and values beside
-the earlier ones instead of copying all of them. Measured in ``benchmarks/generation.py``.
+Beside ``generate`` of transformers it does what makes a batch pay on a CPU: a row whose answer is complete is given the
+next prompt, what a prompt has in common with the one before is not computed again, and a step writes its keys and
+values beside the earlier ones instead of copying all of them. Measured in ``benchmarks/generation.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
-from transformers import DynamicCache, NoRepeatNGramLogitsProcessor
-from transformers.cache_utils import DynamicLayer
+from transformers import NoRepeatNGramLogitsProcessor
 
-_ROOM = 64  # tokens by which buffers grow
-_LEAVES = 1 / 8  # share of complete answers at which a batch is made smaller
+from patentlab.language_models.slots import rows_for
+
+_LEAVES = 1 / 8  # share of rows without a text at which a batch is made smaller, where there are no more prompts
 _CANDIDATES = 1024  # likeliest tokens that a nucleus is looked for in first
 
 
@@ -37,74 +38,132 @@ class Sampling:
     max_new_tokens: int
 
 
+@dataclass(frozen=True)
+class Prompt:
+    """What is to be continued.
+
+    Attributes:
+        tokens: Not empty.
+        seed: Of the random numbers that its answer is drawn with, whatever its neighbours are.
+    """
+
+    tokens: list[int]
+    seed: int
+
+
 @torch.inference_mode()
 def decode(
     model: Any,
-    prompts: Sequence[list[int]],
+    prompts: Callable[[], Prompt | None],
     pad: int,
+    slots: int,
     sampling: Sampling,
     is_complete: Callable[[list[int]], bool],
+    *,
     on_step: Callable[[], None] = lambda: None,
-    steer: Callable[[int, list[int]], Sequence[int]] = lambda row, tokens: (),
-) -> list[list[int]]:
+    steer: Callable[[int, list[int]], Sequence[int]] = lambda number, tokens: (),
+) -> Iterator[tuple[int, list[int]]]:
     """Continue prompts, each until it is complete.
+
+    An answer hangs on its prompt and seed and, up to rounding, on nothing else: see
+    :class:`patentlab.language_models.slots.Slots`. Which are written side by side follows from the prompts, not from
+    time. Where a model has layers of other kinds (:func:`patentlab.language_models.slots.rows_for`), all rows wait for
+    the longest answer before any is given the next prompt.
 
     Args:
         model: A causal language model of transformers, on its device.
-        prompts: Tokens of each, not empty. Neighbours with a common beginning share its cost.
+        prompts: The next one, None where there is none; asked when there is a row for it. Neighbours with a common
+            beginning share its cost.
         pad: The token to pad with, which is masked.
-        sampling: How tokens are drawn, with torch's own random numbers.
+        slots: Answers that are written at a time at most.
+        sampling: How tokens are drawn.
         is_complete: Whether an answer, of which the tokens are given, ends here.
-        on_step: Called before each token.
-        steer: A prompt's place and the tokens of its answer, the last of them just drawn → tokens to go on with in
+        on_step: Called before each step.
+        steer: A prompt's number and the tokens of its answer, the last of them just drawn → tokens to go on with in
             place of that last one; none where it may stay.
 
-    Returns:
-        New tokens of each prompt, the last one included that made it complete.
+    Yields:
+        The number of a prompt, from 0, and its new tokens, the last one included that made it complete; the shorter
+        ones before the longer.
     """
-    cache, mask, logits = _prefill(model, prompts, pad)
-    answers: list[list[int]] = [[] for _ in prompts]
+    texts: list[_Text | None] = []  # of each row
+    rows, source = rows_for(model, slots, pad), _Source(prompts, sampling.max_new_tokens)
     blocked = None if sampling.no_repeat_ngram is None else NoRepeatNGramLogitsProcessor(sampling.no_repeat_ngram)
-    seen = _left_padded(prompts, pad, logits.device)[0]
-    active = list(range(len(prompts)))
-    given: list[list[int]] = [[] for _ in prompts]
-    done: set[int] = set()
-    for _ in range(sampling.max_new_tokens):
-        on_step()
+
+    def write(places: Sequence[int], logits: torch.Tensor) -> Iterator[tuple[int, list[int]]]:
+        """Draw the next token of each of these rows; answers that are complete with it."""
+        written = [(place, text) for place in places if (text := texts[place]) is not None]
         if blocked is not None:
-            logits = blocked(seen, logits)
-        drawn = draw(logits, sampling).tolist()
-        for position, row in enumerate(active):
-            if row in done:
-                continue
-            if not given[row]:
-                given[row] = list(steer(row, [*answers[row], drawn[position]]))
-            if given[row]:
-                drawn[position] = given[row].pop(0)
-            answers[row].append(drawn[position])
-            if not given[row] and is_complete(answers[row]):
-                done.add(row)
-        tokens = torch.tensor(drawn, device=logits.device)
-        seen = torch.cat([seen, tokens[:, None]], dim=1)
-        if len(done) == len(prompts):
-            break
-        kept = [position for position, row in enumerate(active) if row not in done]
-        if len(kept) <= len(active) * (1 - _LEAVES):
-            chosen = torch.tensor(kept, device=logits.device)
-            active = [active[position] for position in kept]
-            seen, mask, tokens = seen[chosen], mask[chosen], tokens[chosen]
-            cache.batch_select_indices(chosen)
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-        logits = _forward(model, tokens[:, None], mask, cache)
-    return answers
+            logits = blocked(rows.seen(places), logits)
+        chances = torch.tensor([text.chances[len(text.tokens)] for _, text in written], device=logits.device)
+        for (place, text), token in zip(written, draw(logits, sampling, chances).tolist(), strict=True):
+            if not text.given:
+                text.given = list(steer(text.number, [*text.tokens, token]))
+            text.tokens.append(text.given.pop(0) if text.given else token)
+            if len(text.tokens) == sampling.max_new_tokens or (not text.given and is_complete(text.tokens)):
+                texts[place] = None
+                rows.release(place)
+                yield text.number, text.tokens
+
+    while True:
+        while rows.is_open():
+            empty = [place for place in range(slots) if place >= len(texts) or texts[place] is None]
+            taken = source.take(len(empty))
+            if not taken:
+                break
+            places = empty[: len(taken)]
+            texts += [None] * (places[-1] + 1 - len(texts))
+            for place, (text, _) in zip(places, taken, strict=True):
+                texts[place] = text
+            yield from write(places, rows.admit([tokens for _, tokens in taken], places))
+        kept = [place for place, text in enumerate(texts) if text is not None]
+        if not kept:
+            return
+        if len(kept) <= len(texts) * (1 - _LEAVES):
+            rows.keep(kept)
+            texts = [texts[place] for place in kept]
+            kept = list(range(len(kept)))
+        on_step()
+        last = [pad if text is None else text.tokens[-1] for text in texts]
+        logits = rows.step(torch.tensor(last, device=model.device))
+        yield from write(kept, logits if len(kept) == len(texts) else logits[kept])
 
 
-def draw(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
-    """One token a row.
+@dataclass
+class _Text:
+    """An answer that is being written."""
+
+    number: int
+    chances: list[float]  # uniform random numbers, one a token
+    tokens: list[int] = field(default_factory=list)
+    given: list[int] = field(default_factory=list)  # what it is steered with
+
+
+class _Source:
+    """Prompts, each taken when there is a row for it."""
+
+    def __init__(self, prompts: Callable[[], Prompt | None], length: int) -> None:
+        self._prompts, self._length = prompts, length
+        self._number = 0
+
+    def take(self, count: int) -> list[tuple[_Text, list[int]]]:
+        """So many at most: their answers, of which nothing is written yet, and their tokens."""
+        taken: list[tuple[_Text, list[int]]] = []
+        while len(taken) < count and (prompt := self._prompts()) is not None:
+            # 24 bits: their product with a sum in fp32 stays below that sum
+            chances = np.random.default_rng(prompt.seed).random(self._length, dtype=np.float32).tolist()
+            taken.append((_Text(self._number, chances), prompt.tokens))
+            self._number += 1
+        return taken
+
+
+def draw(logits: torch.Tensor, sampling: Sampling, chances: torch.Tensor) -> torch.Tensor:
+    """One token a row, by inversion of the cumulative distribution.
 
     Args:
         logits: Shape ``(rows, vocabulary)``.
         sampling: ``temperature`` and ``top_p`` are used.
+        chances: Uniform random numbers from [0, 1), shape ``(rows,)``, of at most 24 bits.
 
     Returns:
         Shape ``(rows,)``.
@@ -113,122 +172,28 @@ def draw(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
         return logits.argmax(dim=-1)
     logits = logits.float() / sampling.temperature
     if sampling.top_p == 1:
-        return torch.multinomial(logits.softmax(dim=-1), 1)[:, 0]
-    total = logits.logsumexp(dim=-1, keepdim=True)
+        return _invert(logits.softmax(dim=-1), chances)
     # sorting a whole vocabulary takes a fifth of a step, and the nucleus is nearly always among the first few
-    for candidates in (min(_CANDIDATES, logits.shape[-1]), logits.shape[-1]):
-        likeliest, tokens = logits.topk(candidates, dim=-1)
-        probabilities = (likeliest - total).exp()
-        before = probabilities.cumsum(dim=-1) - probabilities
-        if candidates == logits.shape[-1] or bool((before[:, -1] >= sampling.top_p).all()):
-            break
-    probabilities[before >= sampling.top_p] = 0
-    return tokens.gather(1, torch.multinomial(probabilities, 1))[:, 0]
+    drawn, lacking = _from_nucleus(logits, sampling.top_p, chances, min(_CANDIDATES, logits.shape[-1]))
+    if bool(lacking.any()):  # of the others, equal logits would come in another order
+        drawn[lacking] = _from_nucleus(logits[lacking], sampling.top_p, chances[lacking], logits.shape[-1])[0]
+    return drawn
 
 
-def _prefill(model: Any, prompts: Sequence[list[int]], pad: int) -> tuple[DynamicCache, torch.Tensor, torch.Tensor]:
-    """Keys and values of all prompts, what they are masked by, and the logits of their first new tokens."""
-    device = model.device
-    cache = DynamicCache(config=model.config)
-    cache.layers = [
-        _RoomyLayer() if type(layer) is DynamicLayer else layer  # type: ignore[no-untyped-call]
-        for layer in cache.layers
-    ]
-    if getattr(cache, "layer_class_to_replicate", None) is DynamicLayer:
-        cache.layer_class_to_replicate = _RoomyLayer
-    # the padding between a prefix and what follows would take up places in a window that slides
-    slides = any(getattr(layer, "is_sliding", False) for layer in cache.layers)
-    prefixes, owner = ([[]], [0] * len(prompts)) if slides else _common_prefixes(prompts)
-    mask = torch.zeros(len(prompts), 0, dtype=torch.long, device=device)
-    if any(prefixes):
-        tokens, shared = _left_padded(prefixes, pad, device)
-        _forward(model, tokens, shared, cache)
-        chosen = torch.tensor(owner, device=device)
-        cache.batch_select_indices(chosen)
-        mask = shared[chosen]
-    rests = [prompt[len(prefixes[index]) :] for prompt, index in zip(prompts, owner, strict=True)]
-    tokens, own = _left_padded(rests, pad, device)
-    mask = torch.cat([mask, own], dim=1)
-    return cache, mask, _forward(model, tokens, mask, cache)
+def _from_nucleus(
+    logits: torch.Tensor, top_p: float, chances: torch.Tensor, candidates: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A token of each row's nucleus, and the rows whose nucleus has more than the likeliest candidates."""
+    likeliest, tokens = logits.topk(candidates, dim=-1)
+    probabilities = (likeliest - logits.logsumexp(dim=-1, keepdim=True)).exp()
+    before = probabilities.cumsum(dim=-1) - probabilities
+    probabilities[before >= top_p] = 0
+    drawn = tokens.gather(1, _invert(probabilities, chances)[:, None])[:, 0]
+    return drawn, before[:, -1] < top_p
 
 
-def _common_prefixes(prompts: Sequence[list[int]]) -> tuple[list[list[int]], list[int]]:
-    """What runs of neighbours begin with, and the run of each prompt, of which at least one token is left over."""
-    prefixes: list[list[int]] = []
-    owner: list[int] = []
-    for prompt in prompts:
-        if prefixes:
-            length = _common(prefixes[-1], prompt[:-1])
-            # worth it where most of a prompt is shared; what is cut off others' prefix they compute again
-            if 2 * length >= len(prompt) and length:
-                prefixes[-1] = prefixes[-1][:length]
-                owner.append(len(prefixes) - 1)
-                continue
-        prefixes.append(prompt[:-1])
-        owner.append(len(prefixes) - 1)
-    return prefixes, owner
-
-
-def _common(first: list[int], second: list[int]) -> int:
-    length = 0
-    for one, other in zip(first, second, strict=False):
-        if one != other:
-            break
-        length += 1
-    return length
-
-
-def _forward(model: Any, tokens: torch.Tensor, mask: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
-    """Logits after the last of the given tokens, shape ``(rows, vocabulary)``."""
-    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
-    output = model(
-        input_ids=tokens,
-        attention_mask=mask,
-        position_ids=positions,
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    )
-    logits: torch.Tensor = output.logits[:, -1]
-    return logits
-
-
-def _left_padded(rows: Sequence[list[int]], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    width = max(map(len, rows))
-    tokens = torch.tensor([[pad] * (width - len(row)) + row for row in rows], device=device)
-    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=device)
-    return tokens, mask
-
-
-class _RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
-    """Keys and values in buffers with room at their end."""
-
-    _buffers: tuple[torch.Tensor, torch.Tensor] | None = None
-
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write new keys and values behind the earlier ones."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        before = self.get_seq_length()
-        after = before + key_states.shape[-2]
-        if self._buffers is None or after > self._buffers[0].shape[-2]:
-            self._buffers = self._grown(key_states, before, after), self._grown(value_states, before, after)
-            if before and self.keys is not None and self.values is not None:
-                self._buffers[0][..., :before, :] = self.keys
-                self._buffers[1][..., :before, :] = self.values
-        for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
-            buffer[..., before:after, :] = states
-        self.keys, self.values = (buffer[..., :after, :] for buffer in self._buffers)
-        return self.keys, self.values
-
-    @staticmethod
-    def _grown(states: torch.Tensor, before: int, after: int) -> torch.Tensor:
-        room = _ROOM if before else 0  # a prompt's buffer is about to be replaced by that of its rows
-        return states.new_empty(*states.shape[:-2], after + room, states.shape[-1])
-
-    def batch_select_indices(self, indices: torch.Tensor) -> None:
-        """Only keep these rows."""
-        super().batch_select_indices(indices)
-        self._buffers = None
+def _invert(weights: torch.Tensor, chances: torch.Tensor) -> torch.Tensor:
+    """Of each row the first place up to which the weights sum to more than its share of them all."""
+    up_to = weights.cumsum(dim=-1)
+    places = torch.searchsorted(up_to, chances[:, None] * up_to[:, -1:], right=True)
+    return places.clamp(max=weights.shape[-1] - 1)[:, 0]

@@ -123,7 +123,8 @@ def load_causal(
         source: A config group.
         group: Its name, for messages.
         progress: Told of a conversion.
-        precision: ``fp32``, ``bf16``, ``nf4`` (4-bit), or ``auto``: bf16 on a GPU that has it, else fp32.
+        precision: ``fp32``, ``bf16``, ``nf4`` (4-bit), or ``auto``: bf16 on a GPU that has it, else fp32. For inference
+            :func:`inference_precision` knows better.
         repack: As of :func:`load`.
 
     Returns:
@@ -135,8 +136,7 @@ def load_causal(
     import torch
     from transformers import AutoModelForCausalLM
 
-    capable = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    bf16 = precision == "bf16" or (precision in ("auto", "nf4") and capable)
+    bf16 = precision == "bf16" or (precision in ("auto", "nf4") and _gpu_has_bf16())
     dtype = torch.bfloat16 if bf16 else torch.float32
     return load(
         AutoModelForCausalLM,
@@ -147,6 +147,42 @@ def load_causal(
         quantisation=four_bit(dtype) if precision == "nf4" else None,
         repack=repack,
     )
+
+
+def inference_precision(asked: str | None) -> str:
+    """What weights are held in where a model is asked and not trained.
+
+    Args:
+        asked: ``fp32``, ``bf16``, ``nf4``, or ``auto``: bf16 where the GPU, or where there is none the processor,
+            multiplies it natively (AVX512-BF16 or AMX-BF16), else fp32.
+
+    Returns:
+        ``fp32``, ``bf16`` or ``nf4``.
+    """
+    import torch
+
+    if asked in ("bf16", "nf4"):
+        return asked
+    native = _gpu_has_bf16() if torch.cuda.is_available() else _processor_has_bf16()
+    return "bf16" if asked == "auto" and native else "fp32"
+
+
+def _gpu_has_bf16() -> bool:
+    import torch
+
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def _processor_has_bf16() -> bool:
+    """Whether bf16 is multiplied by instructions of its own; where it is not, it is slower than fp32."""
+    import torch
+
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    if hasattr(torch.cpu, "get_capabilities"):  # not in older releases
+        found = torch.cpu.get_capabilities()
+        return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def four_bit(compute_dtype: torch.dtype, kind: str = "nf4", *, double: bool = True) -> BitsAndBytesConfig:

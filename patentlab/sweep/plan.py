@@ -16,6 +16,7 @@ from patentlab.mixing.plan import Plan, plan_mixture
 from patentlab.storage import digest
 from patentlab.sweep.journal import Entry
 from patentlab.sweep.resume import DONE
+from patentlab.synthesis.generators import generator_kind
 from patentlab.synthesis.strategies import find_strategy
 from patentlab.tracking.record import FILE_NAME, Record, machine, read_record
 
@@ -92,12 +93,14 @@ class Corpora:
             there are none.
         """
         runs = self._runs
-        corpus, adapter = _corpus(config.settings), _adapter(config.settings)
+        version = generator_kind(config.generator).version
+        corpus, adapter = _corpus(config.settings, version), _adapter(config.settings)
         missing = max(count - self._there.get(corpus, 0), 0)
         self._there[corpus] = max(count, self._there.get(corpus, 0))
         if not missing:
             return 0.0
-        mine = [(s, r) for s, r in runs if _generator(s) == _generator(config.settings)]
+        wanted = (_generator(config.settings), version)
+        mine = [(s, r) for s, r in runs if (_generator(s), _version(r)) == wanted]
         same = [(s, r) for s, r in mine if r.choices.get("strategy") == config.strategy_used]
         made = {record.synthesis["key"]: record.synthesis for _, record in same or mine}
         if not made:
@@ -122,18 +125,23 @@ class Corpora:
             generated = record.choices.get("generator") is not None and record.synthesis.get("accepted")
             if generated and (settings := _settings(folder)) is not None:
                 found.append((settings, record))
-                corpus = _corpus(settings)
+                corpus = _corpus(settings, _version(record))
                 self._there[corpus] = max(record.synthesis["accepted"], self._there.get(corpus, 0))
                 self._adapted.add(_adapter(settings))
         return found
 
 
-def _corpus(settings: dict[str, Any]) -> str:
+def _version(record: Record) -> int:
+    """Of the generator's way to answer, when a run's documents were made."""
+    return int(record.synthesis.get("generator_version", 1))
+
+
+def _corpus(settings: dict[str, Any], version: int) -> str:
     """What a run's synthetic documents depend on."""
     parts = ["data", "regime", "strategy", "generator"]
     if settings["strategy"].get("sources") == "mixture":
         parts.append("mix")
-    return digest({**{part: settings[part] for part in parts}, "seeds": _drawn(settings)})
+    return digest({**{part: settings[part] for part in parts}, "seeds": _drawn(settings)}, version)
 
 
 def _adapter(settings: dict[str, Any]) -> str:

@@ -69,6 +69,7 @@ def _card(config: ExperimentConfig, labels: LabelSpace, made: Added, fidelity: d
             ["what", "value"],
             [
                 ["generator", f"{generator.path}, {generator_fingerprint(generator)}"],
+                ["precision of its weights", report["precision"] or "not known"],
                 ["licence of the generator", generator.licence or "not known"],
                 ["adapted to the real documents", generator.adapt],
                 ["real data", f"{config.data.name}, fingerprint {data[:16]}"],

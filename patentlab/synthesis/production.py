@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
@@ -12,24 +13,28 @@ from typing import Any
 
 from patentlab.config import GeneratorConfig, RequestError, StrategyConfig
 from patentlab.corpus import Document, LabelSpace, derive_seed, fingerprint
-from patentlab.protocols import Advance, Progress
+from patentlab.protocols import Progress
 from patentlab.synthesis import prompts, screening
-from patentlab.synthesis.generators import Generator, build_generator, generator_kind
+from patentlab.synthesis.generators import Answer, Generator, NextRequest, build_generator, generator_kind
 from patentlab.synthesis.prompts import Request
 from patentlab.synthesis.screening import Screen
-from patentlab.synthesis.store import Shard, ShardStore
+from patentlab.synthesis.shards import Shards
+from patentlab.synthesis.store import ShardStore
 from patentlab.synthesis.strategies import Added, Context
 
 Ask = Callable[[Sequence[Document], LabelSpace, StrategyConfig, int], Callable[[int], Request]]
 """Sources sorted by id, their label space, settings, a seed → what is asked at each attempt."""
 
 _PASSING = 0.5  # share of answers, for an estimate before the first one
+_HOPED = 0.8  # the same, for how many are asked for at first
 
 
 def synthesise(context: Context, ask: Ask, count: int) -> Added:
     """Documents by a generator; those that any run asked for before come from the cache.
 
-    The same sources, settings and seed give the same documents, and a larger number begins with the smaller one.
+    The same sources, settings and seed give the same documents, and a larger number begins with the smaller one. Where
+    answers hang on their neighbours by rounding (:func:`patentlab.language_models.decoding.decode`), the latter holds
+    within one cache.
 
     Args:
         context: Of its configuration ``strategy``, ``generator``, ``seed`` and ``data.mask_labels`` are used; accepted
@@ -76,18 +81,27 @@ def synthesise(context: Context, ask: Ask, count: int) -> Added:
     most = max(1, -(-round((strategy.max_attempts or 1) * count) // size))  # shards
     if store.read(0) is None:
         source.load()  # its adaptation is no part of the time that documents take
-    with progress.task("generating", count) as advance:
+    with progress.task("generating", count) as advance, ExitStack() as begun:
+
+        def begin(following: NextRequest) -> Iterator[tuple[Request, Answer]]:
+            passing = len(documents) / attempts if documents else _PASSING
+            source.tell_time([asking(attempts + position) for position in range(size)], count - len(documents), passing)
+            return source.load().stream(following, seed, lambda steps, note="": advance(0, note))
+
+        def told(made: int) -> None:
+            advance(0, f"{made} answers, {sum(rejects.values())} rejected")
+
+        shards = begun.enter_context(Shards(store, size, asking, begin, generator.name, told))
         for number in range(most):
             if len(documents) == count:
                 break
-            requests = [asking(number * size + position) for position in range(size)]
-
-            passing = len(documents) / attempts if documents else _PASSING
-            tell = partial(source.tell_time, requests, count - len(documents), passing)
-            shard_seed = derive_seed(seed, f"shard {number}")
-            shard = store.get(number, partial(source.ask, requests, shard_seed, advance, tell))
+            # begins with the hope that most pass: what is asked in vain at the end costs more than to ask again
+            passing = (len(documents) + _HOPED * size) / (attempts + size)
+            wanted = min(-(-(count - len(documents)) // (passing * size)), most - number)
+            shard = shards.get(number, int(wanted))
             seconds += shard.seconds
-            for request, answer in zip(requests, shard.answers, strict=True):
+            for position, answer in enumerate(shard.answers):
+                request = asking(number * size + position)
                 attempts, tokens = attempts + 1, tokens + answer.tokens
                 verdict = screen.judge(request, answer)
                 document, reason = verdict.document, verdict.reason
@@ -118,8 +132,10 @@ def synthesise(context: Context, ask: Ask, count: int) -> Added:
         "generation_seconds": round(seconds, 3),
         "adaptation_seconds": source.adaptation_seconds,
         "label_mentions": sum(bool(row["label_mentions"]) for row in rows) / max(len(rows), 1),
+        "precision": generator_kind(generator).precision(generator),
         "prompt_version": prompts.VERSION,
         "screening_version": screening.VERSION,
+        "generator_version": generator_kind(generator).version,
         "store": str(store.folder),
     }
     return Added(tuple(documents), report, rows)
@@ -138,15 +154,18 @@ def _description(
     more: dict[str, Any] = {} if generator.extra is None else {"extra": dict(generator.extra)}
     for group, own in (("strategy", _own(strategy, StrategyConfig)), ("generator", _own(generator, GeneratorConfig))):
         more |= {f"{group}_settings": own} if own else {}
+    kind = generator_kind(generator)
     if not any(source.title for source in sources):
         more["titled"] = False
-    elif generator_kind(generator).is_guided(generator):
+    elif kind.is_guided(generator):
         more["guided"] = True
+    if kind.version != 1:
+        more["generator_version"] = kind.version
     return {
         "prompt_version": prompts.VERSION,
         "strategy": asked,
-        "generator": generator_kind(generator).fingerprint(generator),
-        "sampling": {name: getattr(generator, name) for name in sampling},
+        "generator": kind.fingerprint(generator),
+        "sampling": {name: getattr(generator, name) for name in sampling} | {"precision": kind.precision(generator)},
         "adaptation": adaptation,
         "sources": fingerprint(sources),
         "labels": named,
@@ -177,36 +196,20 @@ class _Lazy:
         self._told = False
         self.adaptation_seconds = 0.0
 
-    def ask(self, requests: Sequence[Request], seed: int, advance: Advance, tell: Callable[[], None]) -> Shard:
-        """Answers, and the seconds that they took."""
-        generator = self.load()
-        tell()
-        start = time.perf_counter()
-
-        def note(steps: int, note: str = "") -> None:
-            advance(0, note)
-
-        answers = generator.answer(requests, seed, note)
-        errors = [answer.error for answer in answers if answer.error is not None]
-        if 2 * len(errors) > len(answers):  # not a few requests: the server
-            raise ConnectionError(
-                f"generator={self.config.name}: {len(errors)} of {len(answers)} requests failed, {errors[0]}; the "
-                "answers before them are kept, and the same command goes on from there"
-            )
-        return Shard(answers, round(time.perf_counter() - start, 3))
-
     def tell_time(self, requests: Sequence[Request], wanted: int, passing: float) -> None:
         """Say once, before the first answer, how long the rest will take."""
         if self._told:
             return
         self._told = True
-        each = self.load().seconds_each(requests)
+        generator = self.load()
+        each = generator.seconds_each(requests)
         if each is None:
             return
+        precision = generator.precision(self.config)
         minutes = each * wanted / passing / 60
         self.progress.say(
-            f"generating {wanted} documents with {self.config.name}: at most about {max(round(minutes), 1)} min, if "
-            f"{passing:.0%} of the answers pass"
+            f"generating {wanted} documents with {self.config.name}{f' in {precision}' if precision else ''}: at most "
+            f"about {max(round(minutes), 1)} min, if {passing:.0%} of the answers pass"
         )
 
     def load(self) -> Generator:

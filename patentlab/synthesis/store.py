@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from patentlab.storage import cache_folder, digest, locked, write_atomically
+from patentlab.storage import cache_folder, digest, write_atomically
 from patentlab.synthesis.generators import Answer
 
 
@@ -28,8 +27,7 @@ class Shard:
 class ShardStore:
     """Answers to the requests of one strategy, generator and seed.
 
-    A shard is written at once when it is complete, under a lock: what breaks off leaves nothing behind, and two
-    processes never generate the same one.
+    A shard is written at once when it is complete: what breaks off leaves nothing behind.
 
     Args:
         description: What fixes the answers, for the folder's name and for who looks into it.
@@ -40,27 +38,6 @@ class ShardStore:
         self.folder: Path = cache_folder() / "synthetic" / self.key
         self._description = description
 
-    def get(self, number: int, make: Callable[[], Shard]) -> Shard:
-        """A shard that is there, or is made now.
-
-        Args:
-            number: From 0.
-            make: Generates the shard; what it raises leaves nothing behind.
-
-        Returns:
-            The shard. Requests that failed for good are part of it: asked again, they would come between documents
-            that earlier runs were trained on.
-        """
-        path = self._path(number)
-        found = self.read(number)
-        if found is None:
-            with locked(path):
-                found = self.read(number)
-                if found is None:
-                    found = make()
-                    self._write(path, found)
-        return found
-
     def read(self, number: int) -> Shard | None:
         """A shard, if it is there."""
         path = self._path(number)
@@ -69,13 +46,19 @@ class ShardStore:
         head, *lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
         return Shard([Answer(**json.loads(line)) for line in lines], json.loads(head)["seconds"])
 
-    def _path(self, number: int) -> Path:
-        return self.folder / f"{number:06d}.jsonl"
+    def has(self, number: int) -> bool:
+        """Whether a shard is there."""
+        return self._path(number).is_file()
 
-    def _write(self, path: Path, shard: Shard) -> None:
+    def write(self, number: int, shard: Shard) -> None:
+        """Keep a shard, for good."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         description = self.folder / "description.json"
         if not description.is_file():
             write_atomically(description, json.dumps(self._description, indent=1))
         # in ASCII: an answer may hold any separator of lines, and halves of characters
         lines: list[dict[str, Any]] = [{"seconds": shard.seconds}, *map(asdict, shard.answers)]
-        write_atomically(path, "".join(json.dumps(line) + "\n" for line in lines))
+        write_atomically(self._path(number), "".join(json.dumps(line) + "\n" for line in lines))
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.jsonl"

@@ -12,7 +12,7 @@ from patentlab import weights
 from patentlab.config import CONTROL, SEED_SOURCES, ExperimentConfig
 from patentlab.config.bounds import neutral_value
 from patentlab.data.sources import data_fingerprint
-from patentlab.synthesis.generators import generator_fingerprint
+from patentlab.synthesis.generators import generator_fingerprint, generator_kind
 from patentlab.synthesis.strategies import find_strategy
 
 # Raise a stage's number when its meaning changes: every earlier run then counts as another run.
@@ -84,6 +84,8 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str], *, earlier: 
         del settings["strategy"]
     if not config.generates:
         del settings["generator"]
+    elif not earlier and (version := generator_kind(config.generator).version) != 1:
+        settings["generator"]["version"] = version
     if not find_strategy(config.strategy_used).adds:
         del settings["mix"]["ordering"]
         settings["mix"].pop("agreement", None)

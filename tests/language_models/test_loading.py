@@ -9,7 +9,7 @@ import torch
 
 from patentlab.config import RequestError
 from patentlab.console.command_line import compose
-from patentlab.language_models.loading import Loaded, four_bit, load_causal
+from patentlab.language_models.loading import Loaded, four_bit, inference_precision, load_causal
 from patentlab.protocols import Silent
 
 
@@ -68,3 +68,32 @@ def test_the_configuration_of_four_bits():
     config = four_bit(torch.float32, "fp4", double=False)
     assert (config.load_in_4bit, config.bnb_4bit_quant_type, config.bnb_4bit_use_double_quant) == (True, "fp4", False)
     assert config.bnb_4bit_compute_dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "wanted"),
+    [
+        ({"avx512_bf16": True}, "bf16"),
+        ({"amx_bf16": True, "avx512_bf16": False}, "bf16"),
+        ({"avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, "fp32"),
+        ({}, "fp32"),
+    ],
+)
+def test_bf16_is_chosen_where_the_processor_multiplies_it(
+    capabilities: dict[str, bool], wanted: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert inference_precision("auto") == wanted
+    for asked in ("fp32", "bf16", "nf4"):
+        assert inference_precision(asked) == asked
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert inference_precision("auto") == "fp32"
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_gpu_decides_where_there_is_one(native: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or native)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": not native}, raising=False)
+    assert inference_precision("auto") == ("bf16" if native else "fp32")

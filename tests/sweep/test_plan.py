@@ -53,8 +53,14 @@ def test_a_plan_knows_documents_and_takes_runs_of_the_same_data_first(tmp_path: 
 
 
 def test_a_corpus_and_an_adapter_are_paid_for_once(tmp_path: Path):
-    made = {"key": "c", "accepted": 10, "generation_seconds": 20.0, "adaptation_seconds": 0.0}
-    faster = {"key": "d", "accepted": 10, "generation_seconds": 10.0, "adaptation_seconds": 300.0}
+    made = {"key": "c", "accepted": 10, "generation_seconds": 20.0, "adaptation_seconds": 0.0, "generator_version": 2}
+    faster = {
+        "key": "d",
+        "accepted": 10,
+        "generation_seconds": 10.0,
+        "adaptation_seconds": 300.0,
+        "generator_version": 2,
+    }
     plain = ("mix=0.5", "data=demo")
     adapted = (*plain, "generator.adapt=lora")
     records = [
@@ -72,8 +78,17 @@ def test_a_corpus_and_an_adapter_are_paid_for_once(tmp_path: Path):
     assert corpora.seconds(compose(*plain, "generator=gemma3_4b"), 10) is None
 
 
-def test_a_plan_holds_the_time_of_documents_that_are_still_to_be_made(tmp_path: Path):
+def test_documents_that_a_generator_would_write_otherwise_now_are_not_there(tmp_path: Path):
     made = {"key": "c", "accepted": 10, "generation_seconds": 20.0, "adaptation_seconds": 0.0}
+    asked = ("mix=0.5", "data=demo")
+    before = earlier(tmp_path / "a", *asked, train=20, training=1, total=2, synthesis=made)
+    assert Corpora([(before, tmp_path / "a")]).seconds(compose(*asked), 10) is None
+    since = earlier(tmp_path / "b", *asked, train=20, training=1, total=2, synthesis={**made, "generator_version": 2})
+    assert Corpora([(before, tmp_path / "a"), (since, tmp_path / "b")]).seconds(compose(*asked), 10) == 0
+
+
+def test_a_plan_holds_the_time_of_documents_that_are_still_to_be_made(tmp_path: Path):
+    made = {"key": "c", "accepted": 10, "generation_seconds": 20.0, "adaptation_seconds": 0.0, "generator_version": 2}
     small = ("data.size=400", "data.top_k=10", "data.split.validation=50", "data.split.test=50", "mix=0.5")
     run = (*MODEL, *small, "regime=1:10")
     earlier(tmp_path / "x" / "sweep" / "a", *run, train=10, training=1, total=2, synthesis=made)

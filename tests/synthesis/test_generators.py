@@ -19,6 +19,7 @@ from patentlab.synthesis.generators import (
     build_generator,
     generator_fingerprint,
     generator_kind,
+    transformers,
 )
 from patentlab.synthesis.production import _description
 from patentlab.synthesis.prompts import Request
@@ -117,21 +118,33 @@ def test_what_the_kinds_say_of_themselves():
     assert list(guided.values()) == [True, False, False]
 
 
-# as folders of answers were named before there were kinds
+# as folders of answers are named; that of a server as before there were kinds
 @pytest.mark.parametrize(
     ("arguments", "key"),
     [
         (["generator=openai", "generator.path=scripted", "generator.base_url=http://localhost:8000/v1"],
          "2cdd49d29dd9023c"),
-        (["generator.path=org/unknown"], "f9a251c6829dbcdb"),
-        (["generator.path=org/unknown", "generator.form=chat"], "ec82aa58009ccfd5"),
-        (["generator.path=org/unknown", "generator.adapt=lora"], "a4a25ea88826631c"),
+        (["generator.path=org/unknown", "generator.precision=fp32"], "2becae655e668441"),
+        (["generator.path=org/unknown", "generator.precision=fp32", "generator.form=chat"], "f92073ac02b2a2bf"),
+        (["generator.path=org/unknown", "generator.precision=fp32", "generator.adapt=lora"], "a68a07528f86ac78"),
     ],
 )  # fmt: skip
 def test_cached_answers_are_found_again(arguments: list[str], key: str):
     config = compose("mix=0.5", *arguments)
     description = _description(config.strategy, config.generator, SOURCES, SPACE, 7)
     assert ShardStore(description).key == key
+
+
+def test_answers_in_another_precision_are_kept_apart(monkeypatch: pytest.MonkeyPatch):
+    def key(precision: str, *, native: bool = True) -> str:
+        chosen = {"auto": "bf16" if native else "fp32"}
+        monkeypatch.setattr(transformers, "inference_precision", lambda asked: chosen.get(asked, asked))
+        config = compose("mix=0.5", "generator.path=org/unknown", f"generator.precision={precision}")
+        return ShardStore(_description(config.strategy, config.generator, SOURCES, SPACE, 7)).key
+
+    assert key("auto") == key("bf16")
+    assert key("auto", native=False) == key("fp32")
+    assert len({key("fp32"), key("bf16"), key("nf4")}) == 3
 
 
 def test_to_know_the_kinds_takes_no_torch():

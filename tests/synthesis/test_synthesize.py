@@ -18,10 +18,13 @@ import yaml
 
 from patentlab.console.command_line import compose
 from patentlab.corpus import Document, LabelSpace
+from patentlab.data.documents import read_documents
+from patentlab.language_models.loading import inference_precision
 from patentlab.protocols import Silent
 from patentlab.synthesis.adaptation import adapt_generator
 from patentlab.synthesis.generators.transformers import TransformersGenerator, encode
 from patentlab.synthesis.prompts import FAMILIES, Request, adaptation_pair, rewrite, write
+from patentlab.synthesis.strategies import Added, Context, find_strategy
 from patentlab.weights import model_folder
 from tests.conftest import Command
 
@@ -35,7 +38,8 @@ def test_the_embedded_model_writes_a_corpus_with_its_card(run_in_process: Comman
     assert done.returncode == 0, done.stderr
     folder = Path(done.stdout.strip())
     assert done.stdout == f"{folder}\n"
-    assert "at most about" in done.stderr  # the time, before the first document
+    precision = inference_precision("auto")
+    assert f"smollm2_135m in {precision}: at most about" in done.stderr  # the time, before the first document
     rows = [json.loads(line) for line in (folder / "corpus.jsonl").read_text().splitlines()]
     table = pd.read_parquet(folder / "corpus.parquet")
     assert len(rows) == len(table) == 3
@@ -45,6 +49,7 @@ def test_the_embedded_model_writes_a_corpus_with_its_card(run_in_process: Comman
     card = (folder / "README.md").read_text()
     head = yaml.safe_load(card.split("---")[1])
     assert head["license"] == "apache-2.0"
+    assert f"| precision of its weights | {precision} |" in card
     for part in (
         "Sources",
         "Prompts, version",
@@ -56,6 +61,43 @@ def test_the_embedded_model_writes_a_corpus_with_its_card(run_in_process: Comman
     again = run_in_process(*QUICK, "n=3", "out=again", command="synthesize")
     assert (Path(again.stdout.strip()) / "corpus.jsonl").read_text() == (folder / "corpus.jsonl").read_text()
     assert "at most about" not in again.stderr  # nothing was generated
+
+
+REPEATED = ["data.size=120", "data.split.validation=20", "data.split.test=20", "regime=1:2", "mix=0.5"]
+REPEATED += ["generator.batch_size=4", "generator.max_new_tokens=24", "strategy.examples=0"]
+REPEATED += ["strategy.screening.min_words=4", "strategy.screening.language=null"]
+
+
+@pytest.mark.integration
+def test_a_corpus_is_the_same_from_an_empty_cache_in_any_number_and_after_a_break(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    precision = inference_precision("auto")
+    weights = model_folder("smollm2_135m", Silent())
+    config = compose(*REPEATED)
+    documents = read_documents(config)
+    real = sorted(documents.real, key=lambda document: document.id)
+    context = Context(config, real, real, real, documents.split, documents.corpus.labels, Silent())
+
+    def make(cache: str, count: int) -> Added:
+        monkeypatch.setenv("PATENTLAB_CACHE", str(tmp_path / cache))
+        (tmp_path / cache).mkdir(exist_ok=True)
+        (tmp_path / cache / "models").unlink(missing_ok=True)
+        (tmp_path / cache / "models").symlink_to(weights.parent)
+        return find_strategy(config.strategy.name).add(context, count)
+
+    whole = make("a", 6)
+    assert whole.report["attempts"] > 4
+    assert whole.report["precision"] == precision
+    assert make("b", 6).documents == whole.documents
+    assert make("c", 2).documents == whole.documents[:2]
+    folder = Path(whole.report["store"])
+    first = sorted(folder.glob("0*.jsonl"))[1]
+    kept = first.read_text().splitlines()[1:]
+    first.unlink()  # as if it had not been complete when a process was killed, and those behind it had
+    again = make("a", 6)
+    assert again.documents == whole.documents
+    assert first.read_text().splitlines()[1:] == kept
 
 
 @pytest.mark.integration

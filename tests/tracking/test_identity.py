@@ -1,7 +1,10 @@
 """The run key: what is another run, and what is not."""
 
+import pytest
+
 from patentlab.config import SEED_SOURCES
 from patentlab.console.command_line import compose, compose_run
+from patentlab.synthesis.generators.transformers import TransformersGenerator
 from patentlab.tracking.identity import run_key, run_name
 
 
@@ -42,3 +45,23 @@ def test_names_tell_seeds_apart():
     config = compose("model=minilm", "seed=3", "seeds.weights=1", "seeds.split=0")
     assert run_name(config.choices) == "minilm-full 1:1 mix=1 seed=3 split=0 weights=1"
     assert run_name(compose("model=minilm", "seed=3").choices) == "minilm-full 1:1 mix=1 seed=3"
+
+
+def test_runs_that_learned_from_what_a_generator_would_write_otherwise_now_are_other_runs(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    server = ("generator=openai", "generator.path=m", "generator.base_url=http://localhost:1/v1")
+    requests = {
+        "own": ("mix=0.5",),
+        "server": ("mix=0.5", *server),
+        "real": (),
+        "copies": ("mix=0.5", "strategy=duplicate"),
+    }
+
+    def keys(version: int) -> dict[str, str]:
+        monkeypatch.setattr(TransformersGenerator, "version", version)
+        return {name: run_key(compose(*line), {}) for name, line in requests.items()}
+
+    before, after = keys(1), keys(2)
+    assert {name for name in requests if before[name] != after[name]} == {"own"}
+    assert run_key(compose("mix=0.5"), {}, earlier=True) == before["own"]

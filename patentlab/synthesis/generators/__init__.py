@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
 from patentlab.config import GeneratorConfig, RequestError
 from patentlab.config.registry import GENERATORS
+from patentlab.corpus import derive_seed
 from patentlab.protocols import Advance, Progress
 
 if TYPE_CHECKING:
     from patentlab.synthesis.prompts import Request
+
+NextRequest: TypeAlias = "Callable[[], Request | None]"
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,13 @@ class Generator(Protocol):
         config: The generator group.
         adapter: What :meth:`adapt` made, where ``generator.adapt`` asks for it.
         progress: Told of long work.
+
+    Attributes:
+        version: Raised when the same model, asked with the same settings and seed, answers otherwise: earlier answers,
+            and runs that learned from them, then count as others.
     """
 
+    version: ClassVar[int] = 1
     config: GeneratorConfig
 
     def __init__(self, config: GeneratorConfig, adapter: Path | None, progress: Progress) -> None:
@@ -57,9 +66,31 @@ class Generator(Protocol):
             advance: Told of every answer.
         """
 
+    def stream(self, ask: NextRequest, seed: int, advance: Advance) -> Iterator[tuple[Request, Answer]]:
+        """Answers as they come, in an order that follows from requests and seed alone.
+
+        Unless a kind knows better, ``generator.batch_size`` requests are asked at a time. What was begun when no more
+        answers are taken is given up.
+
+        Args:
+            ask: The next request, None where no more are wanted now; called when there is room for one. Requests begin
+                with the first of a shard.
+            seed: As of :meth:`answer`.
+            advance: Told while answers are written.
+        """
+        size = self.config.batch_size
+        while batch := list(islice(iter(ask, None), size)):
+            shard_seed = derive_seed(seed, f"shard {batch[0].number // size}")
+            yield from zip(batch, self.answer(batch, shard_seed, advance), strict=True)
+
     def seconds_each(self, requests: Sequence[Request]) -> float | None:
-        """Seconds that an answer would take at most in a batch of these, None where that cannot be known before."""
+        """Seconds that an answer would take at most among others, None where that cannot be known before."""
         return None
+
+    @classmethod
+    def precision(cls, config: GeneratorConfig) -> str | None:
+        """What weights are held in on this machine: ``generator.precision``, unless a kind knows better."""
+        return config.precision
 
     @classmethod
     def fingerprint(cls, config: GeneratorConfig) -> str:

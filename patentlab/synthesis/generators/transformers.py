@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,10 @@ import numpy as np
 from patentlab import weights
 from patentlab.config import GeneratorConfig, RequestError
 from patentlab.config.registry import GENERATORS
-from patentlab.language_models.loading import load_causal
+from patentlab.corpus import derive_seed
+from patentlab.language_models.loading import inference_precision, load_causal
 from patentlab.protocols import Advance, Progress
-from patentlab.synthesis.generators import Answer, Generator
+from patentlab.synthesis.generators import Answer, Generator, NextRequest
 from patentlab.synthesis.prompts import FAMILIES, RECORD_END, TITLE, Request
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class TransformersGenerator(Generator):
         RequestError: The model cannot be loaded.
     """
 
+    version = 2  # a seed a request, in rows that are filled again
+
     def __init__(self, config: GeneratorConfig, adapter: Path | None, progress: Progress) -> None:
         import torch
 
@@ -50,7 +52,7 @@ class TransformersGenerator(Generator):
             config,
             "generator",
             progress,
-            precision=config.precision,
+            precision=self.precision(config),
             repack=True,  # it answers, and is not trained any more
         )
         self.model, self.tokenizer = loaded.model, loaded.tokenizer
@@ -68,32 +70,33 @@ class TransformersGenerator(Generator):
         self.guided = self.is_guided(config)
 
     def answer(self, requests: Sequence[Request], seed: int, advance: Advance) -> list[Answer]:
-        """Answers, in batches of like prompts: those with the same examples side by side, the longest last."""
-        encoded = [self._encode(request) for request in requests]
-        order = _by_examples(requests, encoded)
-        answers: dict[int, Answer] = {}
-        with _seeded(seed):
-            for first in range(0, len(order), self.config.batch_size):
-                batch = order[first : first + self.config.batch_size]
-                prompts = [encoded[position] for position in batch]
-                steer = self._steer([requests[position] for position in batch])
-                found = self._generate(prompts, self.config.max_new_tokens, lambda: advance(0), steer)
-                for position, answer in zip(batch, found, strict=True):
-                    answers[position] = replace(answer, text=requests[position].start + answer.text)
-                advance(len(batch))
-        return [answers[position] for position in range(len(requests))]
+        """As of :meth:`stream`, in the order of the requests."""
+        found = {request.number: answer for request, answer in self.stream(_each(requests), seed, advance)}
+        return [found[request.number] for request in requests]
+
+    def stream(self, ask: NextRequest, seed: int, advance: Advance) -> Iterator[tuple[Request, Answer]]:
+        """``generator.batch_size`` answers are written at a time; the place of one that is complete is filled again.
+
+        An answer is drawn with random numbers of its request, and does not hang on its neighbours, up to rounding: see
+        :func:`patentlab.language_models.decoding.decode`.
+        """
+        return self._generate(ask, self.config.max_new_tokens, seed, lambda: advance(0))
 
     def seconds_each(self, requests: Sequence[Request]) -> float | None:
-        """Measured on a batch of which a few tokens are generated."""
-        encoded = [self._encode(request) for request in requests]
-        batch = [encoded[position] for position in _by_examples(requests, encoded)[: self.config.batch_size]]
+        """Measured while a few tokens of each are generated, side by side."""
+        batch = requests[: self.config.batch_size]
         times = [time.perf_counter()]
-        with _seeded(0):
-            self._generate(batch, _PROBED, lambda: times.append(time.perf_counter()))
+        for _ in self._generate(_each(batch), _PROBED, 0, lambda: times.append(time.perf_counter())):
+            pass
         first, *steps = np.diff(times)
         if not steps:  # all were complete at once
             return None
         return float(first + np.median(steps) * self.config.max_new_tokens) / len(batch)
+
+    @classmethod
+    def precision(cls, config: GeneratorConfig) -> str:
+        """``auto`` is decided by the machine."""
+        return inference_precision(config.precision)
 
     @classmethod
     def fingerprint(cls, config: GeneratorConfig) -> str:
@@ -130,34 +133,46 @@ class TransformersGenerator(Generator):
         return tokens
 
     def _generate(
-        self,
-        encoded: Sequence[list[int]],
-        new_tokens: int,
-        on_step: Callable[[], None],
-        steer: Callable[[int, list[int]], Sequence[int]] = lambda row, tokens: (),
-    ) -> list[Answer]:
-        from patentlab.language_models.decoding import Sampling, decode
+        self, ask: NextRequest, new_tokens: int, seed: int, on_step: Callable[[], None]
+    ) -> Iterator[tuple[Request, Answer]]:
+        from patentlab.language_models.decoding import Prompt, Sampling, decode
 
         config = self.config
-        sampling = Sampling(config.temperature, config.top_p, config.no_repeat_ngram, new_tokens)
-        pad = self.tokenizer.pad_token_id
-        found = decode(self.model, encoded, pad, sampling, self._is_complete, on_step, steer)
-        return [self._read(tokens) for tokens in found]
+        asked: list[Request] = []
 
-    def _steer(self, requests: Sequence[Request]) -> Callable[[int, list[int]], Sequence[int]]:
-        """What puts the heading of the body after the first line of a title."""
-        waiting = {row for row, request in enumerate(requests) if self.guided and request.start == TITLE}
+        def prompt() -> Prompt | None:
+            request = ask()
+            if request is None:
+                return None
+            asked.append(request)
+            return Prompt(self._encode(request), derive_seed(seed, f"request {request.number}"))
 
-        def steer(row: int, tokens: list[int]) -> Sequence[int]:
-            if row not in waiting or not (tokens[-1] in self.ends or "\n" in self.tokenizer.decode(tokens[-1:])):
-                return ()
-            if not str(self.tokenizer.decode(tokens[:-1])).strip():
-                return ()  # no title yet
-            waiting.remove(row)
-            heading = f"\n{FAMILIES[requests[row].family].heading}:"
-            return list(self.tokenizer(heading, add_special_tokens=False)["input_ids"])
+        found = decode(
+            self.model,
+            prompt,
+            self.tokenizer.pad_token_id,
+            config.batch_size,
+            Sampling(config.temperature, config.top_p, config.no_repeat_ngram, new_tokens),
+            self._is_complete,
+            on_step=on_step,
+            steer=lambda number, tokens: self._steer(asked[number], tokens),
+        )
+        for number, tokens in found:
+            answer = self._read(tokens)
+            yield asked[number], replace(answer, text=asked[number].start + answer.text)
 
-        return steer
+    def _steer(self, request: Request, tokens: list[int]) -> Sequence[int]:
+        """The heading of the body, in place of what ends the first line of a title."""
+        if not (self.guided and request.start == TITLE):
+            return ()
+        *before, last = tokens
+        if not (last in self.ends or "\n" in self.tokenizer.decode([last])):
+            return ()
+        title = str(self.tokenizer.decode(before))
+        if not title.strip() or "\n" in title.strip():
+            return ()  # no title yet, or the body
+        heading = f"\n{FAMILIES[request.family].heading}:"
+        return list(self.tokenizer(heading, add_special_tokens=False)["input_ids"])
 
     def _is_complete(self, tokens: list[int]) -> bool:
         """Whether an answer has ended, goes round in a loop, or has come to the end of its record."""
@@ -201,17 +216,10 @@ def loops(tokens: Sequence[int]) -> bool:
     return any(tail[period:] == tail[:-period] for period in range(1, _LONGEST_PERIOD + 1))
 
 
-def _by_examples(requests: Sequence[Request], encoded: Sequence[list[int]]) -> list[int]:
-    """Positions of requests: those with the same examples side by side, groups and members by length."""
-    longest: dict[tuple[str, ...], int] = {}
-    for request, tokens in zip(requests, encoded, strict=True):
-        longest[request.examples] = max(longest.get(request.examples, 0), len(tokens))
-
-    def rank(position: int) -> tuple[int, tuple[str, ...], int]:
-        examples = requests[position].examples
-        return longest[examples], examples, len(encoded[position])
-
-    return sorted(range(len(requests)), key=rank)
+def _each(requests: Sequence[Request]) -> NextRequest:
+    """These, and no more."""
+    left = iter(requests)
+    return lambda: next(left, None)
 
 
 def _end_tokens(model: Any, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
@@ -231,13 +239,3 @@ def _render(tokenizer: PreTrainedTokenizerBase, turns: list[dict[str, str]]) -> 
         system, user, *rest = turns
         merged = {"role": "user", "content": f"{system['content']}\n\n{user['content']}"}
         return str(tokenizer.apply_chat_template([merged, *rest], **options))
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Random numbers of torch from a seed, for as long as the context is open."""
-    import torch
-
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield
