@@ -70,7 +70,7 @@ def blocks(matrix: pd.DataFrame) -> dict[str, str]:
                     "claim": claims["says"],
                     "verdict": claims["verdict"],
                     "estimate": _text(claims["value"], "+.3f"),
-                    "95%": _interval(claims, "low", "high", "+.3f"),
+                    "interval (Holm)": _interval(claims, "low", "high", "+.3f"),
                     "p (Holm)": _text(claims["p_adjusted"], ".3f"),
                     "of": claims["sentence"],
                 }

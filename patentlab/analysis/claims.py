@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from numpy.typing import NDArray
 
 from patentlab.analysis.optimum import contains
 from patentlab.analysis.quantities import Estimate, Evidence, Quantity
@@ -113,8 +114,7 @@ def check_claims(evidence: Evidence, family: Claims) -> pd.DataFrame:
     """
     first = [evidence.estimate(claim.quantity, claim.margin, 1 - family.level) for claim in family.claims]
     p = np.array([estimate.p if estimate.decides else np.nan for estimate in first])
-    told = sum(estimate.decides for estimate in first)
-    levels, adjusted = _levels(p, told, family)
+    levels, adjusted = _levels(p, np.array([estimate.decides for estimate in first]), family)
     rows = []
     for claim, level, p_adjusted in zip(family.claims, levels, adjusted, strict=True):
         estimate = evidence.estimate(claim.quantity, claim.margin, 1 - level)
@@ -180,11 +180,13 @@ def _claim(path: Path, entry: Any) -> Claim:
     return claim
 
 
-def _levels(p: Floats, told: int, family: Claims) -> tuple[Floats, Floats]:
+def _levels(p: Floats, decides: NDArray[np.bool_], family: Claims) -> tuple[Floats, Floats]:
     """The level of each claim's interval, and its adjusted p.
 
-    Claims without a p, which are decided by their intervals alone, have Bonferroni's level and count in the family.
+    Claims that have an interval make up the family. Those of them without a p, which are decided by their intervals
+    alone, have Bonferroni's level.
     """
+    told = int(decides.sum())
     if family.adjust == "none" or told == 0:
         return np.full(len(p), family.level), p
     known = np.flatnonzero(~np.isnan(p))
@@ -193,7 +195,7 @@ def _levels(p: Floats, told: int, family: Claims) -> tuple[Floats, Floats]:
     adjusted = p.copy()
     padded = holm(np.concatenate([p[known], np.ones(told - len(known))]))
     adjusted[known] = padded[: len(known)]
-    levels = np.full(len(p), family.level / told)
+    levels = np.where(decides, family.level / told, family.level)
     rejected = int((adjusted[known] < family.level).sum())
     for place, position in enumerate(order):
         levels[position] = family.level / (told - min(place, rejected))
