@@ -104,7 +104,7 @@ def test_the_sweep_has_a_verdict_for_each_claim_of_the_file():
     assert (listed[0].count(">refuted<"), listed[0].count(">undecided<")) == (3, 4)
     said = "\n".join(outputs(book, "text/plain"))
     assert "108 runs" in said and "needs at least 4 pairs, has 1" in said
-    assert "over generators: needs at least 4 clusters, has 1" in said
+    assert "over generators: needs at least 6 generators, has 1" in said
 
 
 def test_published_numbers_are_recomputed():
