@@ -107,6 +107,8 @@ def report_single(record: Record, executed: bool) -> None:
     console.print(table)
     counts = record.counts
     threshold = "" if record.threshold is None else f", threshold {record.threshold:.3f} chosen on validation"
+    own = {name: value for name, value in record.thresholds.items() if value != record.threshold}
+    threshold += "".join(f", {value:.3f} for {_SCORES.get(name, name)}" for name, value in own.items())
     say(
         f"{counts['train']} training documents ({counts['real']} real, {counts['synthetic']} added; share of real "
         f"{counts['achieved_share']:.3f})"
