@@ -12,6 +12,7 @@ from patentlab.evaluation.calibration import expected_calibration_error
 from patentlab.protocols import Scores, Targets
 
 DEFAULT_THRESHOLD = 0.5
+_DIGITS = 12
 
 
 def decide(scores: Scores, threshold: float) -> Targets:
@@ -31,7 +32,7 @@ def decide(scores: Scores, threshold: float) -> Targets:
 def choose_threshold(targets: Targets, scores: Scores, monitor: str = "f1_micro") -> float:
     """The one threshold for all labels that scores best.
 
-    For micro-F1 every cut between two neighbouring scores is tried; for macro-F1 a hundred quantiles of the scores.
+    Every cut between two neighbouring scores is tried; of several that are best the lowest is taken.
 
     Args:
         targets: Zeros and ones of shape ``(documents, labels)``; validation documents, never test documents.
@@ -44,13 +45,10 @@ def choose_threshold(targets: Targets, scores: Scores, monitor: str = "f1_micro"
     from sklearn.metrics import f1_score
 
     cuts = _cuts(scores)
-    if monitor == "f1_micro":
-        values = _micro_f1_at(targets, scores, cuts)
-    else:
-        cuts = np.unique(np.quantile(cuts, np.linspace(0, 1, 100), method="nearest")) if len(cuts) > 100 else cuts
-        values = _macro_f1_at(targets, scores, cuts)
+    at = _micro_f1_at if monitor == "f1_micro" else _macro_f1_at
+    values = at(targets, scores, cuts).round(_DIGITS)  # sums in another order are no other values
     default = f1_score(targets, scores >= DEFAULT_THRESHOLD, average=monitor.removeprefix("f1_"), zero_division=0)
-    if not len(values) or default >= values.max():
+    if not len(values) or round(default, _DIGITS) >= values.max():
         return DEFAULT_THRESHOLD
     return float(cuts[values.argmax()])
 
@@ -75,14 +73,17 @@ def _micro_f1_at(targets: Targets, scores: Scores, cuts: NDArray[np.float64]) ->
 
 def _macro_f1_at(targets: Targets, scores: Scores, cuts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Macro-F1 at each cut: the mean over labels of 2 TP / (predicted + true), 0 where a label has neither."""
-    positives = targets.sum(axis=0, dtype=np.int64)
-    values = np.empty((len(cuts), len(positives)))
-    for label, ranked in enumerate(np.sort(scores, axis=0).T.astype(np.float64)):
-        hits = np.sort(scores[targets[:, label] == 1, label]).astype(np.float64)
-        predicted = len(ranked) - np.searchsorted(ranked, cuts)
-        true_positives = len(hits) - np.searchsorted(hits, cuts)
-        values[:, label] = 2 * true_positives / np.maximum(predicted + positives[label], 1)
-    return np.asarray(values.mean(axis=1))
+    order = np.argsort(-scores, axis=0, kind="stable")
+    hits = np.cumsum(np.take_along_axis(targets, order, axis=0), axis=0, dtype=np.int64)
+    predicted = np.arange(1, len(scores) + 1)[:, None]
+    f1 = 2 * hits / (predicted + targets.sum(axis=0, dtype=np.int64))
+    # what each pair of document and label adds when it is let through, after those of its label that score higher
+    steps = np.empty_like(f1)
+    np.put_along_axis(steps, order, np.diff(f1, axis=0, prepend=0), axis=0)
+    ranked = np.argsort(-scores, axis=None, kind="stable")
+    sums = np.concatenate([[0], np.cumsum(steps.ravel()[ranked])])
+    through = scores.size - np.searchsorted(np.sort(scores, axis=None).astype(np.float64), cuts)
+    return np.asarray(sums[through] / scores.shape[1])
 
 
 def brier_score(targets: Targets, scores: Scores) -> float:
