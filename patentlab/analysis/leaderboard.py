@@ -17,7 +17,7 @@ from patentlab.statistics.multiple_testing import holm
 
 BEST, AS_GOOD, WORSE, UNKNOWN, ALONE = "best", "not distinguishable", "worse", "cannot be told", "alone"
 LEVEL = 0.05
-_COSTS = {"trained": "parameters.trained", "seconds": "timing.total"}
+_COSTS = {"trained": ("parameters.trained", None), "seconds": ("timing.total", 1)}  # with their digits
 
 
 def leaderboard(runs: Runs, scored: ScoredRuns, metrics: Sequence[str], level: float = LEVEL) -> pd.DataFrame:
@@ -38,7 +38,7 @@ def leaderboard(runs: Runs, scored: ScoredRuns, metrics: Sequence[str], level: f
         level: Of the adjusted p-values.
 
     Returns:
-        A row per classifier, conditions and arm (a column where there are several): ``rank, classifier``; of each
+        A row per classifier, conditions and arm (a column where there are several): ``rank, classifier, standing``; of each
         metric the mean over seeds and Student's t interval (``_low, _high``); ``seeds``; mean ``trained`` parameters
         and ``seconds``, where records have them; ``behind``, the paired mean difference of the best and this in the
         first metric over seeds in common, with ``behind_low, behind_high, behind_p_holm`` and what these are ``over``;
@@ -67,7 +67,9 @@ def leaderboard(runs: Runs, scored: ScoredRuns, metrics: Sequence[str], level: f
         for (name, part), one, adjusted in zip(sides.items(), against, p, strict=True):
             row = {"rank": ranks[name], **{n: conditions[n] for n in shown}, "classifier": name}
             row |= {column: own.loc[name, column] for column in values}
-            row |= {n: round(float(part[column].mean()), 1) for n, column in _COSTS.items() if column in part}
+            row |= {
+                n: round(float(part[column].mean()), digits) for n, (column, digits) in _COSTS.items() if column in part
+            }
             row |= one | {"behind_p_holm": adjusted} | place
             row["standing"] = _standing(name, best, len(sides), float(one["behind"]), float(adjusted), level)
             rows.append(row)
@@ -77,7 +79,8 @@ def leaderboard(runs: Runs, scored: ScoredRuns, metrics: Sequence[str], level: f
     blocks = ranked[shown].astype(str).agg("\n".join, axis=1)
     ranked["_block"] = blocks.map({name: number for number, name in enumerate(dict.fromkeys(blocks))})
     ranked = ranked.sort_values(["_added", "_kept", "_block", "rank"], kind="stable", ignore_index=True)
-    ends = ["behind", "behind_low", "behind_high", "behind_p_holm", "over", "standing", "sentence"]
+    ranked.insert(list(ranked).index("classifier") + 1, "standing", ranked.pop("standing"))
+    ends = ["behind", "behind_low", "behind_high", "behind_p_holm", "over", "sentence"]
     return ranked[[name for name in ranked if name not in ends and not str(name).startswith("_")] + ends]
 
 
