@@ -38,12 +38,11 @@ def leaderboard(runs: Runs, scored: ScoredRuns, metrics: Sequence[str], level: f
         level: Of the adjusted p-values.
 
     Returns:
-        A row per classifier, conditions and arm (a column where there are several): ``rank, classifier, standing``; of each
-        metric the mean over seeds and Student's t interval (``_low, _high``); ``seeds``; mean ``trained`` parameters
-        and ``seconds``, where records have them; ``behind``, the paired mean difference of the best and this in the
-        first metric over seeds in common, with ``behind_low, behind_high, behind_p_holm`` and what these are ``over``;
-        ``standing``: ``best``, ``not distinguishable`` from it, ``worse``, ``cannot be told``, or ``alone``;
-        ``sentence``.
+        A row per classifier, conditions and arm (a column where there are several): ``rank, classifier``; ``standing``:
+        ``best``, ``not distinguishable`` from it, ``worse``, ``cannot be told``, or ``alone``; of each metric the mean
+        over seeds and Student's t interval (``_low, _high``); ``seeds``; mean ``trained`` parameters and ``seconds``,
+        where records have them; ``behind``, the paired mean difference of the best and this in the first metric over
+        seeds in common, with ``behind_low, behind_high, behind_p_holm`` and what these are ``over``; ``sentence``.
     """
     found = classified(runs)
     table = found.table
