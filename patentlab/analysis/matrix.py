@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tempfile
 from collections.abc import Iterable
@@ -118,7 +119,7 @@ def write_matrix(matrix: pd.DataFrame, folder: Path, formats: Iterable[str] = FO
     paths = []
     for name in formats:
         path = folder / f"matrix.{name}"
-        temporary = path.with_name(f".{path.name}")
+        temporary = path.with_name(f".{os.getpid()}-{path.name}")  # processes that share a sweep write it each
         if name == "csv":
             matrix.to_csv(temporary, index=False)
         else:

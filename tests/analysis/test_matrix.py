@@ -1,3 +1,5 @@
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
@@ -46,6 +48,19 @@ def test_macro_f1_of_an_earlier_record_is_measured_at_its_own_threshold(tmp_path
     (folder / "predictions.parquet").unlink()
     assert read_matrix(tmp_path)["metrics.test.f1_macro"].tolist() == [pytest.approx(old["macro"])]
     assert problems(read_matrix(tmp_path))["problem"].tolist() == ["one threshold"]
+
+
+def test_processes_that_write_one_matrix_do_not_get_in_each_others_way(tmp_path: Path):
+    matrix = known_matrix(generators=2, seeds=2)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        done = [pool.submit(_write_often, matrix, tmp_path) for _ in range(2)]
+        assert [one.result() for one in done] == [40, 40]
+    assert read_kept_matrix(tmp_path / "matrix.parquet").shape == matrix.shape
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["matrix.csv", "matrix.parquet"]
+
+
+def _write_often(matrix: pd.DataFrame, folder: Path) -> int:
+    return sum(len(write_matrix(matrix, folder)) for _ in range(20))
 
 
 def test_settings_are_read_under_the_names_of_today(tmp_path: Path):
