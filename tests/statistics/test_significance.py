@@ -2,19 +2,15 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from scipy import stats
 from sklearn.metrics import accuracy_score
 from statsmodels.stats.contingency_tables import mcnemar as mcnemar_of_statsmodels
 
-from patentlab.statistics.significance import mcnemar, paired_permutation, subset_correct
+from patentlab.statistics.significance import mcnemar, subset_correct
 from patentlab.statistics.undecidable import UndecidableError
 from tests.statistics.classifiers import classifiers
-
-# height differences of Darwin's crossed and self-fertilised maize, in eighths of an inch (Fisher 1935, section 17)
-DARWIN = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
 
 
 def from_counts(both: int, only_first: int, only_second: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
@@ -71,63 +67,3 @@ def test_subset_correct_averages_to_subset_accuracy():
     assert correct.shape == (200,)
     assert correct.mean() == pytest.approx(accuracy_score(true, first))
     assert 0 < correct.mean() < 1
-
-
-def test_the_permutation_test_of_darwins_maize():
-    # Fisher 1935, section 21: in 863 of 2^15 choices of signs the sum is 314 or more, the 5.267 % of both sides
-    assert paired_permutation(DARWIN, resamples=2**15) == pytest.approx(2 * 863 / 2**15)
-
-
-def test_sampled_flips_come_near_to_all_of_them():
-    p = 2 * 863 / 2**15
-    for seed in range(3):
-        assert paired_permutation(DARWIN, seed=seed) == pytest.approx(p, abs=6 * np.sqrt(p / 9999))
-    assert paired_permutation(DARWIN, seed=1) == paired_permutation(DARWIN, seed=1)
-
-
-@settings(deadline=None)
-@given(arrays(float, st.integers(4, 9), elements=st.integers(-5, 5).map(float)))
-def test_enumerated_flips_equal_those_by_hand(differences: np.ndarray):
-    if not differences.any():
-        with pytest.raises(UndecidableError, match="all zero"):
-            paired_permutation(differences)
-        return
-    signs = np.array(np.meshgrid(*[[-1, 1]] * len(differences))).reshape(len(differences), -1)
-    sums = differences @ signs
-    expected = min(1, 2 * np.mean(sums >= abs(differences.sum())))
-    assert paired_permutation(differences) == pytest.approx(expected)
-
-
-def test_clusters_flip_together():
-    generator = np.random.default_rng(0)
-    differences, clusters = generator.normal(0.3, 1, 40), np.repeat([3, 1, 7, 5, 2, 9, 11, 4], 5)
-    sums = [differences[clusters == cluster].sum() for cluster in np.unique(clusters)]
-    assert paired_permutation(differences, clusters) == paired_permutation(sums)
-    names = [f"g{cluster}" for cluster in clusters]
-    assert paired_permutation(differences, names) == paired_permutation(differences, clusters)
-    # each on its own is no cluster
-    assert paired_permutation(DARWIN, np.arange(15)) == paired_permutation(DARWIN)
-
-
-def test_clustered_differences_are_rejected_as_often_as_promised():
-    generator = np.random.default_rng(1)
-    clusters = np.repeat(np.arange(8), 6)
-    draws = generator.normal(size=(300, 8))[:, clusters] + 0.3 * generator.normal(size=(300, 48))
-    together = np.mean([paired_permutation(row, clusters) <= 0.05 for row in draws])
-    # 12 of 2^8 flips lie in the tails of the test of level 0.05
-    assert together == pytest.approx(12 / 2**8, abs=4 * np.sqrt(0.05 * 0.95 / 300))
-    apart = np.mean([paired_permutation(row, resamples=199) <= 0.05 for row in draws])
-    assert apart > 0.2
-
-
-def test_permutation_refuses_what_it_cannot_tell():
-    with pytest.raises(UndecidableError, match="needs at least 4 pairs, has 3"):
-        paired_permutation([1, 2, 3])
-    with pytest.raises(UndecidableError, match="needs at least 4 clusters, has 2"):
-        paired_permutation([1, 2, 3, 4], ["a", "a", "b", "b"])
-    with pytest.raises(UndecidableError, match="missing"):
-        paired_permutation([1, 2, 3, np.nan])
-    with pytest.raises(UndecidableError, match="clusters of some"):
-        paired_permutation([1, 2, 3, 4], np.array(["a", None, "b", "c"], dtype=object))
-    with pytest.raises(ValueError, match="clusters of the shape"):
-        paired_permutation([1, 2, 3, 4], [1, 2])
