@@ -15,7 +15,9 @@ from patentlab.config import (
     HeadConfig,
     LossConfig,
     ModelConfig,
+    PromptedHeadConfig,
     TrainerConfig,
+    Wording,
 )
 from patentlab.config.registry import HEADS, LOSSES, TASKS
 from patentlab.corpus import LabelSpace
@@ -26,6 +28,7 @@ AUTO_BYTES = 100_000_000  # what ``trainer.save_model=auto`` saves of weights th
 MODEL_FOLDER = "model"
 TASK_FILE = "task.json"
 SETTINGS_FILE = "settings.json"
+HEAD_FILE = "head.json"
 _EARLIER_TASK_FILE = "labels.json"  # without text template, and with the task as ``single``
 
 T = TypeVar("T")
@@ -173,13 +176,37 @@ def read_settings(folder: Path, task: Task | None) -> tuple[TransformerSettings,
     head, loss = content["head"], content["loss"]
     settings = TransformerSettings(
         _section(ModelConfig, content["model"]),
-        _section(HEADS.settings(head["name"]) or HeadConfig, head),
+        _head(head),
         _section(AdapterConfig, content["adapter"]),
         _section(TrainerConfig, content["trainer"]),
         _section(LOSSES.settings(loss["name"]) or LossConfig, loss),
         bool(content.get("curriculum")),
     )
     return settings, task, content["fingerprint"]
+
+
+def _head(content: Mapping[str, Any]) -> HeadConfig:
+    head = _section(HEADS.settings(content["name"]) or HeadConfig, content)
+    if isinstance(head, PromptedHeadConfig):
+        head.wording = {kind: Wording(**words) for kind, words in content["wording"].items()}
+    return head
+
+
+def write_head_state(folder: Path, state: Mapping[str, Any]) -> None:
+    """Write what a head took from its training documents, if it did.
+
+    Args:
+        folder: Exists.
+        state: As JSON holds it.
+    """
+    if state:
+        (folder / HEAD_FILE).write_text(json.dumps(state, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def read_head_state(folder: Path) -> dict[str, Any]:
+    """What :func:`write_head_state` wrote; empty where there was nothing."""
+    path = folder / HEAD_FILE
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def _section(kind: type[T], content: Mapping[str, Any]) -> T:

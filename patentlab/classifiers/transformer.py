@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,13 @@ from torch import nn
 from transformers import set_seed
 
 from patentlab import weights
-from patentlab.classifiers.saving import TransformerSettings, read_settings, write_settings
+from patentlab.classifiers.saving import (
+    TransformerSettings,
+    read_head_state,
+    read_settings,
+    write_head_state,
+    write_settings,
+)
 from patentlab.config import RequestError
 from patentlab.config.registry import HEADS
 from patentlab.corpus import Examples, derive_seed
@@ -33,6 +39,8 @@ from patentlab.training.arguments import precision
 from patentlab.training.best_epoch import Known, put_weights, trainable_weights
 from patentlab.training.probe import start_from_probe
 from patentlab.training.trainer import TrainingData, train
+
+_CALIBRATED = 256  # training documents that calibration looks at
 
 
 class TransformerClassifier:
@@ -52,7 +60,7 @@ class TransformerClassifier:
         self.settings, self.task, self.tokenizer = settings, task, backbone.tokenizer
         self.head = build_head(settings.head, task, backbone.tokenizer, encoding.max_length)
         self.loss = self.head.loss(settings.loss, None)
-        layers = self.head.layers(int(backbone.model.config.hidden_size))
+        layers = self.head.layers(int(backbone.model.config.get_text_config().hidden_size))
         self.network = Network(adapted, self.head, layers)
         self.batch_size = settings.trainer.eval_batch_size or 1
         self.encoder = Encoder(encoding, self.network, backbone.tokenizer, self.batch_size)
@@ -114,6 +122,7 @@ class TransformerClassifier:
             adapted = load_adapter(backbone.model, folder / "backbone")
         loaded = cls(settings, task, backbone, adapted, encoding)
         loaded.network.head.load_state_dict(load_file(folder / "head.safetensors"))
+        loaded.head.restore(read_head_state(folder))
         loaded.network.eval()
         loaded.trained = True
         return loaded
@@ -138,6 +147,9 @@ class TransformerClassifier:
         self.trained = True
         self.loss = self.head.loss(self.settings.loss, train_set.targets)
         self.head.start(self.network.head, train_set.targets)
+        self.head.prepare(train_set, self.seed)
+        if not any(parameter.requires_grad for parameter in self.network.parameters()):
+            return self._only_ask(train_set, validation, observer)
         prepared = self._prepare((train_set, validation), observer)
         trainer = self.settings.trainer
         report = train(
@@ -157,12 +169,30 @@ class TransformerClassifier:
             fallback=prepared.fallback,
         )
         self.network.eval()
+        if self._calibrate(train_set, observer.progress):
+            report = replace(report, validation_outputs=None)
         self.kept_probe = report.choice is not None and report.choice.kept == "probe"
         if precision(trainer) != "fp32" and not prepared.cached:
             # validation ran under autocast: its outputs are not quite those of the network that is saved
             choice = report.choice and replace(report.choice, outputs=None)
             report = replace(report, validation_outputs=None, choice=choice)
         return report
+
+    def _only_ask(self, train_set: Examples, validation: Examples, observer: Observer) -> TrainingReport:
+        """Nothing is trained: validation documents are answered once."""
+        self.network.eval()
+        self._calibrate(train_set, observer.progress)
+        outputs = self.predict(validation.texts, observer.progress)
+        metrics = observer.measure(validation.targets, outputs)
+        row: dict[str, float] = {"epoch": 0, "step": 0} | {f"validation_{name}": v for name, v in metrics.items()}
+        observer.on_epoch(row)
+        return TrainingReport([row], validation_outputs=outputs)
+
+    def _calibrate(self, train_set: Examples, progress: Progress) -> bool:
+        """Whether the head reads logits otherwise than before."""
+        before = self.head.state()
+        self.head.calibrate(lambda texts: self._logits(texts, progress), train_set.texts[:_CALIBRATED])
+        return self.head.state() != before
 
     def _prepare(self, sets: tuple[Examples, Examples], observer: Observer) -> _Prepared:
         """Items of training and validation documents: vectors of frozen layers where the head needs no more of them."""
@@ -207,6 +237,14 @@ class TransformerClassifier:
         return self.head.outputs(logits, None, self.loss)
 
     def _answer(self, texts: Sequence[str], progress: Progress) -> NDArray[Any]:
+        return self._asked(texts, progress, lambda logits, items: self.head.outputs(logits, items, self.loss))
+
+    def _logits(self, texts: Sequence[str], progress: Progress) -> NDArray[Any]:
+        return self._asked(texts, progress, lambda logits, items: logits.numpy())
+
+    def _asked(
+        self, texts: Sequence[str], progress: Progress, read: Callable[[torch.Tensor, list[Item]], NDArray[Any]]
+    ) -> NDArray[Any]:
         items = self.head.items(texts)
         found: list[Any] = [None] * len(items)
         for positions, logits in ask(
@@ -218,8 +256,8 @@ class TransformerClassifier:
             progress,
             "evaluation",
         ):
-            outputs = self.head.outputs(logits, [items[position] for position in positions], self.loss)
-            for position, row in zip(positions, outputs, strict=True):
+            rows = read(logits, [items[position] for position in positions])
+            for position, row in zip(positions, rows, strict=True):
                 found[position] = row
         return as_array(found)
 
@@ -264,9 +302,10 @@ class TransformerClassifier:
     def save(self, folder: Path) -> None:
         """Save settings, head and what the adapter changed; a frozen or LoRA base is named, not copied."""
         write_settings(folder, self.settings, self.task)
+        write_head_state(folder, self.head.state())
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.head.state_dict().items()}
         save_file(state, folder / "head.safetensors")
-        if self.settings.adapter.name != "frozen":
+        if self.settings.adapter.name not in ("frozen", "none"):
             save_adapter(self.network.backbone, folder / "backbone")
         if self.settings.adapter.name == "full":
             self.tokenizer.save_pretrained(folder / "backbone")

@@ -15,6 +15,7 @@ from patentlab.config.experiment import (
 )
 from patentlab.config.folders import config_folder, data_folder
 from patentlab.config.generator import AdaptationConfig, GeneratorConfig
+from patentlab.config.head import HeadConfig, InstructionHeadConfig, PromptedHeadConfig, Wording
 from patentlab.config.mixture import (
     LABEL_TEXTS,
     ORDERINGS,
@@ -29,7 +30,6 @@ from patentlab.config.mixture import (
 from patentlab.config.model import (
     FITTED,
     AdapterConfig,
-    HeadConfig,
     LossConfig,
     ModelConfig,
     RecommendedSettings,
@@ -60,9 +60,11 @@ __all__ = [
     "ExperimentConfig",
     "GeneratorConfig",
     "HeadConfig",
+    "InstructionHeadConfig",
     "LossConfig",
     "MixConfig",
     "ModelConfig",
+    "PromptedHeadConfig",
     "RecommendedSettings",
     "RegimeConfig",
     "RequestError",
@@ -73,6 +75,7 @@ __all__ = [
     "TfidfConfig",
     "TrackingConfig",
     "TrainerConfig",
+    "Wording",
     "closest",
     "config_folder",
     "data_folder",

@@ -120,7 +120,7 @@ def _unfit(composed: DictConfig) -> list[str]:
         why = f"model={composed.model.name} is no neural network and takes none; set"
         return [f"{group}={name}: {why} {group}=none" for group, name in names.items() if name != "none"]
     adapter = names["adapter"]
-    if kind == "transformer" and adapter not in recommended:
+    if kind == "transformer" and adapter not in recommended and adapter != "none":
         allowed = ", ".join(str(name) for name in recommended) or "none of the adapters"
         return [f"adapter={adapter}: model={composed.model.name} takes {allowed}"]
     return []

@@ -13,7 +13,8 @@ from patentlab.config.bounds import bounded, out_of_bounds
 from patentlab.config.data import DataConfig
 from patentlab.config.generator import GeneratorConfig
 from patentlab.config.mixture import MixConfig, RegimeConfig, StrategyConfig
-from patentlab.config.model import FITTED, AdapterConfig, HeadConfig, LossConfig, ModelConfig
+from patentlab.config.head import HeadConfig
+from patentlab.config.model import FITTED, AdapterConfig, LossConfig, ModelConfig
 from patentlab.config.registry import HEADS, LOSSES, METRICS, STRATEGIES, TASKS
 from patentlab.config.seeds import SeedsConfig
 from patentlab.config.trainer import TrackingConfig, TrainerConfig
@@ -168,11 +169,29 @@ class ExperimentConfig:
             for group, choice in (("head", head.name), ("trainer", self.trainer.name)):
                 if choice == "none":
                     yield f"{group}=none: model={model.name} is a neural network and needs one"
+            yield from self._check_head()
             if adapter.is_low_rank and not adapter.targets:
                 yield f"adapter.targets: model={model.name} names no modules for LoRA; give adapter.targets=[…]"
         takes_one = loss.name in LOSSES and LOSSES.get(loss.name).index
         if takes_one and not (self.data.task in TASKS and TASKS.get(str(self.data.task)).one_label):
             yield f"loss={loss.name}: needs data.task=single_label; with several labels a document use loss=bce"
+
+
+    def _check_head(self) -> Iterator[str]:
+        if self.head.name not in HEADS:
+            return
+        head, name, adapter, loss = HEADS.get(self.head.name), self.head.name, self.adapter.name, self.loss.name
+        if head.own_layers and adapter == "none":
+            yield f"adapter=none: head={name} has weights to be trained; set adapter=frozen"
+        if not head.own_layers and adapter == "frozen":
+            yield f"adapter=frozen: head={name} has no weights of its own; set adapter=none, which trains nothing"
+        if adapter == "none" and self.trainer.name != "prompted":
+            yield f"trainer={self.trainer.name}: adapter=none trains nothing; set trainer=prompted"
+        if adapter != "none" and self.trainer.name == "prompted":
+            yield f"trainer=prompted: trains nothing; set trainer=finetune, or adapter=none"
+        if loss in LOSSES and head.writes != LOSSES.get(loss).tokens:
+            own = f"loss={head.default_loss}" if head.writes else "a loss of labels, such as bce"
+            yield f"loss={loss}: head={name} takes {own}"
 
 
 def follow(config: ExperimentConfig) -> ExperimentConfig:

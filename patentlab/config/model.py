@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from patentlab.config.bounds import bounded, out_of_bounds
-from patentlab.config.registry import HEADS, LOSSES
+from patentlab.config.registry import LOSSES
 
 FITTED = ("tfidf_linear", "constant")  # kinds of models that are no neural network
 
@@ -92,34 +92,6 @@ class ModelConfig:
             yield f"model.path: must be given for model={self.name}"
         if self.tfidf is not None:
             yield from self.tfidf.check()
-
-
-@dataclass
-class HeadConfig:
-    """How a backbone answers."""
-
-    name: str = bounded(words=lambda: (*HEADS.names(), "none"))
-    pooling: str | None = bounded(None, words=("last", "mean", "max", "cls"))
-    hidden: int | None = bounded(None, least=1, hint=", or null")
-    dropout: float | None = bounded(None, least=0, below=1)
-    start: str | None = bounded(None, words=("probe", "frequencies"))
-    fallback: str | None = bounded(None, words=("probe",))
-    fallback_margin: float | None = bounded(None, least=0, below=1)
-
-    def check(self) -> Iterator[str]:
-        """A line per problem."""
-        yield from out_of_bounds(self, "head.")
-        if self.name == "none":
-            return
-        for name in ("pooling", "start"):
-            if getattr(self, name) is None:
-                yield f"head.{name}=null: must be given for head={self.name}"
-        if self.fallback is not None and self.fallback_margin is None:
-            yield "head.fallback_margin=null: must be at least 0 and below 1"
-        for name in ("start", "fallback"):
-            if self.hidden is not None and getattr(self, name) == "probe":
-                other = "null" if name == "fallback" else "frequencies"
-                yield f"head.{name}=probe: a probe fits a linear head; set head.{name}={other} or head.hidden=null"
 
 
 @dataclass

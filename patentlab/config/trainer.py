@@ -20,6 +20,8 @@ SCHEDULES = (
     "inverse_sqrt",
 )
 
+UNTRAINED = ("none", "prompted")  # trainers that take no gradient steps
+
 
 @dataclass
 class TrainerConfig:
@@ -56,7 +58,7 @@ class TrainerConfig:
     def check(self) -> Iterator[str]:
         """A line per problem."""
         yield from out_of_bounds(self, "trainer.")
-        if self.name != "none":
+        if self.name not in UNTRAINED:
             optional = {"max_steps", "max_examples", "validations", "max_grad_norm", "patience", "monitor"}
             if self.max_steps is not None or self.max_examples is not None:
                 optional.add("epochs")

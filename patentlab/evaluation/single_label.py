@@ -16,10 +16,12 @@ def decide(scores: Scores) -> Targets:
         scores: Probabilities of shape ``(documents, labels)``.
 
     Returns:
-        Zeros and ones of the same shape, one 1 a row.
+        Zeros and ones of the same shape, one 1 a row; none where no label has any probability: an answer was written
+        that names none, and is wrong whatever was right.
     """
     decisions = np.zeros(scores.shape, dtype=np.int8)
     decisions[np.arange(len(scores)), scores.argmax(axis=1)] = 1
+    decisions[scores.max(axis=1) <= 0] = 0
     return decisions
 
 

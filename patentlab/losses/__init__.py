@@ -35,9 +35,11 @@ class Loss(ABC):
 
     Attributes:
         index: Whether it takes the index of the one label that a document has, and not a float a label.
+        tokens: Whether it takes the tokens of an answer, and not labels.
     """
 
     index: ClassVar[bool]
+    tokens: ClassVar[bool] = False
 
     def __init__(self, config: LossConfig, targets: NDArray[Any] | None = None) -> None:
         self.config = config

@@ -22,7 +22,7 @@ def attach(backbone: PreTrainedModel, config: AdapterConfig, *, checkpointing: b
         checkpointing: Compute activations again in the backward pass instead of keeping them.
 
     Returns:
-        The backbone: all weights trainable (``full``), none (``frozen``), or wrapped by peft (``lora``, ``qlora``).
+        The backbone: all weights trainable (``full``), none (``frozen``, ``none``), or wrapped by peft (``lora``, ``qlora``).
 
     Raises:
         RequestError: No module has a name that LoRA is to be attached to.
@@ -32,7 +32,7 @@ def attach(backbone: PreTrainedModel, config: AdapterConfig, *, checkpointing: b
         _check_targets(backbone, config)
     if config.name == "qlora":
         backbone = _with_norms_in_fp32(backbone)
-    if checkpointing and config.name != "frozen":
+    if checkpointing and config.name not in ("frozen", "none"):
         backbone.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
         if config.name != "full":
             # else no gradient reaches the adapter through frozen layers

@@ -65,13 +65,15 @@ def load_backbone(
     finally:
         logging.set_verbosity(verbosity)
     model, tokenizer = loaded.model, loaded.tokenizer
-    if hasattr(model, "language_model"):
+    if hasattr(model, "language_model") and not language_model:
         model = model.language_model  # of a model that also sees, the part that reads
     if getattr(model, "pooler", None) is not None:
         model.pooler = None  # nothing here reads it, and it would count as trained without ever getting a gradient
     if config.padding_side is not None:
         tokenizer.padding_side = config.padding_side
     limit = longest_input(model, tokenizer)
+    if limit is not None:
+        tokenizer.model_max_length = limit
     if max_length is not None and limit is not None and max_length > limit:
         raise RequestError(f"trainer.max_length={max_length}: model={config.name} reads at most {limit} tokens")
     model.config.use_cache = False  # keys and values are of use to generation alone

@@ -21,6 +21,8 @@ STAGE_VERSIONS = {"data": 1, "split": 2, "regime": 1, "synthesis": 2, "mixing": 
 # Raise it when keys are made in another way: those of earlier records are then computed anew from their settings.
 KEY_VERSION = 2
 
+_VECTOR_HEADS = ("none", "embedding", "two_layer")  # their runs were never named after them
+
 _NO_EFFECT = ("tracking",)
 _NO_EFFECT_WITHIN = {
     "data": ("path", "titles"),
@@ -114,15 +116,17 @@ def _beside_neutral(section: Any) -> dict[str, Any]:
         if is_dataclass(value):
             found[field.name] = _beside_neutral(value)
         elif value != neutral_value(section, field.name):
-            found[field.name] = value
+            nested = isinstance(value, Mapping) and any(is_dataclass(one) for one in value.values())
+            found[field.name] = {name: _beside_neutral(one) for name, one in value.items()} if nested else value
     return found
 
 
 def run_name(choices: Mapping[str, Any]) -> str:
     """A name that tells runs apart at a glance: ``minilm-full 1:10 mix=0.2 duplicate seed=0``."""
     parts = ["-".join(str(choices[name]) for name in ("model", "adapter") if choices[name] != "none")]
+    parts += [str(choices["head"])] if choices["head"] not in _VECTOR_HEADS else []
     parts += [str(choices["regime"]), f"mix={choices['mix']:g}"]
     parts += [str(choices["strategy"])] if choices["strategy"] != "none" else []
-    parts += [str(choices["loss"])] if choices["loss"] != "bce" else []
+    parts += [str(choices["loss"])] if choices["loss"] not in ("bce", "answer") else []
     apart = [str(choices["seeds"])] if choices.get("seeds") else []
     return " ".join([*parts, f"seed={choices['seed']}", *apart])

@@ -13,7 +13,7 @@ imported where it is used: that a name is known is checked before anything heavy
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
@@ -47,6 +47,8 @@ class Head(ABC):
         default_task: The task that it answers, where ``data.task`` does not say.
         default_loss: What is minimised, where ``loss=null``; None for the task's own.
         language_model: Whether it needs the backbone with the head that predicts tokens, and not its hidden states.
+        own_layers: Whether it has weights of its own, which a frozen backbone leaves to be trained.
+        writes: Whether it learns the tokens of an answer, and takes a loss of tokens.
         pooling: How hidden states become the one vector a document that is all the layers see: then vectors of frozen
             backbones are kept in the cache, and a probe can be fitted on them. None where they see more, or other.
     """
@@ -54,6 +56,8 @@ class Head(ABC):
     default_task: ClassVar[str] = "multi_label"
     default_loss: ClassVar[str | None] = None
     language_model: ClassVar[bool] = False
+    own_layers: ClassVar[bool] = True
+    writes: ClassVar[bool] = False
     pooling: str | None = None
 
     def __init__(self, config: HeadConfig, task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
@@ -139,6 +143,31 @@ class Head(ABC):
             layers: As of :meth:`layers`.
             targets: Of the training documents, in the form of the task.
         """
+
+    def prepare(self, examples: Examples, seed: int) -> None:  # noqa: B027
+        """Take what is needed from the training documents, before anything is trained.
+
+        Args:
+            examples: Of training.
+            seed: Of what is drawn.
+        """
+
+    def calibrate(  # noqa: B027
+        self, logits: Callable[[Sequence[str]], NDArray[Any]], texts: Sequence[str]
+    ) -> None:
+        """Adjust how logits are read, once all is trained.
+
+        Args:
+            logits: Texts → logits as of :meth:`logits`.
+            texts: Of the training documents.
+        """
+
+    def state(self) -> dict[str, Any]:
+        """What :meth:`prepare` and :meth:`calibrate` found, as JSON holds it."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:  # noqa: B027
+        """Put back what :meth:`state` gave."""
 
     def outputs(self, logits: Tensor, items: Sequence[Item] | None, loss: Loss) -> NDArray[Any]:
         """What the task reads.

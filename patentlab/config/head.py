@@ -1,0 +1,117 @@
+"""The head group: how a backbone answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from patentlab.config.bounds import bounded, out_of_bounds
+from patentlab.config.registry import HEADS
+
+CALIBRATIONS = ("contextual", "batch")
+
+
+@dataclass
+class HeadConfig:
+    """What most heads have: one vector a document, and linear layers."""
+
+    name: str = bounded(words=lambda: (*HEADS.names(), "none"))
+    pooling: str | None = bounded(None, words=("last", "mean", "max", "cls"))
+    hidden: int | None = bounded(None, least=1, hint=", or null")
+    dropout: float | None = bounded(None, least=0, below=1)
+    start: str | None = bounded(None, words=("probe", "frequencies"))
+    fallback: str | None = bounded(None, words=("probe",))
+    fallback_margin: float | None = bounded(None, least=0, below=1)
+
+    def check(self) -> Iterator[str]:
+        """A line per problem."""
+        yield from out_of_bounds(self, "head.")
+        if self.name == "none":
+            return
+        for name in ("pooling", "start"):
+            if getattr(self, name) is None:
+                yield f"head.{name}=null: must be given for head={self.name}"
+        if self.fallback is not None and self.fallback_margin is None:
+            yield "head.fallback_margin=null: must be at least 0 and below 1"
+        for name in ("start", "fallback"):
+            if self.hidden is not None and getattr(self, name) == "probe":
+                other = "null" if name == "fallback" else "frequencies"
+                yield f"head.{name}=probe: a probe fits a linear head; set head.{name}={other} or head.hidden=null"
+
+
+@dataclass
+class Wording:
+    """How a document is asked about.
+
+    Attributes:
+        instruction: What is to be done; ``{labels}`` stands for the list of labels.
+        document: How a document is shown; ``{text}`` stands for it.
+        cue: Before the answer.
+        question: Of one label, ``{label}``, where each is asked about by itself.
+    """
+
+    instruction: str = ""
+    document: str = "{text}"
+    cue: str = ""
+    question: str = ""
+
+    def check(self, prefix: str, *, asks_each: bool) -> Iterator[str]:
+        """A line per problem."""
+        if self.document.count("{text}") != 1:
+            yield f"{prefix}.document={self.document!r}: must have {{text}} once, where the document stands"
+        if asks_each and self.question.count("{label}") != 1:
+            yield f"{prefix}.question={self.question!r}: must have {{label}} once, where the label stands"
+
+
+@dataclass
+class PromptedHeadConfig(HeadConfig):
+    """What heads have that ask a language model with words.
+
+    Attributes:
+        answer: What is answered: ``label``, ``yes_no`` (each label asked about by itself) or ``list``; None: one label
+            where a document has one, else the other that the option has.
+        wording: By what is answered.
+        verbaliser: What stands for a label: ``title``, ``short``, ``code``, ``letters``, or a table ``label,answer``.
+        shots: Answered documents of the training set before the question.
+        shot_length: Tokens of each at most.
+        calibration: What is taken off the scores: those of texts without content (``contextual``, Zhao et al. 2021),
+            or the mean over training documents (``batch``, Zhou et al. 2023).
+    """
+
+    answer: str | None = bounded(None, words=("label", "yes_no", "list"))
+    wording: dict[str, Wording] = field(default_factory=dict)
+    verbaliser: str = "title"
+    shots: int = bounded(0, least=0)
+    shot_length: int = bounded(96, least=1)
+    calibration: str | None = bounded(None, words=CALIBRATIONS)
+
+    def check(self) -> Iterator[str]:
+        """A line per problem."""
+        yield from out_of_bounds(self, "head.")
+        for kind, wording in self.wording.items():
+            yield from wording.check(f"head.wording.{kind}", asks_each=kind == "yes_no")
+        if self.answer is not None and self.answer not in self.wording:
+            yield f"head.answer={self.answer}: head={self.name} has wording for {', '.join(self.wording)}"
+
+
+@dataclass
+class InstructionHeadConfig(PromptedHeadConfig):
+    """What the instruction head has beside.
+
+    Attributes:
+        decoding: ``score`` (the probability of every label's words) or ``generate`` (the likeliest tokens, parsed).
+        score: Of an answer's tokens: the ``sum`` of their log-probabilities, or the ``mean``.
+        max_new_tokens: Of a generated answer.
+    """
+
+    decoding: str = bounded("score", words=("score", "generate"))
+    score: str = bounded("sum", words=("sum", "mean"))
+    max_new_tokens: int = bounded(16, least=1)
+
+    def check(self) -> Iterator[str]:
+        """A line per problem."""
+        yield from super().check()
+        if self.decoding == "generate" and self.answer == "yes_no":
+            yield "head.decoding=generate: answers about single labels are scored; set head.answer=list or label"
+        if self.decoding == "generate" and self.calibration is not None:
+            yield f"head.calibration={self.calibration}: needs scores; set head.decoding=score"

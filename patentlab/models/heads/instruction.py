@@ -1,0 +1,150 @@
+"""The instruction head: a prompt, and the words of a label as the answer, scored or written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patentlab.config import InstructionHeadConfig, Wording
+from patentlab.config.registry import HEADS
+from patentlab.corpus import Examples
+from patentlab.language_models.questions import Question, Shot, answer_tokens, words_for
+from patentlab.losses import Loss
+from patentlab.models.heads.prompted import PromptedHead, text_config
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from patentlab.models.batching import Item
+    from patentlab.models.network import Network
+
+_YES_NO = ("Yes", "No")
+_BETWEEN = "; "  # the labels of a list
+
+
+@HEADS.add("instruction", settings=InstructionHeadConfig)
+class InstructionHead(PromptedHead):
+    """Learns to write the right answer, and is asked how likely each label's is."""
+
+    default_loss: ClassVar[str | None] = "answer"
+    writes: ClassVar[bool] = True
+    config: InstructionHeadConfig
+
+    def compose(self, wording: Wording, shots: Sequence[Shot]) -> Question:
+        """Labels are listed line by line."""
+        self.words = tuple(words_for(self.task.labels, self.config.verbaliser))
+        asked = [wording.question.replace("{label}", word) for word in self.words] if self.kind == "yes_no" else ()
+        question = self.compose_with(wording, shots, "\n".join(self.words), asked)
+        self.answers = [answer_tokens(self.tokenizer, question, word) for word in self.words]
+        self.yes_no = [answer_tokens(self.tokenizer, question, word, ended=False)[0] for word in _YES_NO]
+        return question
+
+    def longest_answer(self) -> int:
+        """Of a label or, where several are written, of as many as fit into what is generated."""
+        longest = max(len(answer) for answer in self.answers)
+        return {"yes_no": 1, "label": longest}.get(self.kind, max(longest, self.config.max_new_tokens))
+
+    def right_answer(self, target: NDArray[Any]) -> str:
+        """The labels' words."""
+        return _BETWEEN.join(self.words[place] for place in np.flatnonzero(target))
+
+    def _shot(self, text: str, target: NDArray[Any], number: int) -> Shot:
+        shot = super()._shot(text, target, number)
+        if self.kind != "yes_no":
+            return shot
+        # in turns about a label that it has, and one that it has not
+        asked = np.flatnonzero(target) if number % 2 == 0 or target.all() else np.flatnonzero(target == 0)
+        place = asked[number // 2 % len(asked)]
+        question = self.config.wording[self.kind].question.replace("{label}", self.words[place])
+        return Shot(shot.text, question, _YES_NO[0] if target[place] else _YES_NO[1])
+
+    def examples(self, examples: Examples, loss: Loss, *, training: bool) -> list[Item]:
+        """Of training documents the tokens of the right answer, of validation documents their labels."""
+        if not training:
+            return super().examples(examples, loss, training=False)
+        rows, found = self._rows(examples.texts), []
+        for row, target in zip(rows, examples.targets, strict=True):
+            if self.kind == "yes_no":
+                labels = np.where(target, *self.yes_no)
+            else:
+                answer = answer_tokens(self.tokenizer, self.question, self.right_answer(target))
+                # of a list that is longer than there is room for, the labels that have room
+                answer = answer[: self.longest_answer()]
+                row, labels = [*row, *answer[:-1]], np.array(answer)
+            found.append(
+                {"input_ids": row, "attention_mask": [1] * len(row), "labels": labels, "answered": True}
+            )
+        return found
+
+    def logits(self, network: Network, batch: Mapping[str, Tensor]) -> Tensor:
+        """Of training documents those of the answer's tokens, ``(documents, tokens, vocabulary)``; else a label's."""
+        ids, mask = batch["input_ids"], batch["attention_mask"]
+        if self.kind == "yes_no":
+            found = self.read(network, ids, mask, questions=self.question.questions)
+            return found if "answered" in batch else found[..., self.yes_no[0]] - found[..., self.yes_no[1]]
+        if "answered" in batch:
+            return self.read(network, ids, mask, last=int(batch["answered"].max()))
+        if self.config.decoding == "generate":
+            return self._written(network, ids, mask)
+        return self._scores(network, ids, mask)
+
+    def _scores(self, network: Network, ids: Tensor, mask: Tensor) -> Tensor:
+        from patentlab.language_models.scoring import continuation_scores
+
+        prefix = self.prefix(network, ids.device)
+        sums, counts = continuation_scores(network.backbone, text_config(network), ids, mask, self.answers, prefix)
+        return sums if self.config.score == "sum" else sums / counts
+
+    def _written(self, network: Network, ids: Tensor, mask: Tensor) -> Tensor:
+        """Ones at the labels that the likeliest answer names, zeros elsewhere: those of no label at all, too."""
+        import torch
+
+        from patentlab.language_models.decoding import Prompt, Sampling, decode
+
+        rows = [list(self.question.prefix) + row[there.bool()].tolist() for row, there in zip(ids, mask, strict=True)]
+        waiting = iter([Prompt(row, 0) for row in rows])
+        sampling = Sampling(0.0, 1.0, None, self.config.max_new_tokens)
+        found = torch.zeros(len(rows), len(self.words))
+        pad = int(self.tokenizer.pad_token_id or 0)
+        done = decode(
+            network.backbone, lambda: next(waiting, None), pad, len(rows), sampling,
+            lambda answer: self.question.end in answer,
+        )  # fmt: skip
+        for number, tokens in done:
+            text = self.tokenizer.decode([token for token in tokens if token != self.question.end])
+            found[number, self.parse(str(text))] = 1.0
+        return found
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether probabilities of labels add up to 1: those of the first label of a list do, too."""
+        return self.kind != "yes_no"
+
+    def parse(self, answer: str) -> list[int]:
+        """The labels that an answer names.
+
+        Args:
+            answer: As it was written.
+
+        Returns:
+            Of one label the longest whose words occur; of several all that stand between semicolons; none where it
+            names none.
+        """
+        lower = answer.lower()
+        if self.kind == "label":
+            named = [place for place, word in enumerate(self.words) if word.lower() in lower]
+            return sorted(named, key=lambda place: -len(self.words[place]))[:1]
+        parts = {part.strip() for part in lower.split(_BETWEEN.strip())}
+        return [place for place, word in enumerate(self.words) if word.lower() in parts]
+
+    def outputs(self, logits: Tensor, items: Sequence[Item] | None, loss: Loss) -> NDArray[Any]:
+        """Probabilities of labels: among each other, or each by itself where it was asked about by itself."""
+        import torch
+
+        if self.config.decoding == "generate" and self.kind != "yes_no":
+            return logits.numpy()
+        logits = self.unbiased(logits)
+        return (torch.softmax(logits, dim=1) if self.exclusive else torch.sigmoid(logits)).numpy()
