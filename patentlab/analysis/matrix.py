@@ -24,7 +24,10 @@ _GROUPS = re.compile(r"^(?=[^\s#-])", re.MULTILINE)  # where a line starts at th
 _LEFT_OUT = "model.recommended."  # settings that take effect as those of the trainer
 FORMATS = ("csv", "parquet")
 _AT_THEIR_OWN = [f"{name}_{average}" for name in ("f1", "precision", "recall") for average in ("micro", "macro")]
-_RENAMED = {"settings.model.attention": "settings.model.attn_implementation"}  # as records called them once
+# as records called them once, where they have one of the earlier values
+_RENAMED = {"settings.model.attention": "settings.model.attn_implementation"}
+_EARLIER_VALUES = ("sdpa", "eager")
+_NEUTRAL = {"settings.model.attention": "causal"}  # of settings that came later: what records without them mean
 
 
 def read_matrix(sweep: Path) -> pd.DataFrame:
@@ -100,9 +103,13 @@ def read_kept_matrix(path: Path) -> pd.DataFrame:
     if missing := [name for name in ("run", "status", "key") if name not in matrix]:
         raise RequestError(f"sweep={path}: is no run matrix: it has no column {', '.join(missing)}")
     for old, new in _RENAMED.items():
-        if old in matrix and new in matrix:  # kept of runs of both times
-            matrix[new] = matrix[new].where(matrix[new].notna(), matrix.pop(old))
-    return matrix.rename(columns=_RENAMED)
+        if old in matrix and (earlier := matrix[old].isin(_EARLIER_VALUES)).any():
+            values = matrix[old].where(earlier)
+            matrix[new] = matrix[new].where(matrix[new].notna(), values) if new in matrix else values
+            matrix[old] = matrix[old].mask(earlier)
+            if matrix[old].isna().all():
+                del matrix[old]
+    return _with_neutral(matrix)
 
 
 def write_matrix(matrix: pd.DataFrame, folder: Path, formats: Iterable[str] = FORMATS) -> list[Path]:
@@ -147,7 +154,9 @@ def _settings(group: str) -> dict[str, Any]:
     """One group of a configuration. The runs of a sweep share most, and reading YAML takes most of the time."""
     content = yaml.load(group, Loader=yaml.CSafeLoader) or {}
     settings = {f"settings.{k}": v for k, v in flatten(content).items() if not k.startswith(_LEFT_OUT)}
-    return {_RENAMED.get(name, name): value for name, value in settings.items()}
+    return {
+        _RENAMED.get(name, name) if value in _EARLIER_VALUES else name: value for name, value in settings.items()
+    }
 
 
 def _tidy(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
@@ -158,4 +167,9 @@ def _tidy(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
         kinds = {type(value) for value in present}
         if len(kinds) > 1 and not kinds <= {int, float}:
             table[column] = table[column].map(str, na_action="ignore")
-    return table
+    return _with_neutral(table)
+
+
+def _with_neutral(matrix: pd.DataFrame) -> pd.DataFrame:
+    """What runs mean that were made before a setting came, where others have it."""
+    return matrix.fillna({name: value for name, value in _NEUTRAL.items() if name in matrix})

@@ -212,5 +212,6 @@ def read_head_state(folder: Path) -> dict[str, Any]:
 def _section(kind: type[T], content: Mapping[str, Any]) -> T:
     """A dataclass of what it knows of a saved section."""
     known = {one.name for one in fields(kind)}  # type: ignore[arg-type]
-    renamed = {"attention": "attn_implementation"} if "attn_implementation" in known else {}
+    earlier = "attn_implementation" in known and "attn_implementation" not in content
+    renamed = {"attention": "attn_implementation"} if earlier else {}
     return kind(**{renamed.get(n, n): value for n, value in content.items() if renamed.get(n, n) in known})

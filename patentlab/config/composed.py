@@ -29,8 +29,9 @@ from patentlab.config.problems import RequestError
 
 # what steers a sweep, as in conf/config.yaml
 _CONTROL = {"name": None, "rerun": "missing", "on_error": "continue", "plan": False, "exclude": None}
-# settings of earlier records → what they are called now
+# settings of earlier records → what they are called now, where they have one of these values
 _RENAMED = {("model", "attention"): "attn_implementation", ("generator", "attention"): "attn_implementation"}
+_IMPLEMENTATIONS = ("sdpa", "eager", None)
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def from_settings(settings: Mapping[str, Any]) -> ExperimentConfig:
     """
     complete = OmegaConf.create(dict(settings) | _CONTROL)
     for (group, name), now in _RENAMED.items():
-        if group in complete and name in complete[group]:
+        if group in complete and name in complete[group] and complete[group][name] in _IMPLEMENTATIONS:
             complete[group][now] = complete[group].pop(name)
     for group in group_names():
         node = complete.get(group)

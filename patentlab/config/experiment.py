@@ -185,6 +185,8 @@ class ExperimentConfig:
             yield f"adapter=none: head={name} has weights to be trained; set adapter=frozen"
         if not head.own_layers and adapter == "frozen":
             yield f"adapter=frozen: head={name} has no weights of its own; set adapter=none, which trains nothing"
+        if head.language_model and self.model.attention == "bidirectional":
+            yield f"model.attention=bidirectional: head={name} writes, and needs model.attention=causal"
         if adapter == "none" and self.trainer.name != "prompted":
             yield f"trainer={self.trainer.name}: adapter=none trains nothing; set trainer=prompted"
         if adapter != "none" and self.trainer.name == "prompted":

@@ -81,6 +81,7 @@ class ModelConfig:
     max_length: int | None = None
     padding_side: str | None = bounded(None, words=("left", "right"))
     attn_implementation: str | None = bounded(None, words=("sdpa", "eager"))
+    attention: str = bounded("causal", words=("causal", "bidirectional"))
     lora_targets: list[str] | None = None
     recommended: dict[str, RecommendedSettings] = field(default_factory=dict)
     tfidf: TfidfConfig | None = None

@@ -28,7 +28,8 @@ _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: 
 # settings of a sweep, which are better refused once than in each of its jobs
 _WORDS = {"rerun": RERUN, "on_error": ON_ERROR}
 _FOLLOWING = ("loss",)  # groups that may be null, and then follow other choices
-# settings that have another name now
+# settings that have another name now, where they are given a value of earlier days
+_EARLIER_VALUES = ("sdpa", "eager")
 _RENAMED = {
     "model.attention": "model.attn_implementation",
     "generator.attention": "generator.attn_implementation",
@@ -117,8 +118,8 @@ def _option_problems(override: Override, group: str) -> Iterator[str]:
 
 
 def _setting_problems(override: Override, key: str) -> Iterator[str]:
-    if key in _RENAMED:
-        yield f"{key}: is called {_RENAMED[key]} now"
+    if key in _RENAMED and override.value() in _EARLIER_VALUES:
+        yield f"{key}={override.value()}: is called {_RENAMED[key]} now"
         return
     kinds: list[Any] = [ExperimentConfig]
     owner: Any = None

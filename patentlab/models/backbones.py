@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from patentlab.config import ModelConfig, RequestError
 from patentlab.language_models.loading import load
+from patentlab.models.attention import remove_causal_mask
 from patentlab.protocols import Progress
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def load_backbone(
         The backbone, in evaluation mode, on the CPU; quantised weights on the accelerator, if there is one.
 
     Raises:
-        RequestError: The model is neither local nor reachable, its folder is broken, or it cannot read so many tokens.
+        RequestError: The model is neither local nor reachable, its folder is broken, it cannot read so many tokens, or
+            its mask cannot be removed.
     """
     from transformers import AutoModel, AutoModelForCausalLM
     from transformers.utils import logging
@@ -69,6 +71,8 @@ def load_backbone(
         model = model.language_model  # of a model that also sees, the part that reads
     if getattr(model, "pooler", None) is not None:
         model.pooler = None  # nothing here reads it, and it would count as trained without ever getting a gradient
+    if config.attention == "bidirectional":
+        remove_causal_mask(model, config, progress)
     if config.padding_side is not None:
         tokenizer.padding_side = config.padding_side
     limit = longest_input(model, tokenizer)
