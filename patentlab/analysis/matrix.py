@@ -154,9 +154,7 @@ def _settings(group: str) -> dict[str, Any]:
     """One group of a configuration. The runs of a sweep share most, and reading YAML takes most of the time."""
     content = yaml.load(group, Loader=yaml.CSafeLoader) or {}
     settings = {f"settings.{k}": v for k, v in flatten(content).items() if not k.startswith(_LEFT_OUT)}
-    return {
-        _RENAMED.get(name, name) if value in _EARLIER_VALUES else name: value for name, value in settings.items()
-    }
+    return {_RENAMED.get(name, name) if value in _EARLIER_VALUES else name: value for name, value in settings.items()}
 
 
 def _tidy(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:

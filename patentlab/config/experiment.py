@@ -12,8 +12,8 @@ from omegaconf import MISSING
 from patentlab.config.bounds import bounded, out_of_bounds
 from patentlab.config.data import DataConfig
 from patentlab.config.generator import GeneratorConfig
-from patentlab.config.mixture import MixConfig, RegimeConfig, StrategyConfig
 from patentlab.config.head import HeadConfig
+from patentlab.config.mixture import MixConfig, RegimeConfig, StrategyConfig
 from patentlab.config.model import FITTED, AdapterConfig, LossConfig, ModelConfig
 from patentlab.config.registry import HEADS, LOSSES, METRICS, STRATEGIES, TASKS
 from patentlab.config.seeds import SeedsConfig
@@ -176,7 +176,6 @@ class ExperimentConfig:
         if takes_one and not (self.data.task in TASKS and TASKS.get(str(self.data.task)).one_label):
             yield f"loss={loss.name}: needs data.task=single_label; with several labels a document use loss=bce"
 
-
     def _check_head(self) -> Iterator[str]:
         if self.head.name not in HEADS:
             return
@@ -190,7 +189,7 @@ class ExperimentConfig:
         if adapter == "none" and self.trainer.name != "prompted":
             yield f"trainer={self.trainer.name}: adapter=none trains nothing; set trainer=prompted"
         if adapter != "none" and self.trainer.name == "prompted":
-            yield f"trainer=prompted: trains nothing; set trainer=finetune, or adapter=none"
+            yield "trainer=prompted: trains nothing; set trainer=finetune, or adapter=none"
         if loss in LOSSES and head.writes != LOSSES.get(loss).tokens:
             own = f"loss={head.default_loss}" if head.writes else "a loss of labels, such as bce"
             yield f"loss={loss}: head={name} takes {own}"

@@ -47,6 +47,19 @@ def evaluate(
     return {name: metric(targets, decisions, scores) for name, metric in wanted.items()}
 
 
+def unparsable(scores: Scores) -> dict[str, float]:
+    """The share of documents whose written answer names no label.
+
+    Args:
+        scores: Shape ``(documents, labels)``.
+
+    Returns:
+        ``unparsable``, where answers were written: all scores are zeros and ones; else nothing.
+    """
+    written = len(scores) > 0 and bool(np.isin(scores, (0, 1)).all())
+    return {"unparsable": float((scores.max(axis=1) <= 0).mean())} if written else {}
+
+
 def _of_decisions(function: str, **options: object) -> Metric:
     """A metric of scikit-learn that looks at decisions."""
 

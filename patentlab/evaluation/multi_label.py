@@ -113,7 +113,7 @@ def evaluate(
 
     Returns:
         As :func:`patentlab.evaluation.classification.evaluate`, with the calibration error of all pairs of document
-        and label, and their Brier score.
+        and label, their Brier score, and ``unparsable`` where answers were written.
     """
     found = classification.evaluate(targets, decide(scores, threshold), scores)
     for name, own in (thresholds or {}).items():
@@ -124,4 +124,5 @@ def evaluate(
     return found | {
         "ece": expected_calibration_error(scores.ravel(), targets.ravel()),
         "brier": brier_score(targets, scores),
+        **classification.unparsable(scores),
     }

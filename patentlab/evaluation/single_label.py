@@ -47,11 +47,13 @@ def evaluate(targets: Targets, scores: Scores) -> dict[str, float]:
 
     Returns:
         As :func:`patentlab.evaluation.classification.evaluate`, with the calibration error of each document's highest
-        score (Guo et al. 2017), and the Brier score of classes.
+        score (Guo et al. 2017), the Brier score of classes, and ``unparsable``
+        where answers were written.
     """
     decisions = decide(scores)
     best = decisions.astype(bool)
     return classification.evaluate(targets, decisions, scores) | {
         "ece": expected_calibration_error(scores[best], targets[best]),
         "brier": brier_score(targets, scores),
+        **classification.unparsable(scores),
     }

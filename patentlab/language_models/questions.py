@@ -49,6 +49,7 @@ class Question:
         questions: Of each label, up to where the answer begins; empty where there is one question for all.
         end: The token that ends an answer.
         chat: Whether the model's chat template was used.
+        space: Between the prefix and a document; most tokenizers have it in the document's first token.
     """
 
     prefix: tuple[int, ...]
@@ -56,6 +57,7 @@ class Question:
     questions: tuple[tuple[int, ...], ...]
     end: int
     chat: bool
+    space: str
 
     @property
     def around(self) -> int:
@@ -97,6 +99,8 @@ def compose_question(
     head, rest = rendered.split(_DOCUMENT)
     rest, tail = rest.split(_ANSWER)
     middle, _, behind = rest.partition(_QUESTION)
+    space = " " if head.endswith(" ") else ""
+    head = head.removesuffix(space)
     if not chat:  # the space before an answer belongs to its first token
         middle, behind = (part.rstrip(" ") for part in (middle, behind))
     end = _ids(tokenizer, tail)[:1] if chat else []
@@ -106,10 +110,13 @@ def compose_question(
         tuple(_ids(tokenizer, question + behind) for question in questions),
         end[0] if end else int(tokenizer.eos_token_id or tokenizer.pad_token_id or 0),
         chat,
+        space,
     )
 
 
-def answer_tokens(tokenizer: PreTrainedTokenizerBase, question: Question, answer: str, *, ended: bool = True) -> list[int]:
+def answer_tokens(
+    tokenizer: PreTrainedTokenizerBase, question: Question, answer: str, *, ended: bool = True
+) -> list[int]:
     """The tokens of an answer.
 
     Args:

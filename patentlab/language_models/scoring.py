@@ -38,7 +38,9 @@ class Segments:
     @cached_property
     def owners(self) -> Tensor:
         """The sequence that each token belongs to, shape ``(tokens,)``."""
-        return torch.repeat_interleave(torch.arange(len(self.tokens)), torch.tensor([len(one) for one in self.tokens], dtype=torch.long))
+        return torch.repeat_interleave(
+            torch.arange(len(self.tokens)), torch.tensor([len(one) for one in self.tokens], dtype=torch.long)
+        )
 
     @cached_property
     def offsets(self) -> Tensor:

@@ -59,9 +59,7 @@ def one_by_one(model: Any, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
     for row, prompt in enumerate(prompts):
         for column, answer in enumerate(ANSWERS):
             logits = model(input_ids=torch.tensor([[*prompt, *answer]])).logits[0].log_softmax(dim=-1)
-            found[row, column] = sum(
-                logits[len(prompt) - 1 + place, token] for place, token in enumerate(answer)
-            )
+            found[row, column] = sum(logits[len(prompt) - 1 + place, token] for place, token in enumerate(answer))
     return found
 
 

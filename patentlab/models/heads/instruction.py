@@ -74,9 +74,7 @@ class InstructionHead(PromptedHead):
                 # of a list that is longer than there is room for, the labels that have room
                 answer = answer[: self.longest_answer()]
                 row, labels = [*row, *answer[:-1]], np.array(answer)
-            found.append(
-                {"input_ids": row, "attention_mask": [1] * len(row), "labels": labels, "answered": True}
-            )
+            found.append({"input_ids": row, "attention_mask": [1] * len(row), "labels": labels, "answered": True})
         return found
 
     def logits(self, network: Network, batch: Mapping[str, Tensor]) -> Tensor:

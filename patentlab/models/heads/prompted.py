@@ -122,7 +122,8 @@ class PromptedHead(Head):
     def _rows(self, texts: Sequence[str]) -> list[list[int]]:
         most = min(self.max_length, self._room())
         # a document's own special tokens would end the prompt early
-        found = self.tokenizer(list(texts), add_special_tokens=False, truncation=True, max_length=most)["input_ids"]
+        asked = [self.question.space + text for text in texts]
+        found = self.tokenizer(asked, add_special_tokens=False, truncation=True, max_length=most)["input_ids"]
         return [[*ids, *self.question.middle] for ids in found]
 
     def collate(self, items: Sequence[Item]) -> dict[str, Tensor]:

@@ -1,0 +1,125 @@
+"""Wording → tokens: with a chat template and without, examples before the document, words for labels."""
+
+from pathlib import Path
+
+import pytest
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from patentlab.config import RequestError
+from patentlab.corpus import LabelSpace
+from patentlab.language_models.questions import (
+    Shot,
+    answer_tokens,
+    compose_question,
+    single_tokens,
+    words_for,
+)
+from tests.characters import save_character_model
+
+LABELS = LabelSpace(
+    ("G06T", "G06V", "H04N"),
+    {"G06T": "Image data processing, in general", "G06V": "Image recognition", "H04N": "PICTORIAL COMMUNICATION"},
+)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(save_character_model(tmp_path_factory.mktemp("plain")))
+
+
+@pytest.fixture(scope="module")
+def chat(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(save_character_model(tmp_path_factory.mktemp("chat"), chat=True))
+
+
+def test_a_model_without_a_chat_template_continues_a_text(plain: PreTrainedTokenizerBase):
+    question = compose_question(plain, "Choose:\nX\nY", "Text: {text}", "Answer:", [Shot("one", "", "X")])
+    assert not question.chat
+    assert plain.decode(question.prefix) == "Choose:\nX\nY\n\nText: one\nAnswer: X\n\nText:" and question.space == " "
+    assert plain.decode(question.middle) == "\nAnswer:"
+    assert plain.decode(answer_tokens(plain, question, "Y")) == " Y<end>"
+
+
+def test_a_chat_model_has_turns(chat: PreTrainedTokenizerBase):
+    question = compose_question(chat, "Choose.", "Text: {text}", "Answer.", [Shot("one", "", "X")])
+    assert question.chat
+    assert chat.decode(question.prefix) == "<u>Choose.\n\nText: one\nAnswer.<end><a>X<end><u>Text:"
+    assert chat.decode(question.middle) == "\nAnswer.<end><a>"
+    assert chat.decode(answer_tokens(chat, question, "Y")) == "Y<end>"
+    assert question.around == len(question.prefix) + len(question.middle)
+
+
+def test_each_label_may_have_a_question_of_its_own(chat: PreTrainedTokenizerBase):
+    shots = [Shot("one", "Is it X?", "No")]
+    question = compose_question(chat, "Say.", "Text: {text}", "", shots, ["Is it X?", "Is it YY?"])
+    assert chat.decode(question.prefix) == "<u>Say.\n\nText: one\nIs it X?<end><a>No<end><u>Text:"
+    assert chat.decode(question.middle) == "\n"
+    assert [chat.decode(one) for one in question.questions] == ["Is it X?<end><a>", "Is it YY?<end><a>"]
+    assert question.around == len(question.prefix) + len(question.middle) + len(question.questions[1])
+
+
+def test_a_document_that_looks_like_a_template_changes_nothing(chat: PreTrainedTokenizerBase):
+    # a document is no part of what is composed
+    question = compose_question(chat, "Choose {text}.", "Text: {text}", "", [Shot("{text}", "", "{label}")])
+    assert chat.decode(question.prefix) == "<u>Choose {text}.\n\nText: {text}<end><a>{label}<end><u>Text:"
+
+
+def test_the_embedded_models_own_template_is_used():
+    from patentlab.protocols import Silent
+    from patentlab.weights import resolve
+
+    tokenizer = AutoTokenizer.from_pretrained(resolve("embedded:smollm2_135m", Silent(), "model.path"))
+    question = compose_question(tokenizer, "Choose.", "Text: {text}", "")
+    assert tokenizer.decode(question.middle) == "<|im_end|>\n<|im_start|>assistant\n"
+    assert question.end == tokenizer.convert_tokens_to_ids("<|im_end|>")
+    # as one text the tokens are the same: nothing is glued together where the parts meet
+    whole = f"{tokenizer.decode(question.prefix)} a wheel{tokenizer.decode(question.middle)}"
+    parts = [
+        *question.prefix,
+        *tokenizer(question.space + "a wheel", add_special_tokens=False)["input_ids"],
+        *question.middle,
+    ]
+    assert parts == tokenizer(whole, add_special_tokens=False)["input_ids"]
+
+
+def test_words_for_labels():
+    assert words_for(LABELS, "code") == ["G06T", "G06V", "H04N"]
+    assert words_for(LABELS, "title")[2] == "Pictorial communication"  # in capitals a title is several times as long
+    assert words_for(LABELS, "short") == ["Image data processing", "Image recognition", "Pictorial communication"]
+
+
+def test_short_names_that_would_be_equal_stay_whole():
+    labels = LabelSpace(("a", "b", "c"), {"a": "Seats, for cars", "b": "Seats; for trains", "c": "Wheels, in general"})
+    assert words_for(labels, "short") == ["Seats, for cars", "Seats; for trains", "Wheels"]
+
+
+def test_equal_titles_cannot_stand_for_two_labels():
+    labels = LabelSpace(("a", "b"), {"a": "Seats", "b": "Seats"})
+    with pytest.raises(RequestError, match="a and b would both be answered by 'Seats'"):
+        words_for(labels, "title")
+
+
+def test_words_come_from_a_table(tmp_path: Path):
+    table = tmp_path / "words.csv"
+    table.write_text("label,answer\nG06T,graphics\nH04N,television\nG06V,vision\n")
+    assert words_for(LABELS, str(table)) == ["graphics", "vision", "television"]
+    table.write_text("label,answer\nG06T,graphics\n")
+    with pytest.raises(RequestError, match="has no answer for G06V, H04N"):
+        words_for(LABELS, str(table))
+    table.write_text("code,answer\nG06T,graphics\n")
+    with pytest.raises(RequestError, match="must have the columns label and answer"):
+        words_for(LABELS, str(table))
+    with pytest.raises(RequestError, match="no such file; allowed are title, short, code"):
+        words_for(LABELS, "titel")
+
+
+def test_letters_are_single_tokens_and_different(plain: PreTrainedTokenizerBase, chat: PreTrainedTokenizerBase):
+    question = compose_question(chat, "Choose.", "{text}", "")
+    found = single_tokens(chat, question, 30)
+    assert [letters for letters, _ in found[:2]] == ["A", "B"] and found[26][0] == "a"
+    assert len({token for _, token in found}) == 30
+    with pytest.raises(RequestError, match=r"the tokenizer has 52 letters .*, for 60 labels"):
+        single_tokens(chat, question, 60)
+    # a tokenizer of characters makes two tokens of a space and a letter
+    with pytest.raises(RequestError, match="the tokenizer has 0 letters"):
+        single_tokens(plain, compose_question(plain, "Choose.", "{text}", "Answer:"), 3)
