@@ -205,7 +205,7 @@ def _from_table(path: Path, labels: LabelSpace) -> list[str]:
 
 
 def single_tokens(tokenizer: PreTrainedTokenizerBase, question: Question, count: int) -> list[tuple[str, int]]:
-    """Letters that are one token each where an answer begins: A, B, …, a, b, …, AA, AB, …
+    """Letters that are one token each where an answer begins: A, B, …, a, b, …, then pairs.
 
     Args:
         tokenizer: Of the model.

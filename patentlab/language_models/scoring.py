@@ -152,7 +152,7 @@ def segment_logits(
 def _masks(config: Any, mask: Tensor, segments: Segments, positions: Tensor, before: int) -> Tensor | dict[str, Tensor]:
     """Who sees whom, for every kind of layer that the model has.
 
-    Eager attention adds a mask as it stands, so it gets floats; the other takes none but its own precision, or booleans.
+    Eager attention adds a mask as it stands, so it gets floats; sdpa takes booleans, or floats of the very precision.
     """
     shaped = _additive if config._attn_implementation == "eager" else lambda sees: sees[:, None]
     device, (rows, width) = mask.device, mask.shape

@@ -22,7 +22,8 @@ def attach(backbone: PreTrainedModel, config: AdapterConfig, *, checkpointing: b
         checkpointing: Compute activations again in the backward pass instead of keeping them.
 
     Returns:
-        The backbone: all weights trainable (``full``), none (``frozen``, ``none``), or wrapped by peft (``lora``, ``qlora``).
+        The backbone: all weights trainable (``full``), none (``frozen``, ``none``), or wrapped by peft (``lora``,
+        ``qlora``).
 
     Raises:
         RequestError: No module has a name that LoRA is to be attached to.
