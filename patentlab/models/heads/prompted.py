@@ -151,7 +151,7 @@ class PromptedHead(Head):
         from patentlab.language_models.scoring import read_prefix
 
         if torch.is_grad_enabled():
-            if getattr(network.backbone, "is_gradient_checkpointing", False):
+            if any(getattr(module, "gradient_checkpointing", False) for module in network.backbone.modules()):
                 return None
             return read_prefix(network.backbone, self.question.prefix, device)
         reduced = torch.is_autocast_enabled(torch.device(device).type)
