@@ -48,7 +48,7 @@ def pass_a_label(model: Any, prompts: Sequence[list[int]], answers: Answers, pad
         ).logits.log_softmax(dim=-1)
         for line, (_, row, length) in zip(logits, part, strict=True):
             found.append(sum(line[-1 - length + at, token] for at, token in enumerate(row[-length:])))
-    return torch.stack(found).reshape(len(prompts), len(answers))  # type: ignore[arg-type]
+    return torch.stack(found).reshape(len(prompts), len(answers))
 
 
 def repeated_cache(model: Any, prompts: Sequence[list[int]], answers: Answers, pad: int) -> Tensor:

@@ -186,7 +186,7 @@ def read_settings(folder: Path, task: Task | None) -> tuple[TransformerSettings,
 
 
 def _head(content: Mapping[str, Any]) -> HeadConfig:
-    head = _section(HEADS.settings(content["name"]) or HeadConfig, content)
+    head: HeadConfig = _section(HEADS.settings(content["name"]) or HeadConfig, content)
     if isinstance(head, PromptedHeadConfig):
         head.wording = {kind: Wording(**words) for kind, words in content["wording"].items()}
     return head

@@ -52,9 +52,9 @@ class Question:
         space: Between the prefix and a document; most tokenizers have it in the document's first token.
     """
 
-    prefix: tuple[int, ...]
-    middle: tuple[int, ...]
-    questions: tuple[tuple[int, ...], ...]
+    prefix: list[int]
+    middle: list[int]
+    questions: list[list[int]]
     end: int
     chat: bool
     space: str
@@ -105,9 +105,9 @@ def compose_question(
         middle, behind = (part.rstrip(" ") for part in (middle, behind))
     end = _ids(tokenizer, tail)[:1] if chat else []
     return Question(
-        (*_beginning(tokenizer, chat), *_ids(tokenizer, head)),
+        [*_beginning(tokenizer, chat), *_ids(tokenizer, head)],
         _ids(tokenizer, middle),
-        tuple(_ids(tokenizer, question + behind) for question in questions),
+        [_ids(tokenizer, question + behind) for question in questions],
         end[0] if end else int(tokenizer.eos_token_id or tokenizer.pad_token_id or 0),
         chat,
         space,
@@ -129,7 +129,7 @@ def answer_tokens(
         At least one token.
     """
     found = _ids(tokenizer, answer if question.chat else f" {answer}")
-    return [*found, question.end] if ended else list(found)
+    return [*found, question.end] if ended else found
 
 
 def _as_chat(tokenizer: PreTrainedTokenizerBase, turns: Sequence[tuple[str, str]]) -> str:
@@ -147,8 +147,8 @@ def _beginning(tokenizer: PreTrainedTokenizerBase, chat: bool) -> list[int]:
     return list(first) if not chat and first == [tokenizer.bos_token_id] else []
 
 
-def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
-    return tuple(tokenizer(text, add_special_tokens=False)["input_ids"]) if text else ()
+def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
 
 
 def words_for(labels: LabelSpace, verbaliser: str) -> list[str]:

@@ -76,8 +76,9 @@ class Prefix:
 
         copied: Cache = DynamicCache()
         for number, layer in enumerate(self.keys_and_values.layers):
-            keys, values = layer.keys, layer.values
-            assert isinstance(keys, Tensor) and isinstance(values, Tensor)
+            keys, values = getattr(layer, "keys", None), getattr(layer, "values", None)
+            if not (isinstance(keys, Tensor) and isinstance(values, Tensor)):
+                raise TypeError("a layer without keys and values cannot be shared between rows")
             copied.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), number)
         return copied
 
@@ -168,10 +169,8 @@ def _masks(config: Any, mask: Tensor, segments: Segments, positions: Tensor, bef
 
     kinds = set(getattr(config, "layer_types", None) or ())
     window = getattr(config, "sliding_window", None)
-    slides = window is not None and (kinds != {"full_attention"} or not kinds)
-    if slides and getattr(config, "use_sliding_window", True) is False:
-        slides = False
-    if not slides:
+    used = getattr(config, "use_sliding_window", True) and kinds != {"full_attention"}
+    if window is None or not used:
         return shaped(full)
     at = torch.cat([torch.arange(before, device=device).expand(rows, -1), positions], dim=1)
     near = at[:, before:, None] - at[:, None, :] < window

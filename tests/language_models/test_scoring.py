@@ -39,7 +39,7 @@ CASES = [(kind, how) for kind in CONFIGS for how in ("sdpa", "eager") if (kind, 
 
 def build(kind: str, how: str) -> Any:
     torch.manual_seed(1)
-    model = AutoModelForCausalLM.from_config(CONFIGS[kind], attn_implementation=how, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_config(CONFIGS[kind], attn_implementation=how, dtype=torch.float32)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim > 1:
@@ -116,7 +116,7 @@ def test_gradients_flow_through_a_shared_prefix(kind: str):
         prompts = PROMPTS if shared else [[*PREFIX, *prompt] for prompt in PROMPTS]
         prefix = read_prefix(model, PREFIX, "cpu") if shared else None
         logits = segment_logits(model, model.config, *padded(prompts), Segments(()), prefix, at=torch.arange(1))
-        logits.square().mean().backward()
+        logits.square().mean().backward()  # type: ignore[no-untyped-call]
         grads.append({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
     assert grads[0].keys() == grads[1].keys()
     for name, gradient in grads[0].items():

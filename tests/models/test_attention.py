@@ -51,7 +51,7 @@ def save(kind: str, tokens: Path, folder: Path) -> None:
     config = CONFIGS[kind]
     config.vocab_size = len(AutoTokenizer.from_pretrained(tokens))
     torch.manual_seed(0)
-    AutoModel.from_config(config, dtype=torch.float32).save_pretrained(folder)
+    AutoModel.from_config(config, dtype=torch.float32).save_pretrained(folder)  # type: ignore[no-untyped-call]
     AutoTokenizer.from_pretrained(tokens).save_pretrained(folder)
 
 
@@ -87,8 +87,10 @@ def test_every_token_sees_the_whole_text(kind: str, how: str, tiny_model: Callab
     tokens = tiny_model("llama")
     save(kind, tokens, tmp_path / "base")
     options = {"attn_implementation": how}
-    load = lambda **more: load_backbone(settings(tmp_path / "base", **options, **more), 64, torch.float32, Silent())  # noqa: E731
-    causal, both = load(), load(attention="bidirectional")
+    causal, both = (
+        load_backbone(settings(tmp_path / "base", **options, attention=name), 64, torch.float32, Silent())
+        for name in ("causal", "bidirectional")
+    )
 
     one, other = of_changed_end(causal)
     assert torch.equal(one[:-1], other[:-1])

@@ -254,4 +254,5 @@ def stratified(targets: NDArray[Any], count: int, seed: int) -> list[int]:
 
 def text_config(network: Network) -> Any:
     """The configuration of the part of a backbone that reads text."""
-    return network.backbone.config.get_text_config()
+    backbone: Any = network.backbone
+    return backbone.config.get_text_config()
