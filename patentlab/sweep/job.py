@@ -153,6 +153,8 @@ def _try(
             _execute_if_needed(entry, prepared, progress, execute, journal)
         elif prepared.problem is not None:
             _refuse(entry, prepared.problem)
+            if journal is None and not entry.refused:
+                traceback.print_exception(prepared.problem)
             if journal is not None and not planned:
                 _record_refusal(prepared.problem, entry, folder)
     except RequestError as wrong:  # found out late; a run of a sweep has noted it in its folder
