@@ -59,6 +59,9 @@ _SMOLLM2: tuple[str, ...] = (
     "head.fallback=null",
 )
 _SMOLLM2 += ("data.size=120", "data.split.validation=20", "data.split.test=20", "data.top_k=12")
+# as before the demonstration had settings of its own for these choices
+_SMOLLM2_LORA: tuple[str, ...] = (*_SMOLLM2, "head.start=frequencies", "trainer.learning_rate=5e-4")
+_SMOLLM2_LORA += ("trainer.head_learning_rate=5e-3", "adapter.dropout=0.05", "adapter.targets=[q_proj,v_proj]")
 # httpx asks a proxy for it, so that no port gets into fingerprints
 _SCRIPTED: tuple[str, ...] = ("generator=openai", "generator.path=scripted", "generator.base_url=http://localhost/v1")
 _SCRIPTED += ("generator.batch_size=16", "regime=1:4")
@@ -92,8 +95,8 @@ REQUESTS: dict[str, tuple[str, ...]] = {
     "full_probe": (*_DEMO, *_FULL, "head.start=probe", "trainer.schedule=cosine", "seed=2"),
     "minilm_lora": (*_DEMO, *_FULL, "adapter=lora"),
     "minilm_qlora": (*_DEMO, *_FULL, "adapter=qlora"),
-    "smollm2_lora": (*_SMOLLM2, "trainer.max_steps=5"),
-    "smollm2_last": (*_SMOLLM2, "head.pooling=last", "data.task=single_label", "loss=cross_entropy",
+    "smollm2_lora": (*_SMOLLM2_LORA, "trainer.max_steps=5"),
+    "smollm2_last": (*_SMOLLM2_LORA, "head.pooling=last", "data.task=single_label", "loss=cross_entropy",
                      "trainer.max_steps=4"),
     "smollm2_frozen": (*_SMOLLM2, "adapter=frozen", "trainer.epochs=10"),
     "duplicate": (*_DEMO, *_FROZEN, "strategy=duplicate", "regime=1:3", "mix=0.5"),

@@ -282,3 +282,13 @@ def test_an_interrupted_run_is_marked_and_exits_with_130(run_forked: Callable[..
     result = json.loads(found[0].read_text())
     assert (result["status"], result["metrics"]) == ("failed", {})
     assert result["error"].startswith("KeyboardInterrupt")
+
+
+def test_a_mistake_of_ours_before_a_run_is_told_in_full(run_in_process: Command, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: object) -> str:
+        raise TypeError("a mistake of ours")
+
+    monkeypatch.setattr("patentlab.sweep.job.run_key", broken)
+    done = run_in_process("model=constant", "tracking=none")
+    assert done.returncode == 1 and done.stdout == ""
+    assert "Traceback" in done.stderr and "TypeError: a mistake of ours" in done.stderr

@@ -77,7 +77,7 @@ def test_an_options_settings_are_composed_as_its_file_has_them(choice: str):
 
 def test_every_folder_of_conf_is_a_group():
     groups = {path.name for path in config_folder().iterdir() if path.is_dir()}
-    assert groups == set(GROUPS) | {"hydra", "experiment", "claims", "published"}
+    assert groups == set(GROUPS) | {"hydra", "experiment", "claims", "published", "specialised"}
 
 
 def test_a_models_defaults_reach_other_groups_and_yield_to_the_command_line():
@@ -205,3 +205,14 @@ def test_all_problems_are_told_at_once():
 
 def _schemas(group: str, settings: Any) -> list[Any]:
     return [schema for setting in settings for schema in schemas(group, setting)]
+
+
+def test_choices_that_meet_may_have_settings_of_their_own():
+    demonstration = compose()
+    assert demonstration.head.start == "probe" and demonstration.trainer.learning_rate == 2e-3
+    assert compose("trainer.learning_rate=1e-4").trainer.learning_rate == 1e-4  # the command line wins
+    recommended = demonstration.model.recommended["lora"]
+    for other in (["trainer=finetune"], ["head=two_layer"], ["adapter=qlora"]):
+        config = compose(*other)
+        assert config.trainer.learning_rate == recommended.learning_rate and config.head.start == "frequencies"
+    assert compose("model=minilm").trainer.learning_rate == 1e-4
