@@ -37,7 +37,8 @@ def save_character_model(folder: Path, *, chat: bool = False, length: int = 512)
     end = len(characters) - 3
     config = LlamaConfig(
         vocab_size=len(characters), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=length, initializer_range=0.1, pad_token_id=end, eos_token_id=end, bos_token_id=end,
+        num_key_value_heads=2, max_position_embeddings=length, initializer_range=0.1,
+        pad_token_id=end, eos_token_id=end, bos_token_id=end,
     )  # fmt: skip
     AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)  # type: ignore[no-untyped-call]
     tokenizer.save_pretrained(folder)

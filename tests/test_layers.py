@@ -21,6 +21,7 @@ OF_TORCH = {
     "classifiers/transformer.py",
     "language_models/decoding.py",
     "language_models/finetuning.py",
+    "language_models/scoring.py",
     "language_models/slots.py",
     "models/batching.py",
     "models/encoder.py",

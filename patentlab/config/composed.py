@@ -26,6 +26,7 @@ from patentlab.config.options import (
     settings_of,
 )
 from patentlab.config.problems import RequestError
+from patentlab.config.registry import HEADS
 
 # what steers a sweep, as in conf/config.yaml
 _CONTROL = {"name": None, "rerun": "missing", "on_error": "continue", "plan": False, "exclude": None}
@@ -121,7 +122,9 @@ def _unfit(composed: DictConfig) -> list[str]:
         why = f"model={composed.model.name} is no neural network and takes none; set"
         return [f"{group}={name}: {why} {group}=none" for group, name in names.items() if name != "none"]
     adapter = names["adapter"]
-    if kind == "transformer" and adapter not in recommended and adapter != "none":
+    head = HEADS.get(names["head"]) if names["head"] in HEADS else None
+    asks = adapter == "none" and head is not None and not head.own_layers
+    if kind == "transformer" and adapter not in recommended and not asks:
         allowed = ", ".join(str(name) for name in recommended) or "none of the adapters"
         return [f"adapter={adapter}: model={composed.model.name} takes {allowed}"]
     return []

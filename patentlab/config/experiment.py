@@ -180,8 +180,6 @@ class ExperimentConfig:
         if self.head.name not in HEADS:
             return
         head, name, adapter, loss = HEADS.get(self.head.name), self.head.name, self.adapter.name, self.loss.name
-        if head.own_layers and adapter == "none":
-            yield f"adapter=none: head={name} has weights to be trained; set adapter=frozen"
         if not head.own_layers and adapter == "frozen":
             yield f"adapter=frozen: head={name} has no weights of its own; set adapter=none, which trains nothing"
         if head.language_model and self.model.attention == "bidirectional":

@@ -51,9 +51,9 @@ def evaluate(targets: Targets, scores: Scores) -> dict[str, float]:
         where answers were written.
     """
     decisions = decide(scores)
-    best = decisions.astype(bool)
+    right = (decisions & targets).any(axis=1)
     return classification.evaluate(targets, decisions, scores) | {
-        "ece": expected_calibration_error(scores[best], targets[best]),
+        "ece": expected_calibration_error(scores.max(axis=1), right),
         "brier": brier_score(targets, scores),
         **classification.unparsable(scores),
     }

@@ -153,7 +153,7 @@ WRONG = {
     "loss=answer": "loss=answer: head=embedding takes a loss of labels, such as bce",
     "head=instruction loss=focal": "loss=focal: head=instruction takes loss=answer",
     "head=instruction adapter=frozen": "adapter=frozen: head=instruction has no weights of its own; set adapter=none",
-    "adapter=none": "adapter=none: head=embedding has weights to be trained; set adapter=frozen",
+    "adapter=none": "adapter=none: model=smollm2_135m takes full, lora, qlora, frozen",
     "trainer=prompted": "trainer=prompted: trains nothing; set trainer=finetune, or adapter=none",
     "head=instruction head.decoding=generate head.answer=yes_no": "answers about single labels are scored",
     "head=instruction head.decoding=generate head.calibration=batch": "head.calibration=batch: needs scores",

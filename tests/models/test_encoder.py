@@ -47,10 +47,10 @@ def test_what_changes_vectors_changes_their_identity_and_nothing_else_does(confi
 def test_a_setting_that_comes_later_leaves_yesterdays_vectors_valid(config: EncoderConfig):
     @dataclass
     class Later(ModelConfig):
-        attention: str = "causal"
+        vision: str = "blind"
 
     assert replace(config, model=Later(**vars(config.model))).identity == config.identity
-    other = Later(**vars(config.model), attention="bidirectional")
+    other = Later(**vars(config.model), vision="keen")
     assert replace(config, model=other).identity != config.identity
 
 
