@@ -61,7 +61,7 @@ _SMOLLM2: tuple[str, ...] = (
 _SMOLLM2 += ("data.size=120", "data.split.validation=20", "data.split.test=20", "data.top_k=12")
 # as before the demonstration had settings of its own for these choices
 _SMOLLM2_LORA: tuple[str, ...] = (*_SMOLLM2, "head.start=frequencies", "trainer.learning_rate=5e-4")
-_SMOLLM2_LORA += ("trainer.head_learning_rate=5e-3", "adapter.dropout=0.05", "adapter.targets=[q_proj,v_proj]")
+_SMOLLM2_LORA += ("trainer.head_learning_rate=5e-3", "adapter.dropout=0.05", "model.lora_targets=[q_proj,v_proj]")
 # httpx asks a proxy for it, so that no port gets into fingerprints
 _SCRIPTED: tuple[str, ...] = ("generator=openai", "generator.path=scripted", "generator.base_url=http://localhost/v1")
 _SCRIPTED += ("generator.batch_size=16", "regime=1:4")

@@ -85,7 +85,7 @@ def test_every_model_learns_under_every_adapter_and_survives_saving_and_loading(
         assert len(in_backbone) > 10
     else:
         # both layers, each of the named modules, both factors
-        assert len(in_backbone) == 2 * 2 * len(settings.lora_targets or ())
+        assert len(in_backbone) == 2 * 2 * len(config.adapter.targets or ())
         assert all("lora_" in n for n in in_backbone)
     packed = [n for n, value in classifier.network.named_parameters() if type(value).__name__ == "Params4bit"]
     assert bool(packed) == (adapter == "qlora")
