@@ -92,6 +92,9 @@ class TransformerClassifier:
         adapted = attach(backbone.model, settings.adapter, checkpointing=checkpointing)
         fresh = cls(settings, task, backbone, adapted, encoding)
         fresh.seed = seed
+        if settings.adapter.name == "none":
+            fresh.network.head.requires_grad_(False)
+        fresh.head.see(fresh.network.head, lambda texts: fresh.encoder.vectors(texts, progress))
         return fresh
 
     @classmethod
@@ -169,6 +172,8 @@ class TransformerClassifier:
             fallback=prepared.fallback,
         )
         self.network.eval()
+        if self.settings.adapter.name != "frozen":
+            self.head.see(self.network.head, lambda texts: self.encoder.compute(texts, observer.progress))
         if self._calibrate(train_set, observer.progress):
             report = replace(report, validation_outputs=None)
         self.kept_probe = report.choice is not None and report.choice.kept == "probe"
@@ -263,7 +268,7 @@ class TransformerClassifier:
 
     def embed(self, texts: list[str], progress: Progress) -> Features:
         """Pooled hidden states, those that a pooling head reads, of shape ``(texts, width)``."""
-        if self.settings.adapter.name == "frozen" or not self.trained:
+        if self.settings.adapter.name in ("frozen", "none") or not self.trained:
             return self.encoder.vectors(texts, progress)
         if self._embedded is None or self._embedded[0] != texts:  # asked for scores and vectors, one after the other
             self._embedded = texts, self.encoder.compute(texts, progress)

@@ -15,7 +15,13 @@ from patentlab.config.experiment import (
 )
 from patentlab.config.folders import config_folder, data_folder
 from patentlab.config.generator import AdaptationConfig, GeneratorConfig
-from patentlab.config.head import HeadConfig, InstructionHeadConfig, PromptedHeadConfig, Wording
+from patentlab.config.head import (
+    HeadConfig,
+    InstructionHeadConfig,
+    LabelSimilarityHeadConfig,
+    PromptedHeadConfig,
+    Wording,
+)
 from patentlab.config.mixture import (
     LABEL_TEXTS,
     ORDERINGS,
@@ -61,6 +67,7 @@ __all__ = [
     "GeneratorConfig",
     "HeadConfig",
     "InstructionHeadConfig",
+    "LabelSimilarityHeadConfig",
     "LossConfig",
     "MixConfig",
     "ModelConfig",

@@ -123,7 +123,7 @@ def _unfit(composed: DictConfig) -> list[str]:
         return [f"{group}={name}: {why} {group}=none" for group, name in names.items() if name != "none"]
     adapter = names["adapter"]
     head = HEADS.get(names["head"]) if names["head"] in HEADS else None
-    asks = adapter == "none" and head is not None and not head.own_layers
+    asks = adapter == "none" and head is not None and head.answers_untrained
     if kind == "transformer" and adapter not in recommended and not asks:
         allowed = ", ".join(str(name) for name in recommended) or "none of the adapters"
         return [f"adapter={adapter}: model={composed.model.name} takes {allowed}"]

@@ -40,6 +40,25 @@ class HeadConfig:
 
 
 @dataclass
+class LabelSimilarityHeadConfig(HeadConfig):
+    """What the label-similarity head has beside its pooling.
+
+    Attributes:
+        verbaliser: Of which words a label's vector is, as for the heads that ask in words.
+        scale: What cosines are multiplied by, before any training.
+    """
+
+    verbaliser: str = "title"
+    scale: float = bounded(20.0, above=0)
+
+    def check(self) -> Iterator[str]:
+        """A line per problem."""
+        yield from out_of_bounds(self, "head.")
+        if self.pooling is None:
+            yield f"head.pooling=null: must be given for head={self.name}"
+
+
+@dataclass
 class Wording:
     """How a document is asked about.
 

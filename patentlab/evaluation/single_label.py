@@ -51,7 +51,7 @@ def evaluate(targets: Targets, scores: Scores) -> dict[str, float]:
         where answers were written.
     """
     decisions = decide(scores)
-    right = (decisions & targets).any(axis=1)
+    right = np.asarray((decisions & targets).any(axis=1))
     return classification.evaluate(targets, decisions, scores) | {
         "ece": expected_calibration_error(scores.max(axis=1), right),
         "brier": brier_score(targets, scores),

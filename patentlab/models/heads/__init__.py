@@ -48,6 +48,7 @@ class Head(ABC):
         default_loss: What is minimised, where ``loss=null``; None for the task's own.
         language_model: Whether it needs the backbone with the head that predicts tokens, and not its hidden states.
         own_layers: Whether it has weights of its own, which a frozen backbone leaves to be trained.
+        answers_untrained: Whether it answers where nothing was trained (``adapter=none``).
         writes: Whether it learns the tokens of an answer, and takes a loss of tokens.
         pooling: How hidden states become the one vector a document that is all the layers see: then vectors of frozen
             backbones are kept in the cache, and a probe can be fitted on them. None where they see more, or other.
@@ -57,6 +58,7 @@ class Head(ABC):
     default_loss: ClassVar[str | None] = None
     language_model: ClassVar[bool] = False
     own_layers: ClassVar[bool] = True
+    answers_untrained: ClassVar[bool] = False
     writes: ClassVar[bool] = False
     pooling: str | None = None
 
@@ -150,6 +152,14 @@ class Head(ABC):
         Args:
             examples: Of training.
             seed: Of what is drawn.
+        """
+
+    def see(self, layers: Any, vectors: Callable[[Sequence[str]], NDArray[Any]]) -> None:  # noqa: B027
+        """Take what is needed from the backbone: as it was loaded, and again once it is trained.
+
+        Args:
+            layers: As of :meth:`layers`.
+            vectors: Texts → pooled vectors, shape ``(texts, width)``.
         """
 
     def calibrate(  # noqa: B027

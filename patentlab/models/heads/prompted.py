@@ -40,6 +40,7 @@ class PromptedHead(Head):
 
     language_model: ClassVar[bool] = True
     own_layers: ClassVar[bool] = False
+    answers_untrained: ClassVar[bool] = True
     config: PromptedHeadConfig
 
     def __init__(
