@@ -116,16 +116,19 @@ class Examples:
         texts: Of documents.
         targets: Of them, first axis texts, in the form that the task gives them.
         added: Which texts are added ones, shape ``(texts,)``, where that matters: for training sets.
+        soft: What a teacher says of them, shape ``(texts, labels)``, where there is one.
     """
 
     texts: list[str]
     targets: NDArray[Any]
     added: NDArray[np.bool_] | None = None
+    soft: NDArray[np.floating] | None = None
 
     def part(self, chosen: NDArray[np.bool_]) -> Examples:
         """Those that a mask of shape ``(texts,)`` chooses."""
         texts = [text for text, keep in zip(self.texts, chosen, strict=True) if keep]
-        return Examples(texts, self.targets[chosen], None if self.added is None else self.added[chosen])
+        added, soft = (None if array is None else array[chosen] for array in (self.added, self.soft))
+        return Examples(texts, self.targets[chosen], added, soft)
 
 
 def restrict_labels(

@@ -18,6 +18,7 @@ from patentlab.data.documents import read_documents
 from patentlab.evaluation.retrieval import measure_retrieval
 from patentlab.fidelity.profile import fidelity_where_possible
 from patentlab.figures.labels import draw_labels
+from patentlab.inference import taught
 from patentlab.mixing.training_set import make_training_set
 from patentlab.protocols import Classifier, Observer, Progress, TrainingReport
 from patentlab.synthesis.strategies import find_strategy
@@ -71,6 +72,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
         record.main_metric, record.synthesis = task.main_metric, dict(made.addition.report)
         record.fingerprints = fingerprints | {name: fingerprint(held) for name, held in sets.items()}
         record.counts = count_documents(config, documents, made)
+        train = taught(train, config.loss, task, record.fingerprints, progress)
         observer = Observer(task.measure, progress, mirror.epoch, task.monitor)
 
         def rank(classifier: Classifier, when: str) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patentlab.classifiers.factory import load_classifier
 from patentlab.classifiers.saving import MODEL_FOLDER, Meaning
-from patentlab.config import RequestError, data_folder
+from patentlab.config import LossConfig, RequestError, data_folder
+from patentlab.corpus import Examples
 from patentlab.protocols import Classifier, Progress, Silent
 from patentlab.storage import cache_folder, digest, make_once
-from patentlab.tasks import Answer
+from patentlab.tasks import Answer, Task
 from patentlab.tracking.record import FILE_NAME, read_record
 
 if TYPE_CHECKING:
@@ -75,6 +76,41 @@ def load(run: str | Path, progress: Progress | None = None, uri: str | None = No
     except FileNotFoundError as missing:
         raise RequestError(f"{asked}: the saved model is not whole ({missing})") from missing
     return TrainedRun(classifier, meaning, folder)
+
+
+def taught(
+    examples: Examples, loss: LossConfig, task: Task, fingerprints: Mapping[str, str], progress: Progress
+) -> Examples:
+    """Training documents with what a teacher says of them, where the loss names one.
+
+    Args:
+        examples: Of training.
+        loss: May name the folder of a finished run as ``teacher``.
+        task: Of the student.
+        fingerprints: Of the student's data and sets.
+        progress: Shows how far it is.
+
+    Returns:
+        The same examples, with ``soft`` if there is a teacher.
+
+    Raises:
+        RequestError: There is no such run, it has no model, or it learned other labels or on other documents.
+    """
+    folder = getattr(loss, "teacher", None)
+    if folder is None:
+        return examples
+    teacher, record = load(folder, progress), read_record(Path(folder).expanduser())
+    own = record.fingerprints if record is not None else {}
+    apart = [name for name in ("data", "validation", "test") if own.get(name) != fingerprints[name]]
+    if apart:
+        which = {"data": "data", "validation": "validation documents", "test": "test documents"}
+        raise RequestError(
+            f"loss.teacher={folder}: was trained beside other {', other '.join(which[name] for name in apart)}: it may "
+            "know the answers to what is measured here; take a run of the same data, split and seed"
+        )
+    if teacher.meaning.task.name != task.name or teacher.meaning.task.labels.names != task.labels.names:
+        raise RequestError(f"loss.teacher={folder}: answers another task, or knows other labels")
+    return replace(examples, soft=teacher.classifier.predict(examples.texts, progress))
 
 
 def _model_of_folder(folder: Path) -> Path:

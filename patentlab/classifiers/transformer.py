@@ -224,7 +224,7 @@ class TransformerClassifier:
         train_items, validation_items = (
             [
                 {"features": row, "labels": label}
-                for row, label in zip(vectors, self.loss.encode(examples.targets), strict=True)
+                for row, label in zip(vectors, self.loss.encode_examples(examples), strict=True)
             ]
             for vectors, examples in zip(features, sets, strict=True)
         )

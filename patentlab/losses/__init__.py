@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from patentlab.config import LossConfig
 from patentlab.config.registry import LOSSES
+from patentlab.corpus import Examples
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,8 +37,10 @@ class Loss(ABC):
     Attributes:
         index: Whether it takes the index of the one label that a document has, and not a float a label.
         tokens: Whether it takes the tokens of an answer, and not labels.
+        one_label: Whether documents have exactly one, where that is known.
     """
 
+    one_label: bool = False
     index: ClassVar[bool]
     tokens: ClassVar[bool] = False
 
@@ -66,6 +69,17 @@ class Loss(ABC):
         Returns:
             Floats of the same shape; where :attr:`index`, label indices of shape ``(documents,)``.
         """
+
+    def encode_examples(self, examples: Examples) -> NDArray[Any]:
+        """What is learned from, in the form that the loss takes.
+
+        Args:
+            examples: Targets, and what a teacher says, for losses that listen to one.
+
+        Returns:
+            First axis documents.
+        """
+        return self.encode(examples.targets)
 
     @abstractmethod
     def probabilities(self, logits: Tensor) -> Tensor:

@@ -6,14 +6,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 from patentlab import weights
-from patentlab.config import CONTROL, SEED_SOURCES, ExperimentConfig
+from patentlab.config import CONTROL, SEED_SOURCES, ExperimentConfig, RequestError
 from patentlab.config.bounds import neutral_value
 from patentlab.data.sources import data_fingerprint
 from patentlab.synthesis.generators import generator_fingerprint, generator_kind
 from patentlab.synthesis.strategies import find_strategy
+from patentlab.tracking.record import read_record
 
 # Raise a stage's number when its meaning changes: every earlier run then counts as another run.
 STAGE_VERSIONS = {"data": 1, "split": 2, "regime": 1, "synthesis": 2, "mixing": 2, "training": 3, "evaluation": 1}
@@ -28,6 +30,7 @@ _NO_EFFECT_WITHIN = {
     "data": ("path", "titles"),
     "model": ("path", "recommended"),
     "strategy": ("path",),
+    "loss": ("teacher",),
     "generator": ("path", "licence", "base_url", "api_key_variable", "concurrency", "timeout", "retries"),
     "trainer": ("save_model",),
 }
@@ -49,9 +52,19 @@ def input_fingerprints(config: ExperimentConfig) -> dict[str, str]:
     fingerprints = {"data": data_fingerprint(config.data)}
     if config.model.kind == "transformer":
         fingerprints["model"] = weights.fingerprint(config.model.path or "", config.model.revision)
+    if (teacher := getattr(config.loss, "teacher", None)) is not None:
+        fingerprints["teacher"] = _teacher(teacher)
     if config.generates:
         fingerprints["generator"] = generator_fingerprint(config.generator)
     return fingerprints | find_strategy(config.strategy_used).inputs(config.strategy)
+
+
+def _teacher(folder: str) -> str:
+    record = read_record(Path(folder).expanduser())
+    if record is None or record.status != "finished":
+        found = "no run" if record is None else f"the run is {record.status}"
+        raise RequestError(f"loss.teacher={folder}: {found}; give the folder of a finished one, with its result.json")
+    return record.key
 
 
 def run_key(config: ExperimentConfig, fingerprints: dict[str, str], *, earlier: bool = False) -> str:

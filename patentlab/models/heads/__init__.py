@@ -111,7 +111,7 @@ class Head(ABC):
         """
         from patentlab.models.batching import with_labels
 
-        return with_labels(self.items(examples.texts), loss.encode(examples.targets))
+        return with_labels(self.items(examples.texts), loss.encode_examples(examples))
 
     def collate(self, items: Sequence[Item]) -> dict[str, Tensor]:
         """A batch of items, padded.
@@ -136,7 +136,9 @@ class Head(ABC):
         Returns:
             A loss of logits and labels, summed.
         """
-        return build_loss(config, targets)
+        loss = build_loss(config, targets)
+        loss.one_label = self.task.one_label
+        return loss
 
     def start(self, layers: Any, targets: NDArray[Any]) -> None:  # noqa: B027  # most heads need none
         """Prepare fresh layers, before anything is trained.

@@ -1,0 +1,101 @@
+"""A student of a finished run: what it learns, and which teachers are refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from patentlab.config import RequestError
+from patentlab.console.command_line import compose
+from patentlab.experiment import run_experiment
+from patentlab.inference import load
+from patentlab.protocols import Silent
+from tests.conftest import Command
+
+SMALL = ["data.size=240", "data.split.validation=40", "data.split.test=60", "data.top_k=6", "tracking=none"]
+STUDENT = ["model=minilm", "adapter=frozen", "head.fallback=null", "trainer.max_length=64", "loss=distillation"]
+
+
+def run(folder: Path, *overrides: str) -> dict[str, Any]:
+    folder.mkdir()
+    run_experiment(compose(*SMALL, *overrides), folder, Silent())
+    content: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    return content
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("teacher") / "run"
+    run(folder, "model=tfidf_linear", "trainer.save_model=always")
+    return folder
+
+
+def test_a_student_says_what_its_teacher_says(teacher: Path, tmp_path: Path):
+    done = run(tmp_path / "run", *STUDENT, f"loss.teacher={teacher}", "loss.hard_share=0", "head.start=frequencies")
+    assert done["status"] == "finished"
+    assert done["fingerprints"]["teacher"] == json.loads((teacher / "result.json").read_text())["key"]
+    taught = load(teacher).classifier.predict(_texts(), Silent())
+    said = load(tmp_path / "run").classifier.predict(_texts(), Silent())
+    alone = run(tmp_path / "alone", *STUDENT[:-1], "head.start=frequencies")
+    assert alone["key"] != done["key"]
+    own = load(tmp_path / "alone").classifier.predict(_texts(), Silent())
+    assert np.abs(said - taught).mean() < np.abs(own - taught).mean()
+
+
+def _texts() -> list[str]:
+    from patentlab.data.documents import read_documents
+
+    return [document.text for document in read_documents(compose(*SMALL, "model=constant")).split.pool]
+
+
+def test_the_teachers_name_is_no_part_of_the_key_but_what_it_is(teacher: Path, tmp_path: Path):
+    moved = tmp_path / "elsewhere"
+    moved.symlink_to(teacher)
+    keys = {
+        run(tmp_path / name, *STUDENT, f"loss.teacher={folder}", "trainer.epochs=1")["key"]
+        for name, folder in (("one", teacher), ("other", moved))
+    }
+    assert len(keys) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("seed=1", "other validation documents, other test documents"),
+        ("data.size=230", "other validation documents, other test documents"),
+        ("data.top_k=5", "other validation documents, other test documents"),
+    ],
+)
+def test_a_teacher_that_may_know_the_answers_is_refused(teacher: Path, tmp_path: Path, change: str, message: str):
+    with pytest.raises(RequestError, match=message):
+        run(tmp_path / "run", *STUDENT, f"loss.teacher={teacher}", change)
+
+
+def test_what_is_no_finished_run_is_refused_in_one_line(tmp_path: Path, run_in_process: Command):
+    done = run_in_process(*SMALL, *STUDENT, "loss.teacher=nowhere")
+    assert done.returncode == 2
+    assert done.stderr.strip().endswith(
+        "loss.teacher=nowhere: no run; give the folder of a finished one, with its result.json"
+    )
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "result.json").write_text(json.dumps({"key": "x", "choices": {}, "status": "failed"}))
+    done = run_in_process(*SMALL, *STUDENT, "loss.teacher=half")
+    assert done.returncode == 2 and "loss.teacher=half: the run is failed" in done.stderr
+
+
+def test_a_teacher_without_its_model_is_refused(tmp_path: Path):
+    run(tmp_path / "teacher", "model=tfidf_linear", "trainer.save_model=never")
+    with pytest.raises(RequestError, match="kept no model; start it again with trainer.save_model=always"):
+        run(tmp_path / "run", *STUDENT, f"loss.teacher={tmp_path / 'teacher'}")
+
+
+def test_a_matrix_names_students_apart(teacher: Path, tmp_path: Path, run_in_process: Command):
+    done = run_in_process(
+        "-m", *SMALL, *STUDENT, f"loss.teacher={teacher}", "loss.hard_share=0,1", "trainer.epochs=1", "name=students"
+    )
+    assert done.returncode == 0, done.stderr
+    matrix = pd.read_csv(done.stdout.strip())
+    assert matrix["key"].nunique() == 2 and set(matrix["choices.loss"]) == {"distillation"}
