@@ -127,8 +127,8 @@ class Examples:
     def part(self, chosen: NDArray[np.bool_]) -> Examples:
         """Those that a mask of shape ``(texts,)`` chooses."""
         texts = [text for text, keep in zip(self.texts, chosen, strict=True) if keep]
-        added, soft = (None if array is None else array[chosen] for array in (self.added, self.soft))
-        return Examples(texts, self.targets[chosen], added, soft)
+        added = None if self.added is None else self.added[chosen]
+        return Examples(texts, self.targets[chosen], added, None if self.soft is None else self.soft[chosen])
 
 
 def restrict_labels(

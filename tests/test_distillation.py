@@ -13,6 +13,7 @@ from patentlab.console.command_line import compose
 from patentlab.experiment import run_experiment
 from patentlab.inference import load
 from patentlab.protocols import Silent
+from patentlab.tracking.record import Record
 from tests.conftest import Command
 
 SMALL = ["data.size=240", "data.split.validation=40", "data.split.test=60", "data.top_k=6", "tracking=none"]
@@ -77,18 +78,16 @@ def test_a_teacher_that_may_know_the_answers_is_refused(teacher: Path, tmp_path:
 def test_what_is_no_finished_run_is_refused_in_one_line(tmp_path: Path, run_in_process: Command):
     done = run_in_process(*SMALL, *STUDENT, "loss.teacher=nowhere")
     assert done.returncode == 2
-    assert done.stderr.strip().endswith(
-        "loss.teacher=nowhere: no run; give the folder of a finished one, with its result.json"
-    )
+    assert "loss.teacher=nowhere: no run; give the folder of a finished one, with its result.json" in done.stderr
     (tmp_path / "half").mkdir()
-    (tmp_path / "half" / "result.json").write_text(json.dumps({"key": "x", "choices": {}, "status": "failed"}))
+    Record("x", {}, "failed").write(tmp_path / "half")
     done = run_in_process(*SMALL, *STUDENT, "loss.teacher=half")
     assert done.returncode == 2 and "loss.teacher=half: the run is failed" in done.stderr
 
 
 def test_a_teacher_without_its_model_is_refused(tmp_path: Path):
     run(tmp_path / "teacher", "model=tfidf_linear", "trainer.save_model=never")
-    with pytest.raises(RequestError, match="kept no model; start it again with trainer.save_model=always"):
+    with pytest.raises(RequestError, match=r"kept no model; start it again with trainer\.save_model=always"):
         run(tmp_path / "run", *STUDENT, f"loss.teacher={tmp_path / 'teacher'}")
 
 
