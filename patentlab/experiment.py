@@ -24,7 +24,7 @@ from patentlab.protocols import Classifier, Observer, Progress, TrainingReport
 from patentlab.synthesis.strategies import find_strategy
 from patentlab.tasks import build_task
 from patentlab.tracking.artifacts import write_history, write_predictions, write_training_set
-from patentlab.tracking.description import count_documents, describe_fallback, describe_parameters, describe_training
+from patentlab.tracking.description import count_documents, describe_cost, describe_fallback, describe_training
 from patentlab.tracking.identity import input_fingerprints, run_key, run_name
 from patentlab.tracking.lifecycle import Clock, recorded
 from patentlab.tracking.mirror import Mirror, SweepRun
@@ -76,8 +76,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
         observer = Observer(task.measure, progress, mirror.epoch, task.monitor)
 
         def rank(classifier: Classifier, when: str) -> None:
-            value = measure_retrieval(classifier, test.texts, labels.encode(split.test), progress)
-            record.retrieval |= {} if value is None else {f"ndcg_at_10_{when}": value}
+            record.retrieval |= measure_retrieval(classifier, test.texts, labels.encode(split.test), when, progress)
 
         def build(settings: ExperimentConfig) -> Classifier:
             with clock("model"):
@@ -102,7 +101,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             record.metrics |= {n: task.evaluate(held.targets, outputs[n], decision) for n, held in held_out.items()}
             record.metrics |= {n: task.evaluate(test.targets, outputs["test"], d) for n, d in task.references().items()}
             record.fallback = describe_fallback(classifier, report.choice, task, held_out, record.metrics, progress)
-        record.parameters = describe_parameters(classifier)
+        record.parameters, record.latency = describe_cost(classifier, test.texts)
         record.training = describe_training(report, trainer, config.trainer)
         write_training_set(made, labels, folder)
         write_history(report.history, folder)

@@ -168,6 +168,15 @@ class Replaceable(Protocol):
         ...
 
 
+@runtime_checkable
+class AnswersAnew(Protocol):
+    """A classifier that keeps what it once computed, and can do without."""
+
+    def answer_anew(self, texts: list[str], batch_size: int) -> Any:
+        """Outputs as of :meth:`Classifier.predict`, all of them computed now, so many texts at once."""
+        ...
+
+
 class Judge(Protocol):
     """Judges documents by their labels."""
 

@@ -27,6 +27,7 @@ OF_TORCH = {
     "models/encoder.py",
     "models/linear.py",
     "models/network.py",
+    "models/similarity.py",
     "models/pooling.py",
 }
 

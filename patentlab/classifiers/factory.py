@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from patentlab.classifiers.ensemble import MEMBERS, EnsembleClassifier
-from patentlab.classifiers.saving import SETTINGS_FILE, Meaning, TransformerSettings
+from patentlab.classifiers.saving import SETTINGS_FILE, Meaning
+from patentlab.classifiers.settings import TransformerSettings
 from patentlab.config import ExperimentConfig
 from patentlab.models.baselines import ConstantClassifier, TfidfLinearClassifier
 from patentlab.protocols import Classifier, Progress

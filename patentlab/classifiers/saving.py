@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from patentlab import weights
+from patentlab.classifiers.settings import TransformerSettings
 from patentlab.config import (
     AdapterConfig,
     ExperimentConfig,
@@ -32,33 +33,6 @@ HEAD_FILE = "head.json"
 _EARLIER_TASK_FILE = "labels.json"  # without text template, and with the task as ``single``
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class TransformerSettings:
-    """Settings of all parts of a transformer classifier.
-
-    Attributes:
-        model: The backbone.
-        head: How it answers.
-        adapter: Which weights are trained.
-        trainer: How.
-        loss: What is minimised.
-        curriculum: Train on added documents first, and on real ones last.
-    """
-
-    model: ModelConfig
-    head: HeadConfig
-    adapter: AdapterConfig
-    trainer: TrainerConfig
-    loss: LossConfig
-    curriculum: bool = False
-
-    @classmethod
-    def of(cls, config: ExperimentConfig) -> TransformerSettings:
-        """Those of an experiment."""
-        curriculum = config.mix.ordering == "curriculum"
-        return cls(config.model, config.head, config.adapter, config.trainer, config.loss, curriculum)
 
 
 @dataclass(frozen=True)

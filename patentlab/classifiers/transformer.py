@@ -16,14 +16,13 @@ from transformers import set_seed
 
 from patentlab import weights
 from patentlab.classifiers.saving import (
-    TransformerSettings,
     read_head_state,
     read_settings,
     write_head_state,
     write_settings,
 )
+from patentlab.classifiers.settings import TransformerSettings, encoding_of
 from patentlab.config import RequestError
-from patentlab.config.registry import HEADS
 from patentlab.corpus import Examples, derive_seed
 from patentlab.models.adapters import attach, load_adapter, save_adapter
 from patentlab.models.backbones import Backbone
@@ -33,7 +32,7 @@ from patentlab.models.features import Features
 from patentlab.models.heads import build_head
 from patentlab.models.linear import FeatureClassifier
 from patentlab.models.network import Network
-from patentlab.protocols import Observer, ParameterCounts, Progress, TrainingReport
+from patentlab.protocols import Observer, ParameterCounts, Progress, Silent, TrainingReport
 from patentlab.tasks import Task
 from patentlab.training.arguments import precision
 from patentlab.training.best_epoch import Known, put_weights, trainable_weights
@@ -242,13 +241,20 @@ class TransformerClassifier:
         return self.head.outputs(logits, None, self.loss)
 
     def _answer(self, texts: Sequence[str], progress: Progress) -> NDArray[Any]:
-        return self._asked(texts, progress, lambda logits, items: self.head.outputs(logits, items, self.loss))
+        return self._asked(texts, progress, self._outputs)
+
+    def _outputs(self, logits: torch.Tensor, items: list[Item]) -> NDArray[Any]:
+        return self.head.outputs(logits, items, self.loss)
 
     def _logits(self, texts: Sequence[str], progress: Progress) -> NDArray[Any]:
         return self._asked(texts, progress, lambda logits, items: logits.numpy())
 
     def _asked(
-        self, texts: Sequence[str], progress: Progress, read: Callable[[torch.Tensor, list[Item]], NDArray[Any]]
+        self,
+        texts: Sequence[str],
+        progress: Progress,
+        read: Callable[[torch.Tensor, list[Item]], NDArray[Any]],
+        batch_size: int | None = None,
     ) -> NDArray[Any]:
         items = self.head.items(texts)
         found: list[Any] = [None] * len(items)
@@ -257,7 +263,7 @@ class TransformerClassifier:
             lambda batch: self.head.logits(self.network, batch),
             items,
             self.head.collate,
-            self.batch_size,
+            batch_size or self.batch_size,
             progress,
             "evaluation",
         ):
@@ -265,6 +271,11 @@ class TransformerClassifier:
             for position, row in zip(positions, rows, strict=True):
                 found[position] = row
         return as_array(found)
+
+    def answer_anew(self, texts: list[str], batch_size: int) -> NDArray[Any]:
+        """Outputs as of :meth:`predict`, with no vector from the cache."""
+        self.network.eval()
+        return self._asked(texts, Silent(), self._outputs, batch_size)
 
     def embed(self, texts: list[str], progress: Progress) -> Features:
         """Pooled hidden states, those that a pooling head reads, of shape ``(texts, width)``."""
@@ -314,28 +325,6 @@ class TransformerClassifier:
             save_adapter(self.network.backbone, folder / "backbone")
         if self.settings.adapter.name == "full":
             self.tokenizer.save_pretrained(folder / "backbone")
-
-
-def encoding_of(settings: TransformerSettings) -> EncoderConfig:
-    """What fixes the vectors of a backbone before it is trained.
-
-    Args:
-        settings: Of a classifier.
-
-    Returns:
-        Weights that are trained stay in fp32, also where they are multiplied in bf16.
-    """
-    model, adapter = settings.model, settings.adapter
-    reduced = precision(settings.trainer) == "bf16" and adapter.name != "full"
-    return EncoderConfig(
-        model,
-        settings.head.pooling or model.pooling or "mean",
-        settings.trainer.max_length or 512,
-        "bfloat16" if reduced else "float32",
-        adapter.quantisation if adapter.name == "qlora" else None,
-        adapter.double_quantisation if adapter.name == "qlora" else None,
-        HEADS.get(settings.head.name).language_model,
-    )
 
 
 @dataclass(frozen=True)

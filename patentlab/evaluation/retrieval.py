@@ -52,19 +52,23 @@ def ndcg_at(vectors: NDArray[np.floating], targets: Targets, cutoff: int = CUTOF
     return float(ndcg_score(gains[queries], scores[queries], k=cutoff)) if queries.any() else float("nan")
 
 
-def measure_retrieval(classifier: object, texts: list[str], targets: Targets, progress: Progress) -> float | None:
+def measure_retrieval(
+    classifier: object, texts: list[str], targets: Targets, when: str, progress: Progress
+) -> dict[str, float]:
     """NDCG@10 of a classifier's vectors.
 
     Args:
         classifier: May have vectors.
         texts: Any.
         targets: Which labels they have, zeros and ones of shape ``(texts, labels)``.
+        when: Part of the metric's name: ``before`` or ``after`` training.
         progress: Shows the vectors coming.
 
     Returns:
-        As of :func:`ndcg_at`; None where the classifier has no vectors, a text no label, or there is no query.
+        As of :func:`ndcg_at`, under its name; nothing where the classifier has no vectors, a text no label, or there is
+        no query.
     """
     if not isinstance(classifier, Embeds) or not targets.any(axis=1).all():
-        return None
+        return {}
     value = ndcg_at(classifier.embed(texts, progress), targets)
-    return None if np.isnan(value) else value
+    return {} if np.isnan(value) else {f"ndcg_at_10_{when}": value}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +11,10 @@ from patentlab.corpus import Examples
 from patentlab.data.documents import Documents
 from patentlab.fidelity.profile import cardinality, naming
 from patentlab.mixing.training_set import TrainingSet
-from patentlab.protocols import Choice, Classifier, Progress, Replaceable, TrainingReport
+from patentlab.protocols import AnswersAnew, Choice, Classifier, Progress, Replaceable, Silent, TrainingReport
 from patentlab.tasks import Task
+
+_TIMED = {1: 8, 32: 32}  # batch size → documents
 
 
 def count_documents(config: ExperimentConfig, documents: Documents, made: TrainingSet) -> dict[str, Any]:
@@ -103,11 +106,35 @@ def describe_fallback(
     return {"kept": choice.kept, "tuned": both[0], "probe": both[1]}
 
 
-def describe_parameters(classifier: Classifier) -> dict[str, float]:
-    """``parameters`` of a record."""
+def describe_cost(classifier: Classifier, texts: list[str]) -> tuple[dict[str, float], dict[str, Any]]:
+    """``parameters`` and ``latency`` of a record.
+
+    Args:
+        classifier: Fitted.
+        texts: Of test documents; the first of them are answered again, nothing taken from a cache.
+
+    Returns:
+        Counts, and milliseconds a document: of single documents, and in batches of 32.
+    """
     counts = classifier.count_parameters()
-    return {
+    parameters = {
         "trained": counts.trained,
         "total": counts.total,
         "trained_share": counts.trained / max(counts.total, 1),
     }
+    _answer(classifier, texts[:1], 1)  # what is loaded or compiled at the first call is no one's latency
+    milliseconds = {}
+    for batch_size, documents in _TIMED.items():
+        sample = texts[:documents]
+        start = time.perf_counter()
+        _answer(classifier, sample, batch_size)
+        milliseconds[f"batch_{batch_size}"] = 1000 * (time.perf_counter() - start) / max(len(sample), 1)
+    return parameters, {"ms_per_document": milliseconds}
+
+
+def _answer(classifier: Classifier, texts: list[str], batch_size: int) -> None:
+    if isinstance(classifier, AnswersAnew):
+        classifier.answer_anew(texts, batch_size)
+        return
+    for start in range(0, len(texts), batch_size):
+        classifier.predict(texts[start : start + batch_size], Silent())

@@ -61,7 +61,8 @@ def test_what_has_no_vectors_or_nothing_to_rank_is_not_measured():
 
     targets = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], dtype=np.int8)
     texts = ["a", "a", "aaaa", "aaaa"]
-    assert measure_retrieval(Embedding(), texts, targets, Silent()) == pytest.approx(1)
-    assert measure_retrieval(object(), texts, targets, Silent()) is None
-    assert measure_retrieval(Embedding(), texts, np.vstack([targets[:3], [[0, 0]]]).astype(np.int8), Silent()) is None
-    assert measure_retrieval(Embedding(), texts[:2], np.eye(2, dtype=np.int8), Silent()) is None
+    assert measure_retrieval(Embedding(), texts, targets, "after", Silent()) == {"ndcg_at_10_after": pytest.approx(1)}
+    assert measure_retrieval(object(), texts, targets, "after", Silent()) == {}
+    without = np.vstack([targets[:3], [[0, 0]]]).astype(np.int8)
+    assert measure_retrieval(Embedding(), texts, without, "after", Silent()) == {}
+    assert measure_retrieval(Embedding(), texts[:2], np.eye(2, dtype=np.int8), "after", Silent()) == {}

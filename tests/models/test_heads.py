@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from patentlab.classifiers.factory import load_classifier
-from patentlab.classifiers.saving import TransformerSettings
+from patentlab.classifiers.settings import TransformerSettings
 from patentlab.classifiers.transformer import TransformerClassifier
 from patentlab.config import HeadConfig
 from patentlab.config.registry import HEADS

@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from patentlab.classifiers.factory import load_classifier
-from patentlab.classifiers.saving import TransformerSettings
+from patentlab.classifiers.settings import TransformerSettings
 from patentlab.classifiers.transformer import TransformerClassifier
 from patentlab.config import RequestError
 from patentlab.console.command_line import compose
