@@ -139,7 +139,7 @@ WRONG = {
     "loss=smoothed_bce loss.smoothing=1": "loss.smoothing=1: must be at least 0 and below 1",
     "loss=smoothed_bce loss.smoothing=much": "loss.smoothing=much: must be a number",
     "loss=smoothed_bce loss.smothing=0.1": "loss.smothing (did you mean loss.smoothing?): no such setting; allowed are",
-    "loss=smooth_bce": "loss=smooth_bce: no such option; allowed are asymmetric, bce,",
+    "loss=smooth_bce": "loss=smooth_bce: no such option; allowed are answer, asymmetric, bce,",
     "loss=bce loss.smoothing=0.1": "loss.smoothing: has no effect with loss=bce; it is a setting of loss=smoothed_bce",
     "loss=smoothed_bce loss.gamma=1": "loss.gamma: has no effect with loss=smoothed_bce; it is a setting of loss=asym",
     "-m loss=bce,focal loss.smoothing=0.1": "has no effect with loss=bce and loss=focal; it is a setting of loss",

@@ -213,7 +213,7 @@ def test_qlora_learns_as_lora_does_in_less_memory_and_survives(tmp_path: Path):
     curves, size = {}, {}
     for adapter in ("lora", "qlora"):
         config = compose(
-            f"adapter={adapter}", "head.fallback=null", "trainer.epochs=3", "trainer.batch_size=4",
+            "trainer=finetune", f"adapter={adapter}", "head.fallback=null", "trainer.epochs=3", "trainer.batch_size=4",
             "trainer.max_steps=null", "trainer.patience=null", "trainer.max_length=32",
         )  # fmt: skip
         classifier = build_classifier(config, task, 0, Silent())
