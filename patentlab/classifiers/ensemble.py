@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patentlab.corpus import Examples
-from patentlab.protocols import Classifier, Observer, ParameterCounts, Progress, TrainingReport
+from patentlab.protocols import AnswersAnew, Classifier, Observer, ParameterCounts, Progress, Silent, TrainingReport
 
 MEMBERS = ("real", "added")
 
@@ -54,6 +54,16 @@ class EnsembleClassifier:
     def predict(self, texts: list[str], progress: Progress) -> NDArray[np.float32]:
         """The mean of the members' probabilities, of the shape that each gives."""
         outputs = [member.predict(texts, progress) for member in self.members.values()]
+        return np.asarray(np.mean(outputs, axis=0), dtype=np.float32)
+
+    def answer_anew(self, texts: list[str], batch_size: int) -> NDArray[np.float32]:
+        """As :meth:`predict`, each member computing all of it."""
+        outputs = [
+            member.answer_anew(texts, batch_size)
+            if isinstance(member, AnswersAnew)
+            else member.predict(texts, Silent())
+            for member in self.members.values()
+        ]
         return np.asarray(np.mean(outputs, axis=0), dtype=np.float32)
 
     def count_parameters(self) -> ParameterCounts:

@@ -30,6 +30,7 @@ MODEL_FOLDER = "model"
 TASK_FILE = "task.json"
 SETTINGS_FILE = "settings.json"
 HEAD_FILE = "head.json"
+_WORDS_FILE = "words.csv"  # of a head that takes its words for labels from a table
 _EARLIER_TASK_FILE = "labels.json"  # without text template, and with the task as ``single``
 
 T = TypeVar("T")
@@ -121,6 +122,9 @@ def write_settings(folder: Path, settings: TransformerSettings, task: Task) -> N
     """
     path = Path(str(settings.model.path)).expanduser()
     base = replace(settings.model, path=str(path.resolve())) if path.is_dir() else settings.model
+    table = Path(getattr(settings.head, "verbaliser", "")).expanduser()
+    if table.is_file():
+        (folder / _WORDS_FILE).write_bytes(table.read_bytes())
     content = {
         "fingerprint": weights.fingerprint(settings.model.path or "", settings.model.revision),
         **asdict(replace(settings, model=base)),
@@ -150,7 +154,7 @@ def read_settings(folder: Path, task: Task | None) -> tuple[TransformerSettings,
     head, loss = content["head"], content["loss"]
     settings = TransformerSettings(
         _section(ModelConfig, content["model"]),
-        _head(head),
+        _head(head, folder),
         _section(AdapterConfig, content["adapter"]),
         _section(TrainerConfig, content["trainer"]),
         _section(LOSSES.settings(loss["name"]) or LossConfig, loss),
@@ -159,8 +163,10 @@ def read_settings(folder: Path, task: Task | None) -> tuple[TransformerSettings,
     return settings, task, content["fingerprint"]
 
 
-def _head(content: Mapping[str, Any]) -> HeadConfig:
+def _head(content: Mapping[str, Any], folder: Path) -> HeadConfig:
     head: HeadConfig = _section(HEADS.settings(content["name"]) or HeadConfig, content)
+    if hasattr(head, "verbaliser") and (folder / _WORDS_FILE).is_file():
+        head.verbaliser = str(folder / _WORDS_FILE)
     if isinstance(head, PromptedHeadConfig):
         head.wording = {kind: Wording(**words) for kind, words in content["wording"].items()}
     return head

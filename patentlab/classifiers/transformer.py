@@ -234,10 +234,12 @@ class TransformerClassifier:
         self.network.eval()
         if self.head.pooling is None:
             return self._answer(texts, progress)
-        features = torch.from_numpy(self.embed(texts, progress))
+        return self._read(self.embed(texts, progress))
+
+    def _read(self, features: Features) -> NDArray[Any]:
         with torch.inference_mode():
             device = next(self.network.head.parameters()).device
-            logits = self.network.head(features.to(device)).float().cpu()
+            logits = self.network.head(torch.from_numpy(features).to(device)).float().cpu()
         return self.head.outputs(logits, None, self.loss)
 
     def _answer(self, texts: Sequence[str], progress: Progress) -> NDArray[Any]:
@@ -275,7 +277,10 @@ class TransformerClassifier:
     def answer_anew(self, texts: list[str], batch_size: int) -> NDArray[Any]:
         """Outputs as of :meth:`predict`, with no vector from the cache."""
         self.network.eval()
-        return self._asked(texts, Silent(), self._outputs, batch_size)
+        if self.head.pooling is None:
+            return self._asked(texts, Silent(), self._outputs, batch_size)
+        encoder = Encoder(self.encoder.config, self.network, self.tokenizer, batch_size)
+        return self._read(encoder.compute(texts, Silent()))
 
     def embed(self, texts: list[str], progress: Progress) -> Features:
         """Pooled hidden states, those that a pooling head reads, of shape ``(texts, width)``."""

@@ -43,7 +43,7 @@ from patentlab.config.model import (
 )
 from patentlab.config.problems import RequestError, closest
 from patentlab.config.seeds import SEED_SOURCES, SeedsConfig, seeds_of
-from patentlab.config.trainer import SCHEDULES, TrackingConfig, TrainerConfig
+from patentlab.config.trainer import SCHEDULES, UNTRAINED, TrackingConfig, TrainerConfig
 
 __all__ = [
     "CONTROL",
@@ -59,6 +59,7 @@ __all__ = [
     "SEED_SOURCES",
     "STANDARD_FAMILY",
     "TEXT_FIELDS",
+    "UNTRAINED",
     "AdaptationConfig",
     "AdapterConfig",
     "Composition",

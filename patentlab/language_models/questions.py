@@ -50,6 +50,7 @@ class Question:
         end: The token that ends an answer.
         chat: Whether the model's chat template was used.
         space: Between the prefix and a document; most tokenizers have it in the document's first token.
+        lead: The same between a prompt and its answer.
     """
 
     prefix: list[int]
@@ -58,6 +59,7 @@ class Question:
     end: int
     chat: bool
     space: str
+    lead: str
 
     @property
     def around(self) -> int:
@@ -101,16 +103,18 @@ def compose_question(
     middle, _, behind = rest.partition(_QUESTION)
     space = " " if head.endswith(" ") else ""
     head = head.removesuffix(space)
-    if not chat:  # the space before an answer belongs to its first token
-        middle, behind = (part.rstrip(" ") for part in (middle, behind))
-    end = _ids(tokenizer, tail)[:1] if chat else []
+    lead = " " if (behind or middle).endswith(" ") else ""  # belongs to the first token of the answer
+    middle, behind = (middle, behind.removesuffix(lead)) if behind else (middle.removesuffix(lead), behind)
+    end = _ids(tokenizer, tail.lstrip(" "))[:1] if chat else []
+    known = [one for one in (tokenizer.eos_token_id, tokenizer.pad_token_id, 0) if one is not None]
     return Question(
         [*_beginning(tokenizer, chat), *_ids(tokenizer, head)],
-        _ids(tokenizer, middle),
-        [_ids(tokenizer, question + behind) for question in questions],
-        end[0] if end else int(tokenizer.eos_token_id or tokenizer.pad_token_id or 0),
+        _inner_ids(tokenizer, middle),
+        [_inner_ids(tokenizer, question + behind) for question in questions],
+        int((end or known)[0]),
         chat,
         space,
+        lead,
     )
 
 
@@ -128,7 +132,7 @@ def answer_tokens(
     Returns:
         At least one token.
     """
-    found = _ids(tokenizer, answer if question.chat else f" {answer}")
+    found = _inner_ids(tokenizer, question.lead + answer)
     return [*found, question.end] if ended else found
 
 
@@ -138,7 +142,8 @@ def _as_chat(tokenizer: PreTrainedTokenizerBase, turns: Sequence[tuple[str, str]
         for user, answer in turns
         for role, content in (("user", user), ("assistant", answer))
     ]
-    return str(tokenizer.apply_chat_template(messages, tokenize=False))
+    # some templates put today's date in, and would ask otherwise tomorrow
+    return str(tokenizer.apply_chat_template(messages, tokenize=False, date_string="26 Jul 2024"))
 
 
 def _beginning(tokenizer: PreTrainedTokenizerBase, chat: bool) -> list[int]:
@@ -149,6 +154,12 @@ def _beginning(tokenizer: PreTrainedTokenizerBase, chat: bool) -> list[int]:
 
 def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
+
+
+def _inner_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Tokens of what stands within a text: some tokenizers put a space before everything that they are given."""
+    whole, first = _ids(tokenizer, f"\n{text}"), _ids(tokenizer, "\n")
+    return whole[len(first) :] if text and whole[: len(first)] == first else _ids(tokenizer, text)
 
 
 def words_for(labels: LabelSpace, verbaliser: str) -> list[str]:
@@ -176,9 +187,10 @@ def words_for(labels: LabelSpace, verbaliser: str) -> list[str]:
             words = list(labels.names)
         case _:
             words = _from_table(Path(verbaliser), labels)
+    lower = [word.lower() for word in words]  # answers that are written are read without regard to capitals
     for number, word in enumerate(words):
-        if word in words[:number]:
-            one, other = labels.names[words.index(word)], labels.names[number]
+        if lower[number] in lower[:number]:
+            one, other = labels.names[lower.index(lower[number])], labels.names[number]
             raise RequestError(f"head.verbaliser={verbaliser}: {one} and {other} would both be answered by {word!r}")
     return words
 

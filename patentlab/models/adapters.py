@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -11,6 +12,8 @@ from patentlab.weights import quiet_peft
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
+
+_SEES = r".*vision_tower\..*"
 
 
 def attach(backbone: PreTrainedModel, config: AdapterConfig, *, checkpointing: bool = False) -> nn.Module:
@@ -49,6 +52,8 @@ def attach(backbone: PreTrainedModel, config: AdapterConfig, *, checkpointing: b
         target_modules=list(config.targets or ()),
         fan_in_fan_out=any(type(module).__name__ == "Conv1D" for module in backbone.modules()),
         task_type=TaskType.FEATURE_EXTRACTION,
+        # of a model that also sees, what sees is never asked, and would count as trained
+        exclude_modules=_SEES if any(re.fullmatch(_SEES, name) for name, _ in backbone.named_modules()) else None,
     )
     with quiet_peft():
         try:

@@ -86,7 +86,7 @@ def load_backbone(
 
 def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
     """The most tokens that a model can read, where it is known."""
-    positions = getattr(model.config, "max_position_embeddings", None)
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if positions is not None and counts_positions(model):
         positions -= (model.config.pad_token_id or 0) + 1  # numbered from behind the padding token's id on
     limits = [positions, tokenizer.model_max_length]

@@ -11,6 +11,9 @@ from patentlab.models.backbones import counts_positions
 if TYPE_CHECKING:
     from patentlab.models.heads import Head
 
+# logits are not read: those of one token instead of all, which would take gigabytes
+_OF_A_LANGUAGE_MODEL = {"output_hidden_states": True, "logits_to_keep": 1}
+
 
 class Network(nn.Module):
     """A backbone, layers, and the head that says how they answer.
@@ -55,7 +58,7 @@ class Network(nn.Module):
             Shape ``(documents, tokens, width)``.
         """
         predicts = self.answers is not None and self.answers.language_model
-        output = self.read(input_ids, attention_mask, **({"output_hidden_states": True} if predicts else {}))
+        output = self.read(input_ids, attention_mask, **(_OF_A_LANGUAGE_MODEL if predicts else {}))
         hidden: Tensor = output.hidden_states[-1] if predicts else output.last_hidden_state
         return hidden
 

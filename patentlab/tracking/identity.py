@@ -52,11 +52,19 @@ def input_fingerprints(config: ExperimentConfig) -> dict[str, str]:
     fingerprints = {"data": data_fingerprint(config.data)}
     if config.model.kind == "transformer":
         fingerprints["model"] = weights.fingerprint(config.model.path or "", config.model.revision)
+    if (table := _table(config)) is not None:
+        fingerprints["verbaliser"] = hashlib.sha256(table.read_bytes()).hexdigest()
     if (teacher := getattr(config.loss, "teacher", None)) is not None:
         fingerprints["teacher"] = _teacher(teacher)
     if config.generates:
         fingerprints["generator"] = generator_fingerprint(config.generator)
     return fingerprints | find_strategy(config.strategy_used).inputs(config.strategy)
+
+
+def _table(config: ExperimentConfig) -> Path | None:
+    """The file that a head takes its words for labels from, if it does."""
+    path = Path(getattr(config.head, "verbaliser", "")).expanduser()
+    return path if path.is_file() else None
 
 
 def _teacher(folder: str) -> str:
@@ -86,6 +94,8 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str], *, earlier: 
     for group, names in _NO_EFFECT_WITHIN.items():
         for name in names:
             settings.get(group, {}).pop(name, None)
+    if _table(config) is not None:
+        settings["head"]["verbaliser"] = "table"  # whose content is a fingerprint
     if config.mix.budget is None and settings["strategy"].get("sources") == "mixture":
         settings["strategy"]["sources"] = "regime"  # a mix without a budget takes all of the regime: the same documents
     if config.mix.budget is not None and config.mix.ordering == "filtered" and not earlier:

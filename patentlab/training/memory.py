@@ -77,7 +77,10 @@ def release_memory() -> None:
 
 def _smaller_batches(trainer: TrainerConfig) -> TrainerConfig | None:
     """Batches of half the size, or of the next smaller one that makes up the same step; None if there is none."""
-    size, accumulation = trainer.batch_size or 1, trainer.accumulation or 1
+    if trainer.batch_size is None:  # nothing is trained
+        asked = trainer.eval_batch_size or 1
+        return replace(trainer, eval_batch_size=asked // 2) if asked > 1 else None
+    size, accumulation = trainer.batch_size, trainer.accumulation or 1
     smaller = next((size // parts for parts in range(2, size + 1) if size % parts == 0), None)
     if smaller is None:
         return None

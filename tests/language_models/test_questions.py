@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from patentlab.config import RequestError
 from patentlab.corpus import LabelSpace
@@ -123,3 +124,31 @@ def test_letters_are_single_tokens_and_different(plain: PreTrainedTokenizerBase,
     # a tokenizer of characters makes two tokens of a space and a letter
     with pytest.raises(RequestError, match="the tokenizer has 0 letters"):
         single_tokens(plain, compose_question(plain, "Choose.", "{text}", "Answer:"), 3)
+
+
+def test_parts_are_tokenised_as_within_a_text():
+    """A tokenizer of SentencePiece's kind puts a space before whatever it is given."""
+    raw = Tokenizer(models.WordLevel({one: at for at, one in enumerate(["<unk>", "<end>", "▁", *"abAB:?\n"])}, "<unk>"))
+    raw.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Metaspace(prepend_scheme="always"), pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")]
+    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, unk_token="<unk>", eos_token="<end>")  # type: ignore[no-untyped-call]
+    question = compose_question(tokenizer, "a", "b: {text}", "a?")
+    assert tokenizer.convert_ids_to_tokens(question.middle) == ["\n", "a", "?"]
+    assert tokenizer.convert_ids_to_tokens(answer_tokens(tokenizer, question, "A")) == ["▁", "A", "<end>"]
+
+
+def test_a_prompt_does_not_change_with_the_day(chat: PreTrainedTokenizerBase):
+    template = chat.chat_template
+    try:
+        chat.chat_template = "{% if not date_string is defined %}{{ 1 / 0 }}{% endif %}" + str(template)
+        assert chat.decode(compose_question(chat, "Choose.", "{text}", "").prefix) == "<u>Choose.\n\n"
+    finally:
+        chat.chat_template = template
+
+
+def test_answers_that_differ_in_capitals_alone_cannot_stand_for_two_labels(tmp_path: Path):
+    table = tmp_path / "words.csv"
+    table.write_text("label,answer\nG06T,image\nG06V,Image\nH04N,television\n")
+    with pytest.raises(RequestError, match="G06T and G06V would both be answered by 'Image'"):
+        words_for(LABELS, str(table))

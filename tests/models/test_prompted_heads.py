@@ -14,11 +14,13 @@ from patentlab.classifiers.transformer import TransformerClassifier
 from patentlab.config import InstructionHeadConfig, RequestError
 from patentlab.console.command_line import compose
 from patentlab.corpus import Examples, LabelSpace
+from patentlab.language_models.questions import answer_tokens
 from patentlab.models.heads.instruction import InstructionHead
 from patentlab.models.heads.prompted import stratified
 from patentlab.protocols import Observer, Silent
 from patentlab.tasks import Task
 from patentlab.tasks.documents import MultiLabel, SingleLabel
+from patentlab.tracking.identity import input_fingerprints, run_key
 from tests.characters import save_character_model
 
 LABELS = LabelSpace(("G06T", "G06V", "H04N"), {"G06T": "Images", "G06V": "Vision", "H04N": "Pictures"})
@@ -149,8 +151,7 @@ def test_only_the_answer_is_learned(model: Path, task: Task):
     assert loss.item() == pytest.approx(expected, abs=1e-3)
 
 
-@pytest.mark.parametrize("task", [SingleLabel(LABELS), MultiLabel(LABELS)])
-@pytest.mark.parametrize("answer", ["label", "list"])
+@pytest.mark.parametrize(("task", "answer"), [(SingleLabel(LABELS), "label"), (MultiLabel(LABELS), "list")])
 @pytest.mark.parametrize("room", [220, 300, 512])
 def test_a_document_is_cut_before_an_answer_ever_is(model: Path, task: Task, answer: str, room: int):
     head = head_of(model, task, f"head.answer={answer}", "head.max_new_tokens=30", most=200, room=room)
@@ -158,11 +159,65 @@ def test_a_document_is_cut_before_an_answer_ever_is(model: Path, task: Task, ans
     targets = np.tile(SINGLE[1], (len(texts), 1))
     rows = head.examples(Examples(texts, targets, np.zeros(len(texts), dtype=np.bool_)), None, training=True)  # type: ignore[arg-type]
     for item, text in zip(rows, texts, strict=True):
-        assert item["labels"].tolist() == head.answers[1]
-        assert item["input_ids"][-len(head.answers[1]) + 1 :] == head.answers[1][:-1]
+        answered = answer_tokens(head.tokenizer, head.question, "Vision")
+        assert item["labels"].tolist() == answered
+        assert item["input_ids"][-len(answered) + 1 :] == answered[:-1]
         assert len(head.question.prefix) + len(item["input_ids"]) + 1 <= room
         shown = head.tokenizer.decode(item["input_ids"]).count("#")
         assert shown <= min(len(text), 200) and (shown >= min(len(text), 16))
+
+
+def test_lists_are_learned_whole_and_end(model: Path):
+    head = head_of(model, MultiLabel(LABELS), "head.answer=list")
+    both = Examples(["a", "b"], np.array([[1, 1, 1], [0, 1, 0]], dtype=np.int8), np.zeros(2, dtype=np.bool_))
+    head.prepare(both, 0)
+    items = head.examples(both, None, training=True)  # type: ignore[arg-type]
+    assert [head.tokenizer.decode(item["labels"]) for item in items] == ["Images; Vision; Pictures<end>", "Vision<end>"]
+    # where there is no room for all of them, as many as there is room for
+    head.longest_list = len("Images; Vision<end>") - 4
+    items = head.examples(both, None, training=True)  # type: ignore[arg-type]
+    assert head.tokenizer.decode(items[0]["labels"]) == "Images; Vision<end>"
+
+
+def test_what_is_written_has_room_for_every_label(model: Path, monkeypatch: pytest.MonkeyPatch):
+    labels = LabelSpace(("a", "b"), {"a": "Arrangements for control of indicating devices", "b": "Seats"})
+    classifier = build(model, SingleLabel(labels), "head=instruction", "adapter=none", "head.decoding=generate")
+    asked: list[int] = []
+
+    def decode(model: Any, prompts: Any, pad: int, slots: int, sampling: Any, complete: Any) -> list[Any]:
+        asked.append(sampling.max_new_tokens)
+        return []
+
+    monkeypatch.setattr("patentlab.language_models.decoding.decode", decode)
+    classifier.predict(["x"], Silent())
+    assert asked == [len(labels.titles["a"]) + 1]
+
+
+def test_with_several_labels_what_is_written_is_a_list(model: Path):
+    assert head_of(model, MultiLabel(LABELS), "head.decoding=generate").kind == "list"
+    assert head_of(model, MultiLabel(LABELS)).kind == "yes_no"
+    with pytest.raises(RequestError, match=r"head.answer=label: data.task=multi_label has several labels"):
+        head_of(model, MultiLabel(LABELS), "head.answer=label")
+
+
+def test_words_come_with_a_saved_head(model: Path, tmp_path: Path):
+    table = tmp_path / "words.csv"
+    table.write_text("label,answer\nG06T,one\nG06V,two\nH04N,three\n")
+    classifier = build(model, SingleLabel(LABELS), "head=instruction", "adapter=none", f"head.verbaliser={table}")
+    expected = classifier.predict(TEXTS, Silent())
+    (tmp_path / "saved").mkdir()
+    classifier.save(tmp_path / "saved")
+    table.unlink()
+    assert np.array_equal(load_classifier(tmp_path / "saved", Silent()).predict(TEXTS, Silent()), expected)
+
+
+def test_the_key_knows_what_a_table_of_words_says_and_not_where_it_lies(tmp_path: Path):
+    def key(name: str, word: str) -> str:
+        (tmp_path / name).write_text(f"label,answer\nA,{word}\n")
+        config = compose("head=instruction", "data.task=single_label", f"head.verbaliser={tmp_path / name}")
+        return run_key(config, input_fingerprints(config))
+
+    assert key("one.csv", "x") == key("other.csv", "x") != key("one.csv", "y")
 
 
 def test_a_prompt_that_leaves_no_room_is_refused(model: Path):
@@ -174,10 +229,14 @@ def test_what_an_answer_names(model: Path):
     head = head_of(model, SingleLabel(LabelSpace(("a", "b"), {"a": "Data", "b": "Data processing"})))
     assert head.parse("It is data processing.") == [1]  # the longest
     assert head.parse("DATA") == [0]
-    assert head.parse("a seat") == []
+    assert head.parse("a seat") == [] and head.parse("Database") == []
     several = head_of(model, MultiLabel(LABELS), "head.answer=list")
     assert several.parse("vision; Images") == [0, 1]
     assert several.parse("visions; no images") == []
+    semicolons = LabelSpace(("a", "b"), {"a": "Devices; solid state", "b": "Devices"})
+    several = head_of(model, MultiLabel(semicolons), "head.answer=list")
+    assert several.parse("Devices; solid state") == [0]
+    assert several.parse("devices; Devices; solid state") == [0, 1]
 
 
 def test_what_names_no_label_is_wrong_and_counted():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from patentlab.config import InstructionHeadConfig, Wording
+from patentlab.config import InstructionHeadConfig, RequestError, Wording
 from patentlab.config.registry import HEADS
 from patentlab.corpus import Examples
 from patentlab.language_models.questions import Question, Shot, answer_tokens, words_for
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 _YES_NO = ("Yes", "No")
 _BETWEEN = "; "  # the labels of a list
+_LONGEST_LIST = 256  # tokens
 
 
 @HEADS.add("instruction", settings=InstructionHeadConfig)
@@ -32,20 +35,47 @@ class InstructionHead(PromptedHead):
     default_loss: ClassVar[str | None] = "answer"
     writes: ClassVar[bool] = True
     config: InstructionHeadConfig
+    longest_list = 0
 
     def compose(self, wording: Wording, shots: Sequence[Shot]) -> Question:
         """Labels are listed line by line."""
         self.words = tuple(words_for(self.task.labels, self.config.verbaliser))
         asked = [wording.question.replace("{label}", word) for word in self.words] if self.kind == "yes_no" else ()
         question = self.compose_with(wording, shots, "\n".join(self.words), asked)
-        self.answers = [answer_tokens(self.tokenizer, question, word) for word in self.words]
+        # of a list it is scored how likely each label comes first, whatever follows
+        ended = self.kind != "list"
+        self.answers = [answer_tokens(self.tokenizer, question, word, ended=ended) for word in self.words]
         self.yes_no = [answer_tokens(self.tokenizer, question, word, ended=False)[0] for word in _YES_NO]
+        if self.kind == "yes_no" and self.yes_no[0] == self.yes_no[1]:
+            raise RequestError("head=instruction: the tokenizer begins Yes and No alike; set head.answer=list")
         return question
 
+    def of_several(self) -> str:
+        """Each label by itself; what is to be written is a list."""
+        return "list" if self.config.decoding == "generate" else super().of_several()
+
+    def prepare(self, examples: Examples, seed: int) -> None:
+        """Find out how long lists are, and draw the shots."""
+        if self.kind == "list":
+            answers = [self._tokens_of(target, None) for target in np.unique(examples.targets, axis=0)]
+            self.longest_list = min(max(len(answer) for answer in answers), _LONGEST_LIST)
+            self._ask(())
+        super().prepare(examples, seed)
+
+    def _tokens_of(self, target: NDArray[Any], limit: int | None) -> list[int]:
+        """The right answer with its end: of a list as many labels as there is room for, each of them whole."""
+        places = list(np.flatnonzero(target))
+        while True:
+            words = _BETWEEN.join(self.words[place] for place in places)
+            answer = answer_tokens(self.tokenizer, self.question, words)
+            if limit is None or len(answer) <= limit or len(places) <= 1:
+                return answer
+            places.pop()
+
     def longest_answer(self) -> int:
-        """Of a label or, where several are written, of as many as fit into what is generated."""
-        longest = max(len(answer) for answer in self.answers)
-        return {"yes_no": 1, "label": longest}.get(self.kind, max(longest, self.config.max_new_tokens))
+        """Of a label, or of the lists of the training documents."""
+        longest = max(len(answer) for answer in self.answers) + 1
+        return {"yes_no": 1, "label": longest - 1}.get(self.kind, max(longest, self.longest_list))
 
     def right_answer(self, target: NDArray[Any]) -> str:
         """The labels' words."""
@@ -70,9 +100,7 @@ class InstructionHead(PromptedHead):
             if self.kind == "yes_no":
                 labels = np.where(target, *self.yes_no)
             else:
-                answer = answer_tokens(self.tokenizer, self.question, self.right_answer(target))
-                # of a list that is longer than there is room for, the labels that have room
-                answer = answer[: self.longest_answer()]
+                answer = self._tokens_of(target, self.longest_answer())
                 row, labels = [*row, *answer[:-1]], np.array(answer)
             found.append({"input_ids": row, "attention_mask": [1] * len(row), "labels": labels, "answered": True})
         return found
@@ -104,16 +132,15 @@ class InstructionHead(PromptedHead):
 
         rows = [list(self.question.prefix) + row[there.bool()].tolist() for row, there in zip(ids, mask, strict=True)]
         waiting = iter([Prompt(row, 0) for row in rows])
-        sampling = Sampling(0.0, 1.0, None, self.config.max_new_tokens)
+        sampling = Sampling(0.0, 1.0, None, max(self.longest_answer(), self.config.max_new_tokens))
         found = torch.zeros(len(rows), len(self.words))
         pad = int(self.tokenizer.pad_token_id or 0)
         done = decode(
             network.backbone, lambda: next(waiting, None), pad, len(rows), sampling,
-            lambda answer: self.question.end in answer,
+            lambda answer: self.question.end in answer or self.tokenizer.eos_token_id in answer,
         )  # fmt: skip
         for number, tokens in done:
-            text = self.tokenizer.decode([token for token in tokens if token != self.question.end])
-            found[number, self.parse(str(text))] = 1.0
+            found[number, self.parse(str(self.tokenizer.decode(tokens, skip_special_tokens=True)))] = 1.0
         return found
 
     @property
@@ -128,15 +155,30 @@ class InstructionHead(PromptedHead):
             answer: As it was written.
 
         Returns:
-            Of one label the longest whose words occur; of several all that stand between semicolons; none where it
-            names none.
+            Of one label the longest whose words occur; of several all that stand between semicolons, those included
+            that have a semicolon themselves; none where it names none.
         """
-        lower = answer.lower()
+        longest = sorted(range(len(self.words)), key=lambda place: -len(self.words[place]))
         if self.kind == "label":
-            named = [place for place, word in enumerate(self.words) if word.lower() in lower]
-            return sorted(named, key=lambda place: -len(self.words[place]))[:1]
-        parts = {part.strip() for part in lower.split(_BETWEEN.strip())}
-        return [place for place, word in enumerate(self.words) if word.lower() in parts]
+            whole = (rf"(?<!\w){re.escape(self.words[place])}(?!\w)" for place in longest)
+            named = (place for place, one in zip(longest, whole, strict=True) if re.search(one, answer, re.IGNORECASE))
+            return list(islice(named, 1))
+        rest, found = answer, set()
+        for place in longest:
+            item = rf"(?:^|;)\s*{re.escape(self.words[place])}\s*(?=;|$)"
+            if re.search(item, rest, re.IGNORECASE):
+                found.add(place)
+                rest = re.sub(item, ";", rest, flags=re.IGNORECASE)
+        return sorted(found)
+
+    def state(self) -> dict[str, Any]:
+        """The length of lists too."""
+        return super().state() | {"longest_list": self.longest_list}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Put back what was found."""
+        self.longest_list = int(state["longest_list"])
+        super().restore(state)
 
     def outputs(self, logits: Tensor, items: Sequence[Item] | None, loss: Loss) -> NDArray[Any]:
         """Probabilities of labels: among each other, or each by itself where it was asked about by itself."""

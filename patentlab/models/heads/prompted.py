@@ -47,8 +47,9 @@ class PromptedHead(Head):
         self, config: PromptedHeadConfig, task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> None:
         super().__init__(config, task, tokenizer, max_length)
-        several = [kind for kind in config.wording if kind != "label"]
-        self.kind = config.answer or ("label" if task.one_label else several[0])
+        self.kind = config.answer or ("label" if task.one_label else self.of_several())
+        if self.kind == "label" and not task.one_label:
+            raise RequestError(f"head.answer=label: data.task={task.name} has several labels; set head.answer=null")
         self.bias: NDArray[np.float32] | None = None
         self._prefix: tuple[object, Prefix | None] | None = None
         self._ask(())
@@ -64,6 +65,10 @@ class PromptedHead(Head):
                 f"head={self.config.name}: the prompt takes {limit - room} of the {limit} tokens that the model reads "
                 "with its longest answer; take fewer labels, head.shots or head.shot_length, or head.verbaliser=short"
             )
+
+    def of_several(self) -> str:
+        """What is answered where a document may have several labels and nothing else was asked for."""
+        return next(kind for kind in self.config.wording if kind != "label")
 
     def _room(self) -> int:
         """Tokens that are left for a document."""
@@ -122,9 +127,10 @@ class PromptedHead(Head):
 
     def _rows(self, texts: Sequence[str]) -> list[list[int]]:
         most = min(self.max_length, self._room())
-        # a document's own special tokens would end the prompt early
         asked = [self.question.space + text for text in texts]
-        found = self.tokenizer(asked, add_special_tokens=False, truncation=True, max_length=most)["input_ids"]
+        found = self.tokenizer(
+            asked, add_special_tokens=False, truncation=True, max_length=most, split_special_tokens=True
+        )["input_ids"]  # a document that names special tokens has none: they would end the prompt early
         return [[*ids, *self.question.middle] for ids in found]
 
     def collate(self, items: Sequence[Item]) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from patentlab.config import ExperimentConfig
+from patentlab.config import UNTRAINED, ExperimentConfig
 from patentlab.config.registry import STRATEGIES
 from patentlab.synthesis.strategies import Added, Context, Strategy
 
@@ -34,7 +34,7 @@ class StepMatched(Unmixed):
             documents: Of the whole mix.
             steps: Documents → optimiser steps.
         """
-        if config.model.kind != "transformer":
+        if config.trainer.name in UNTRAINED:
             return config
         count = steps(documents)
         return replace(
