@@ -24,6 +24,7 @@ class SplitConfig:
     validation: float = MISSING
     test: float = MISSING
     similarity: float | None = bounded(None, above=0, most=1)
+    cosine: float | None = bounded(None, above=0, most=1)
     column: str | None = None
 
     def check(self) -> Iterator[str]:

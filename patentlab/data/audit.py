@@ -1,4 +1,4 @@
-"""Duplicates among documents: the same text, and nearly the same text."""
+"""Duplicates among documents: the same text, nearly the same text, and text in much the same words."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 SHINGLE_WORDS = 3
+TERMS = 10
+"""Different words, stop words not counted, that a text needs for the cosine with another to say something: short ones
+such as questions to an assistant differ in a word or two by nature, and grow together into chains."""
+
 _PERMUTATIONS = 128
 _MISSED = 1e-4  # of pairs just at the threshold, the share that may be missed
 
@@ -45,12 +49,64 @@ def similar_text(texts: Sequence[str], threshold: float) -> NDArray[np.int64]:
     same = same_text(texts)
     _, first = np.unique(same, return_index=True)
     distinct = [shingles(texts[position]) for position in first]
-    pairs = _similar_pairs(distinct, threshold)
-    rows, columns = (np.array([pair[side] for pair in pairs], dtype=np.int64) for side in (0, 1))
-    graph = coo_array((np.ones(len(pairs)), (rows, columns)), shape=(len(distinct), len(distinct)))
+    pairs = np.array(_similar_pairs(distinct, threshold), dtype=np.int64).reshape(-1, 2)
+    return _grown_together(same, pairs)
+
+
+def close_text(texts: Sequence[str], cosine: float) -> NDArray[np.int64]:
+    """Group texts that are the same, or use much the same words: the cosine of their TF-IDF vectors is large.
+
+    Finds continuations that were written anew, whose 3-grams hardly overlap. Logarithms of counts, English stop words
+    left out, inverse document frequencies of these texts. Texts with fewer than :data:`TERMS` different words are
+    compared for equality alone. Groups are connected components; time grows with the square of the number of texts.
+
+    Args:
+        texts: Any texts.
+        cosine: Above 0, at most 1.
+
+    Returns:
+        The group of each text, shape ``(texts,)``, numbered by first occurrence.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.neighbors import NearestNeighbors
+
+    same = same_text(texts)
+    _, first = np.unique(same, return_index=True)
+    try:
+        vectors = TfidfVectorizer(sublinear_tf=True, stop_words="english").fit_transform([texts[one] for one in first])
+    except ValueError:  # no text has a word
+        return same
+    long_enough = np.flatnonzero(np.diff(vectors.indptr) >= TERMS)
+    if not len(long_enough):
+        return same
+    index = NearestNeighbors(radius=1 - cosine, metric="cosine", algorithm="brute").fit(vectors[long_enough])
+    near = index.radius_neighbors_graph().tocoo()
+    return _grown_together(same, long_enough[np.stack([near.row, near.col], axis=1)])
+
+
+def together(*groupings: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The finest grouping in which whatever is together in one of these is together.
+
+    Args:
+        groupings: Each of shape ``(texts,)``.
+
+    Returns:
+        The group of each text, shape ``(texts,)``, numbered by first occurrence.
+    """
+    joined, *others = groupings
+    for other in others:
+        _, first = np.unique(other, return_index=True)
+        joined = _grown_together(joined, np.stack([joined, joined[first[other]]], axis=1))
+    return joined
+
+
+def _grown_together(groups: NDArray[np.int64], pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Groups of which pairs, shape ``(pairs, 2)``, become one, as connected components."""
+    count = int(groups.max(initial=-1)) + 1
+    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
     _, component = connected_components(graph, directed=False)
-    groups: dict[int, int] = {}
-    return np.array([groups.setdefault(int(component[group]), len(groups)) for group in same], dtype=np.int64)
+    numbers: dict[int, int] = {}
+    return np.array([numbers.setdefault(int(component[group]), len(numbers)) for group in groups], dtype=np.int64)
 
 
 def shingles(text: str) -> frozenset[str]:

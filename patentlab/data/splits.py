@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from patentlab.config import RequestError, SplitConfig
 from patentlab.corpus import SETS, Corpus, Document
-from patentlab.data.audit import same_text, similar_text
+from patentlab.data.audit import close_text, same_text, similar_text, together
 
 _POOL, _VALIDATION, _TEST = range(3)
 Assignment = NDArray[np.int64]
@@ -20,15 +20,16 @@ Assignment = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Split:
-    """Three disjoint sets of real documents, none of which has a text that another has too, or nearly.
+    """Three disjoint sets of real documents, none of which has a text that another has too, or much of one.
 
     Attributes:
         pool: What may be trained on.
         validation: Chooses epochs, thresholds and settings.
         test: Is measured on.
-        counts: ``same_text`` and ``similar_text``, documents that repeat an earlier one exactly or nearly; and
-            ``duplicates_removed``, documents that were left out because a set with more right to them has their text;
-            for given sets also ``validation_drawn_from_train`` and ``test_drawn_from_train``, if the source has none.
+        counts: ``same_text``, ``similar_text`` and ``close_text``, documents that repeat an earlier one exactly, nearly
+            or in much the same words; ``duplicates_removed``, those left out because a set with more right to them has
+            their text; for given sets also ``validation_drawn_from_train`` and ``test_drawn_from_train``, if the source
+            has none.
     """
 
     pool: tuple[Document, ...]
@@ -40,13 +41,15 @@ class Split:
 def split_corpus(corpus: Corpus, config: SplitConfig, seed: int) -> Split:
     """Split a corpus.
 
-    Documents with the same text, or nearly the same (continuations of a patent often have it), never stand in two
-    sets. A stratified split moves them together. Splits by date and given ones leave the held-out sets as they are:
-    their duplicates are taken out of the pool, and those of test documents out of the validation set too.
+    Documents with the same text, nearly the same, or much the same words (continuations of a patent often have them)
+    never stand in two sets. A stratified split moves them together. Splits by date and given ones leave the held-out
+    sets as they are: their duplicates are taken out of the pool, and those of test documents out of the validation set
+    too.
 
     Args:
         corpus: Any corpus.
-        config: Method, sizes of the held-out sets (as shares or numbers; met to within a few documents), similarity.
+        config: Method, sizes of the held-out sets (as shares or numbers; met to within a few documents), what is
+            alike.
         seed: The same seed yields the same split.
 
     Returns:
@@ -57,8 +60,14 @@ def split_corpus(corpus: Corpus, config: SplitConfig, seed: int) -> Split:
     """
     texts = [document.text for document in corpus.documents]
     same = same_text(texts)
-    groups = same if config.similarity is None else similar_text(texts, config.similarity)
-    counts = {"same_text": len(texts) - len(set(same)), "similar_text": len(set(same)) - len(set(groups))}
+    similar = same if config.similarity is None else similar_text(texts, config.similarity)
+    groups = similar if config.cosine is None else together(similar, close_text(texts, config.cosine))
+    number_of = [len(np.unique(grouping)) for grouping in (same, similar, groups)]
+    counts = {
+        "same_text": len(texts) - number_of[0],
+        "similar_text": number_of[0] - number_of[1],
+        "close_text": number_of[1] - number_of[2],
+    }
     if config.method == "date":
         assigned = _without_duplicates(_by_date(corpus.documents, config), groups)
     elif config.method == "given":
@@ -72,7 +81,7 @@ def split_corpus(corpus: Corpus, config: SplitConfig, seed: int) -> Split:
     empty = [name for name, held in zip(SETS, sets, strict=True) if not held]
     if empty:
         raise RequestError(
-            f"data.split: the {empty[0]} set is empty, out of {len(texts)} documents, {len(set(groups))} of them "
+            f"data.split: the {empty[0]} set is empty, out of {len(texts)} documents, {number_of[2]} of them "
             "distinct; change data.split.validation and data.split.test"
         )
     counts["duplicates_removed"] = int((assigned < 0).sum())

@@ -70,6 +70,7 @@ MISTAKES: dict[str, str | list[str]] = {
     "trainer.learning_rate=fast": "trainer.learning_rate=fast: must be a number",
     "trainer.learning_rate=-1": "trainer.learning_rate=-1: must be above 0",
     "data.split.similarity=2": "data.split.similarity=2: must be above 0 and at most 1",
+    "data.split.cosine=0": "data.split.cosine=0: must be above 0 and at most 1",
     "seed=1.5": "seed=1.5: must be a whole number",
     "model.trust_remote_code=perhaps": "model.trust_remote_code=perhaps: must be true or false",
     # regimes and shares

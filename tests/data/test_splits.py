@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from patentlab.config import RequestError, SplitConfig
 from patentlab.console.command_line import compose
 from patentlab.corpus import SETS, Corpus, Document, LabelSpace
-from patentlab.data.audit import _bands, jaccard, same_text, shingles, similar_text
+from patentlab.data.audit import TERMS, _bands, close_text, jaccard, same_text, shingles, similar_text, together
 from patentlab.data.regimes import keep_part, stratified_order
 from patentlab.data.sources import read_corpus
 from patentlab.data.splits import Split, split_corpus
@@ -19,8 +19,14 @@ def corpus() -> Corpus:
     return read_corpus(compose("data.size=800").data)
 
 
-def sizes(validation: float, test: float, method: str = "stratified", similarity: float | None = 0.7) -> SplitConfig:
-    return SplitConfig(method, validation, test, similarity, None)
+def sizes(
+    validation: float,
+    test: float,
+    method: str = "stratified",
+    similarity: float | None = 0.7,
+    cosine: float | None = None,
+) -> SplitConfig:
+    return SplitConfig(method, validation, test, similarity, cosine)
 
 
 def ids(documents: tuple[Document, ...]) -> set[str]:
@@ -62,7 +68,7 @@ def test_equal_texts_are_never_on_two_sides():
     ]
     assert sum(map(len, sides)) == len(set().union(*sides)) == 60
     assert len(set(same_text([document.text for document in documents]))) == 60
-    assert split.counts == {"same_text": 120, "similar_text": 0, "duplicates_removed": 0}
+    assert split.counts == {"same_text": 120, "similar_text": 0, "close_text": 0, "duplicates_removed": 0}
 
 
 def _random_deviation(targets: np.ndarray, count: int, seed: int) -> float:
@@ -166,10 +172,55 @@ def family_corpus(dates: list[str] | None = None, given_sets: list[str] | None =
 def test_near_duplicates_are_never_on_two_sides():
     split = split_corpus(family_corpus(), sizes(0.2, 0.2), 0)
     assert sides(split, 0) == sides(split, 4)
-    assert split.counts == {"same_text": 0, "similar_text": 100, "duplicates_removed": 0}
+    assert split.counts == {"same_text": 0, "similar_text": 100, "close_text": 0, "duplicates_removed": 0}
     apart = split_corpus(family_corpus(), sizes(0.2, 0.2, similarity=None), 0)
     assert sides(apart, 0) != sides(apart, 4)
     assert apart.counts["similar_text"] == 0
+
+
+def rewritten(number: int) -> str:
+    """The words of an abstract in another order: no 3-gram in common."""
+    words = abstract(number).split(" ")
+    return " ".join(np.random.default_rng(1000 + number).permutation(words))
+
+
+def test_texts_of_the_same_words_are_close_and_are_never_on_two_sides():
+    texts = [text for number in range(100) for text in (abstract(number), rewritten(number))]
+    assert len(set(similar_text(texts, 0.7))) == 200
+    groups = close_text(texts, 0.7)
+    assert (groups[::2] == groups[1::2]).all()
+    assert len(set(groups)) == 100
+    documents = [Document(f"{n // 2}-{n % 2}", text, ("ab"[n // 2 % 2],)) for n, text in enumerate(texts)]
+    corpus = Corpus(tuple(documents), LabelSpace(("a", "b")))
+    split = split_corpus(corpus, sizes(0.2, 0.2, cosine=0.7), 0)
+    assert sides(split, 0) == sides(split, 1)
+    assert split.counts["close_text"] == 100
+    apart = split_corpus(corpus, sizes(0.2, 0.2), 0)
+    assert sides(apart, 0) != sides(apart, 1)
+
+
+def test_close_texts_are_those_of_a_cosine_computed_by_hand():
+    # three texts: a shares twelve words with b of fifteen each, none with c; smooth inverse document frequencies
+    shared, own = [f"common{n}" for n in range(12)], [[f"own{side}{n}" for n in range(3)] for side in range(2)]
+    texts = [" ".join(shared + words) for words in own] + [" ".join(f"third{n}" for n in range(15))]
+    common, single = np.log(4 / 3) + 1, np.log(4 / 2) + 1
+    cosine = 12 * common**2 / (12 * common**2 + 3 * single**2)
+    assert list(close_text(texts, cosine - 1e-6)) == [0, 0, 1]
+    assert list(close_text(texts, cosine + 1e-6)) == [0, 1, 2]
+
+
+def test_short_texts_are_compared_for_equality_alone():
+    words = [f"word{n}" for n in range(TERMS)]
+    longer = [" ".join(words), " ".join(reversed(words)), "", ""]
+    assert list(close_text(longer, 0.7)) == [0, 0, 1, 1]
+    assert list(close_text([" ".join(words[1:]), " ".join(reversed(words[1:])), "", "Of"], 0.7)) == [0, 1, 2, 3]
+    assert list(close_text(["", "the of", ""], 0.7)) == [0, 1, 0]  # no word at all
+
+
+def test_groupings_are_joined():
+    first, second = np.array([0, 0, 1, 2, 3]), np.array([0, 1, 1, 2, 3])
+    assert list(together(first, second)) == [0, 0, 0, 1, 2]
+    assert list(together(first)) == [0, 0, 1, 2, 3]
 
 
 def test_a_split_by_date_trains_on_the_oldest_and_never_cuts_a_day():
