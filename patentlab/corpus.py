@@ -117,18 +117,32 @@ class Examples:
         targets: Of them, first axis texts, in the form that the task gives them.
         added: Which texts are added ones, shape ``(texts,)``, where that matters: for training sets.
         soft: What a teacher says of them, shape ``(texts, labels)``, where there is one.
+        unlabelled: How many of the last ones have no labels, and a row of zeros as targets: those that a teacher alone
+            says something of.
     """
 
     texts: list[str]
     targets: NDArray[Any]
     added: NDArray[np.bool_] | None = None
     soft: NDArray[np.floating] | None = None
+    unlabelled: int = 0
+
+    @property
+    def has_labels(self) -> NDArray[np.bool_]:
+        """Shape ``(texts,)``."""
+        return np.arange(len(self.texts)) < len(self.texts) - self.unlabelled
+
+    @property
+    def labelled(self) -> Examples:
+        """Those with labels."""
+        return self.part(self.has_labels) if self.unlabelled else self
 
     def part(self, chosen: NDArray[np.bool_]) -> Examples:
         """Those that a mask of shape ``(texts,)`` chooses."""
         texts = [text for text, keep in zip(self.texts, chosen, strict=True) if keep]
         added = None if self.added is None else self.added[chosen]
-        return Examples(texts, self.targets[chosen], added, None if self.soft is None else self.soft[chosen])
+        soft = None if self.soft is None else self.soft[chosen]
+        return Examples(texts, self.targets[chosen], added, soft, int((chosen & ~self.has_labels).sum()))
 
 
 def restrict_labels(

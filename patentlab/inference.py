@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from patentlab.classifiers.factory import load_classifier
 from patentlab.classifiers.saving import MODEL_FOLDER, Meaning
@@ -79,19 +81,25 @@ def load(run: str | Path, progress: Progress | None = None, uri: str | None = No
 
 
 def taught(
-    examples: Examples, loss: LossConfig, task: Task, fingerprints: Mapping[str, str], progress: Progress
+    examples: Examples,
+    unlabelled: Sequence[str],
+    loss: LossConfig,
+    task: Task,
+    fingerprints: Mapping[str, str],
+    progress: Progress,
 ) -> Examples:
     """Training documents with what a teacher says of them, where the loss names one.
 
     Args:
         examples: Of training.
+        unlabelled: Texts that the teacher alone says something of.
         loss: May name the folder of a finished run as ``teacher``.
         task: Of the student.
         fingerprints: Of the student's data and sets.
         progress: Shows how far it is.
 
     Returns:
-        The same examples, with ``soft`` if there is a teacher.
+        The same examples and, if there is a teacher, the unlabelled ones behind them, with ``soft``.
 
     Raises:
         RequestError: There is no such run, it has no model, or it learned other labels or on other documents.
@@ -110,7 +118,10 @@ def taught(
         )
     if teacher.meaning.task.name != task.name or teacher.meaning.task.labels.names != task.labels.names:
         raise RequestError(f"loss.teacher={folder}: answers another task, or knows other labels")
-    return replace(examples, soft=teacher.classifier.predict(examples.texts, progress))
+    texts, more = [*examples.texts, *unlabelled], len(unlabelled)
+    targets = np.concatenate([examples.targets, np.zeros((more, *examples.targets.shape[1:]), examples.targets.dtype)])
+    added = None if examples.added is None else np.concatenate([examples.added, np.zeros(more, dtype=np.bool_)])
+    return Examples(texts, targets, added, teacher.classifier.predict(texts, progress), more)
 
 
 def _model_of_folder(folder: Path) -> Path:

@@ -98,3 +98,76 @@ def test_a_matrix_names_students_apart(teacher: Path, tmp_path: Path, run_in_pro
     assert done.returncode == 0, done.stderr
     matrix = pd.read_csv(done.stdout.strip())
     assert matrix["key"].nunique() == 2 and set(matrix["choices.loss"]) == {"distillation"}
+
+
+@pytest.mark.parametrize("student", [STUDENT, [*STUDENT, "adapter=full"]])
+def test_what_the_regime_leaves_is_learned_from_by_what_the_teacher_says(
+    teacher: Path, tmp_path: Path, student: list[str]
+):
+    overrides = [
+        *student, "regime=1:4", f"loss.teacher={teacher}", "head.start=frequencies", "trainer.epochs=8",
+        "trainer.patience=null", "trainer.learning_rate=1e-4", "trainer.head_learning_rate=0.02",
+        "trainer.batch_size=8",
+    ]  # fmt: skip
+    with_pool = run(tmp_path / "pool", *overrides, "data.unlabelled=pool")
+    without = run(tmp_path / "alone", *overrides)
+    counts = with_pool["counts"]
+    assert counts["train"] == without["counts"]["train"] == counts["regime"] < counts["pool"] / 2
+    assert counts["train"] + counts["unlabelled"] == counts["pool"]
+    assert with_pool["training"]["examples_seen"] == 8 * counts["pool"]
+    assert with_pool["key"] != without["key"]
+    assert without["key"] == run(tmp_path / "again", *overrides)["key"]
+    taught = load(teacher).classifier.predict(_texts(), Silent())
+    far = [
+        np.abs(load(tmp_path / name).classifier.predict(_texts(), Silent()) - taught).mean()
+        for name in ("pool", "alone")
+    ]
+    assert far[0] < far[1]
+
+
+def test_a_file_is_held_against_validation_and_test_documents(teacher: Path, tmp_path: Path):
+    from patentlab.data.documents import read_documents
+
+    documents = read_documents(compose(*SMALL, "model=constant"))
+    split = documents.split
+    first, second = split.test[0].text, split.validation[0].text
+    words = second.split()
+    # the same but for case; all but two words; the same words in another order, of which the cosine is 1
+    copies = [first.upper(), " ".join(words[:-2]), " ".join(reversed(words))]
+    new = [f"A tray number {n} that tilts a cup of tea towards whoever sits at desk {n}" for n in range(5)]
+    file = tmp_path / "more.jsonl"
+    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in [*copies, *new]))
+    overrides = [*STUDENT, f"loss.teacher={teacher}", "trainer.epochs=1", f"data.unlabelled={file}"]
+    done = run(tmp_path / "run", *overrides, "data.split.cosine=0.7", "rerun=always")
+    moved = tmp_path / "moved.jsonl"
+    file.rename(moved)
+    overrides[-1] = f"data.unlabelled={moved}"
+    again = run(tmp_path / "again", *overrides, "data.split.cosine=0.7")
+    assert (done["counts"]["unlabelled"], done["counts"]["unlabelled_removed"]) == (5, 3)
+    assert done["key"] == again["key"]  # what it holds counts, where it lies does not
+    with moved.open("a") as more:
+        more.write(json.dumps({"text": "One more tray"}) + "\n")
+    assert run(tmp_path / "other", *overrides, "data.split.cosine=0.7")["key"] != done["key"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ('{"text": ""}\n', "more.jsonl:1: text is empty or missing"),
+        ('{"text": "a"}\n{', "more.jsonl:2: "),
+        (None, "more.jsonl: no such file; give one with data.unlabelled"),
+    ],
+)
+def test_a_file_without_texts_is_told(teacher: Path, tmp_path: Path, content: str | None, told: str):
+    file = tmp_path / "more.jsonl"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(RequestError, match=told):
+        run(tmp_path / "run", *STUDENT, f"loss.teacher={teacher}", f"data.unlabelled={file}")
+
+
+def test_without_a_teacher_or_a_rest_there_is_nothing_to_learn_from_texts_alone(teacher: Path, tmp_path: Path):
+    with pytest.raises(RequestError, match=r"data\.unlabelled=pool: only a teacher answers"):
+        compose("model=minilm", "data.unlabelled=pool")
+    with pytest.raises(RequestError, match=r"data\.unlabelled=pool: nothing is left of it"):
+        run(tmp_path / "run", *STUDENT, f"loss.teacher={teacher}", "data.unlabelled=pool", "regime=1:1")

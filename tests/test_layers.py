@@ -18,6 +18,7 @@ HEAVY = {"torch", "transformers", "peft", "accelerate"}
 # beside training, modules that are torch's own, and are imported where they are used; losses and heads are not among
 # them: their names are looked up before torch is loaded
 OF_TORCH = {
+    "classifiers/contrastive.py",
     "classifiers/transformer.py",
     "language_models/decoding.py",
     "language_models/finetuning.py",

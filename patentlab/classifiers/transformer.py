@@ -15,6 +15,7 @@ from torch import nn
 from transformers import set_seed
 
 from patentlab import weights
+from patentlab.classifiers.contrastive import fit_by_comparing
 from patentlab.classifiers.saving import (
     read_head_state,
     read_settings,
@@ -147,11 +148,16 @@ class TransformerClassifier:
         if self.trained:  # features of trained layers would be cached as those of the frozen backbone
             raise RuntimeError("a classifier is fitted once; build another")
         self.trained = True
-        self.loss = self.head.loss(self.settings.loss, train_set.targets)
-        self.head.start(self.network.head, train_set.targets)
-        self.head.prepare(train_set, self.seed)
+        labelled = train_set.labelled
+        self.loss = self.head.loss(self.settings.loss, labelled.targets)
+        self.head.start(self.network.head, labelled.targets)
+        self.head.prepare(labelled, self.seed)
         if not any(parameter.requires_grad for parameter in self.network.parameters()):
             return self._only_ask(train_set, validation, observer)
+        if self.loss.compares:
+            report = fit_by_comparing(self, train_set, validation, observer, seed)
+            self.kept_probe = report.choice is not None and report.choice.kept == "probe"
+            return report
         prepared = self._prepare((train_set, validation), observer)
         trainer = self.settings.trainer
         report = train(
@@ -212,8 +218,9 @@ class TransformerClassifier:
         if cached:
             layers.standardise(torch.from_numpy(features[0]))
         if probed:
-            targets = [examples.targets for examples in sets]
-            fallback = start_from_probe(model, layers, config, features, targets, self.loss, observer)
+            known = sets[0].has_labels
+            seen, targets = [features[0][known], features[1]], [sets[0].targets[known], sets[1].targets]
+            fallback = start_from_probe(model, layers, config, seen, targets, self.loss, observer)
         if not cached:
             train_items, validation_items = (
                 self.head.examples(examples, self.loss, training=training)

@@ -6,7 +6,7 @@ that is added later leaves every finished run finished.
 """
 
 from patentlab.config.composed import Composition, from_hydra, from_settings, load_option, register
-from patentlab.config.data import LEVELS, TEXT_FIELDS, DataConfig, SplitConfig
+from patentlab.config.data import LEVELS, TEXT_FIELDS, UNLABELLED_POOL, DataConfig, SplitConfig
 from patentlab.config.experiment import (
     CONTROL,
     ON_ERROR,
@@ -59,6 +59,7 @@ __all__ = [
     "SEED_SOURCES",
     "STANDARD_FAMILY",
     "TEXT_FIELDS",
+    "UNLABELLED_POOL",
     "UNTRAINED",
     "AdaptationConfig",
     "AdapterConfig",

@@ -14,6 +14,7 @@ from patentlab.config.registry import SOURCES
 
 LEVELS = ("section", "class", "subclass", "group")
 TEXT_FIELDS = ("title", "abstract", "claim")
+UNLABELLED_POOL = "pool"  # data.unlabelled: what the regime leaves of the training pool
 
 
 @dataclass
@@ -63,6 +64,7 @@ class DataConfig:
     keep_labels: list[str] | None = None
     titles: str | None = None
     mask_labels: bool = False
+    unlabelled: str | None = None
     split: SplitConfig = field(default_factory=SplitConfig)
 
     def check(self) -> Iterator[str]:

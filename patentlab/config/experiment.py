@@ -172,6 +172,8 @@ class ExperimentConfig:
             yield from self._check_head()
             if adapter.is_low_rank and not adapter.targets:
                 yield f"adapter.targets: model={model.name} names no modules for LoRA; give adapter.targets=[…]"
+        if self.data.unlabelled is not None and (self.is_fitted or getattr(loss, "teacher", None) is None):
+            yield f"data.unlabelled={self.data.unlabelled}: only a teacher answers for them; use loss=distillation"
         takes_one = loss.name in LOSSES and LOSSES.get(loss.name).index
         if takes_one and not (self.data.task in TASKS and TASKS.get(str(self.data.task)).one_label):
             yield f"loss={loss.name}: needs data.task=single_label; with several labels a document use loss=bce"
@@ -188,6 +190,11 @@ class ExperimentConfig:
             yield f"trainer={self.trainer.name}: adapter=none trains nothing; set trainer=prompted"
         if adapter != "none" and self.trainer.name == "prompted":
             yield "trainer=prompted: trains nothing; set trainer=finetune, or adapter=none"
+        if loss in LOSSES and LOSSES.get(loss).compares:
+            if not head.linear or self.head.hidden is not None:
+                yield f"loss={loss}: compares vectors, and fits a linear head on them; set head=embedding"
+            if adapter in ("frozen", "none"):
+                yield f"adapter={adapter}: leaves vectors as they are, and loss={loss} moves them; set adapter=full"
         if loss in LOSSES and head.writes != LOSSES.get(loss).tokens:
             own = f"loss={head.default_loss}" if head.writes else "a loss of labels, such as bce"
             yield f"loss={loss}: head={name} takes {own}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from patentlab.config import ExperimentConfig
 from patentlab.corpus import Corpus, Document, derive_seed
 from patentlab.data.regimes import keep_part
 from patentlab.data.sources import read_corpus
 from patentlab.data.splits import Split, split_corpus
+from patentlab.data.unlabelled import read_unlabelled
 
 
 @dataclass(frozen=True)
@@ -19,11 +21,15 @@ class Documents:
         corpus: All of the source.
         split: Training pool, validation and test set.
         real: Those of the pool that the regime leaves.
+        unlabelled: Texts without labels, for a teacher to answer.
+        unlabelled_counts: How many, and how many were left out.
     """
 
     corpus: Corpus
     split: Split
     real: tuple[Document, ...]
+    unlabelled: tuple[str, ...] = ()
+    unlabelled_counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_documents(config: ExperimentConfig) -> Documents:
@@ -40,7 +46,7 @@ def read_documents(config: ExperimentConfig) -> Documents:
     """
     corpus, split = read_split(config)
     real = keep_part(split.pool, corpus.labels, config.regime.divisor, derive_seed(config.seed_of("regime"), "regime"))
-    return Documents(corpus, split, real)
+    return Documents(corpus, split, real, *read_unlabelled(config.data, split, real, corpus.labels))
 
 
 def read_split(config: ExperimentConfig) -> tuple[Corpus, Split]:

@@ -37,12 +37,14 @@ class Loss(ABC):
     Attributes:
         index: Whether it takes the index of the one label that a document has, and not a float a label.
         tokens: Whether it takes the tokens of an answer, and not labels.
+        compares: Whether it takes vectors, and compares them; a linear classifier on them is fitted afterwards.
         one_label: Whether documents have exactly one, where that is known.
     """
 
     one_label: bool = False
     index: ClassVar[bool]
     tokens: ClassVar[bool] = False
+    compares: ClassVar[bool] = False
 
     def __init__(self, config: LossConfig, targets: NDArray[Any] | None = None) -> None:
         self.config = config

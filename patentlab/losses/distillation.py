@@ -56,10 +56,14 @@ class Distillation(Loss):
         return np.asarray(targets.argmax(axis=1)) if self.one_label else targets.astype(np.float32)
 
     def encode_examples(self, examples: Examples) -> NDArray[Any]:
-        """Labels and the teacher's probabilities, shape ``(documents, 2, labels)``; labels alone without a teacher."""
+        """Labels and the teacher's probabilities, shape ``(documents, 2, labels)``; labels alone without a teacher.
+
+        Documents without labels have NaN in their place.
+        """
         if examples.soft is None:
             return self.encode(examples.targets)
-        return np.stack([examples.targets.astype(np.float32), examples.soft.astype(np.float32)], axis=1)
+        hard = np.where(examples.has_labels[:, None], examples.targets, np.nan)
+        return np.stack([hard, examples.soft], axis=1).astype(np.float32)
 
     def total(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The sum over documents; with a teacher so that its mean over all targets is that of one loss.
@@ -75,8 +79,10 @@ class Distillation(Loss):
             return self._hard(logits, targets)
         hard, soft = targets[:, 0], targets[:, 1]
         share, labels = self.config.hard_share, targets.shape[2]
-        total = share * self._hard(logits, hard.argmax(dim=1) if self.one_label else hard)
-        total = total + (1 - share) * self._soft(logits, soft)
+        known = ~hard.isnan().any(dim=1)
+        right = hard[known].argmax(dim=1) if self.one_label else hard[known]
+        total = share * self._hard(logits[known], right) + (1 - share) * self._soft(logits[known], soft[known])
+        total = total + self._soft(logits[~known], soft[~known])
         # the trainer divides by the number of targets, which here are twice the labels of each document
         return total * (2 * labels if self.one_label else 2)
 

@@ -29,6 +29,7 @@ _LEFT_OUT = {
     "labels_dropped": "labels",
     "documents_without_label": "documents without a label that was kept",
     "duplicates_removed": "duplicates of held-out documents",
+    "unlabelled_removed": "documents without labels that repeat held-out ones",
 }
 _SCORES = {"f1_micro": "micro-F1", "f1_macro": "macro-F1", "map_macro": "mAP"}  # of the test set
 _KEPT = {"probe": "probe on frozen layers, not what was fine-tuned", "tuned": "fine-tuned model, not the probe"}

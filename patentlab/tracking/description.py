@@ -47,6 +47,7 @@ def count_documents(config: ExperimentConfig, documents: Documents, made: Traini
         "labels_in_train": len({label for document in made.documents for label in document.labels}),
         **corpus.dropped,
         **split.counts,
+        **documents.unlabelled_counts,
     }
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from patentlab import weights
-from patentlab.config import CONTROL, SEED_SOURCES, ExperimentConfig, RequestError
+from patentlab.config import CONTROL, SEED_SOURCES, UNLABELLED_POOL, ExperimentConfig, RequestError
 from patentlab.config.bounds import neutral_value
 from patentlab.data.sources import data_fingerprint
+from patentlab.data.sources.jsonl import file_fingerprint
 from patentlab.synthesis.generators import generator_fingerprint, generator_kind
 from patentlab.synthesis.strategies import find_strategy
 from patentlab.tracking.record import read_record
@@ -56,6 +57,8 @@ def input_fingerprints(config: ExperimentConfig) -> dict[str, str]:
         fingerprints["verbaliser"] = hashlib.sha256(table.read_bytes()).hexdigest()
     if (teacher := getattr(config.loss, "teacher", None)) is not None:
         fingerprints["teacher"] = _teacher(teacher)
+    if (unlabelled := config.data.unlabelled) not in (None, UNLABELLED_POOL):
+        fingerprints["unlabelled"] = file_fingerprint(Path(str(unlabelled)).expanduser(), "data.unlabelled")
     if config.generates:
         fingerprints["generator"] = generator_fingerprint(config.generator)
     return fingerprints | find_strategy(config.strategy_used).inputs(config.strategy)
@@ -96,6 +99,8 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str], *, earlier: 
             settings.get(group, {}).pop(name, None)
     if _table(config) is not None:
         settings["head"]["verbaliser"] = "table"  # whose content is a fingerprint
+    if config.data.unlabelled not in (None, UNLABELLED_POOL):
+        settings["data"]["unlabelled"] = "file"  # likewise
     if config.mix.budget is None and settings["strategy"].get("sources") == "mixture":
         settings["strategy"]["sources"] = "regime"  # a mix without a budget takes all of the regime: the same documents
     if config.mix.budget is not None and config.mix.ordering == "filtered" and not earlier:

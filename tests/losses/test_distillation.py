@@ -64,6 +64,20 @@ def test_without_a_teacher_it_is_the_loss_of_the_labels(one_label: bool):
     )
 
 
+@pytest.mark.parametrize("one_label", [True, False])
+def test_of_documents_without_labels_the_teachers_part_is_all(one_label: bool):
+    loss = build(one_label=one_label, share=0.3)
+    examples = Examples(["a", "b"], HARD * np.array([[1], [0]], dtype=np.int8), soft=SOFT, unlabelled=1)
+    labels = torch.as_tensor(loss.encode_examples(examples))
+    found = float(loss(LOGITS, labels)) / labels.numel()
+    parts = []  # each document by itself, with the shares that it should have
+    for row, share in ((slice(0, 1), 0.3), (slice(1, 2), 0.0)):
+        own = build(one_label=one_label, share=share)
+        alone = torch.as_tensor(own.encode_examples(Examples(["x"], HARD[row], soft=SOFT[row])))
+        parts.append(float(own(LOGITS[row], alone)) / alone.numel())
+    assert found == pytest.approx(np.mean(parts), abs=1e-5)
+
+
 def test_sure_teachers_and_extreme_logits_stay_finite():
     sure = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], dtype=np.float32)
     for one_label in (True, False):

@@ -50,6 +50,7 @@ class Head(ABC):
         own_layers: Whether it has weights of its own, which a frozen backbone leaves to be trained.
         answers_untrained: Whether it answers where nothing was trained (``adapter=none``).
         writes: Whether it learns the tokens of an answer, and takes a loss of tokens.
+        linear: Whether it can be a linear classifier on vectors: one that was fitted, or that a loss compares.
         pooling: How hidden states become the one vector a document that is all the layers see: then vectors of frozen
             backbones are kept in the cache, and a probe can be fitted on them. None where they see more, or other.
     """
@@ -60,6 +61,7 @@ class Head(ABC):
     own_layers: ClassVar[bool] = True
     answers_untrained: ClassVar[bool] = False
     writes: ClassVar[bool] = False
+    linear: ClassVar[bool] = False
     pooling: str | None = None
 
     def __init__(self, config: HeadConfig, task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:

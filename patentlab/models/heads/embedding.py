@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 class EmbeddingHead(Head):
     """A logit a label, of the pooled vector."""
 
+    linear: ClassVar[bool] = True
     pooling: str
 
     def __init__(self, config: HeadConfig, task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:

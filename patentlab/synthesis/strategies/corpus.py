@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,6 @@ from patentlab.config import DataConfig, RequestError, StrategyConfig
 from patentlab.config.registry import STRATEGIES, TASKS
 from patentlab.corpus import Document, LabelSpace
 from patentlab.synthesis.strategies import Added, Context, Strategy
-
-SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")
 
 
 @dataclass
@@ -122,13 +119,14 @@ def read_documents(path: Path, data: DataConfig) -> list[tuple[Document, str | N
         RequestError: The file is missing, of another format, or broken; file and line are named.
     """
     from patentlab.data.sources.rows import BadRowError, BadRows, document_of, title_of
+    from patentlab.data.sources.tables import file_rows
 
     columns = DataConfig(
         path=str(path), text="text", labels="labels", separator=data.separator or ";", id=None, date=None,
         split=replace(data.split, column=None),
     )  # fmt: skip
     bad, found = BadRows(data.on_bad_row), list[tuple[Document, str | None]]()
-    for number, (where, row) in enumerate(_rows(path)):
+    for number, (where, row) in enumerate(file_rows(path, "strategy.path", ("text", "labels"))):
         try:
             if isinstance(row, BadRowError):
                 raise row
@@ -148,29 +146,6 @@ def _path(config: StrategyConfig) -> Path:
     if not isinstance(config, CorpusConfig):
         raise TypeError("strategy=corpus has settings of its own")
     return Path(config.path)
-
-
-def _rows(path: Path) -> Iterator[tuple[str, Any]]:
-    from patentlab.data.sources.csv_table import table_rows
-    from patentlab.data.sources.jsonl import json_rows
-    from patentlab.data.sources.rows import check_file
-
-    check_file(path, "strategy.path")
-    match path.suffix.lower():
-        case ".jsonl":
-            yield from json_rows(path, "utf-8")
-        case ".csv" | ".tsv" as suffix:
-            yield from table_rows(path, "utf-8", "\t" if suffix == ".tsv" else ",", ("text", "labels"))
-        case ".parquet":
-            import pyarrow.parquet
-
-            try:
-                table = pyarrow.parquet.read_table(path)
-            except (pyarrow.ArrowException, OSError) as error:
-                raise RequestError(f"strategy.path={path}: no parquet file that can be read ({error})") from None
-            yield from ((f"{path}:{number}", row) for number, row in enumerate(table.to_pylist(), start=1))
-        case _:
-            raise RequestError(f"strategy.path={path}: must end in one of {', '.join(SUFFIXES)}")
 
 
 def _labels_of_the_space(document: Document, labels: LabelSpace, one_label: bool) -> Document | None:

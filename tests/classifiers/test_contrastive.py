@@ -1,0 +1,103 @@
+"""Contrastive tuning on tiny random models: vectors move, a linear classifier reads them, both survive saving."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from patentlab.classifiers.factory import load_classifier
+from patentlab.config import RequestError
+from patentlab.console.command_line import compose
+from patentlab.corpus import Examples, LabelSpace
+from patentlab.protocols import Observer, Silent
+from patentlab.tasks import Task
+from patentlab.tasks.documents import MultiLabel, SingleLabel
+from tests.classifiers.test_transformer import EXAMPLES, TARGETS, TEXTS, WORDS, build
+
+CONTRASTIVE = ["loss=contrastive", "trainer.batch_size=8", "trainer.learning_rate=0.003"]
+ONE = np.eye(3, dtype=np.int8)[TARGETS.argmax(axis=1)]
+
+
+def separation(vectors: np.ndarray, targets: np.ndarray) -> float:
+    """Mean cosine of documents with the same labels, less that of documents with none in common."""
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosine, shared = unit @ unit.T, targets @ targets.T
+    others = ~np.eye(len(unit), dtype=bool)
+    return float(cosine[(shared > 0) & others].mean() - cosine[shared == 0].mean())
+
+
+@pytest.mark.parametrize("task", [MultiLabel(LabelSpace(tuple(WORDS))), SingleLabel(LabelSpace(tuple(WORDS)))])
+@pytest.mark.parametrize("adapter", ["full", "lora"])
+def test_vectors_are_drawn_together_and_apart_and_survive_saving(tiny_model, tmp_path: Path, adapter: str, task: Task):
+    targets = ONE if task.one_label else TARGETS
+    examples = Examples(TEXTS, targets)
+    classifier = build(tiny_model, "llama", adapter, *CONTRASTIVE, f"data.task={task.name}", task=task)
+    before = separation(classifier.embed(TEXTS, Silent()), targets)
+    report = classifier.fit(examples, examples, Observer(task.measure), 0)
+    vectors = classifier.embed(TEXTS, Silent())
+    assert separation(vectors, targets) > before + 0.2
+    assert report.history[-1]["train_loss"] < report.history[0]["train_loss"]
+    scores = classifier.predict(TEXTS, Silent())
+    assert report.validation_outputs is not None
+    assert np.allclose(report.validation_outputs, scores, atol=1e-4)  # the classifier of the epoch that was kept
+    best = report.history[(report.best_epoch or 0) - 1]
+    assert task.measure(targets, scores)[task.monitor] == pytest.approx(best[f"validation_{task.monitor}"], abs=1e-6)
+    classifier.save(tmp_path)
+    assert np.allclose(load_classifier(tmp_path, Silent(), task).predict(TEXTS, Silent()), scores, atol=1e-6)
+
+
+def test_the_classifier_is_a_regularised_one_on_the_tuned_vectors(tiny_model):
+    task = SingleLabel(LabelSpace(tuple(WORDS)))
+    classifier = build(tiny_model, "llama", "full", *CONTRASTIVE, "data.task=single_label", task=task)
+    examples = Examples(TEXTS, ONE)
+    classifier.fit(examples, examples, Observer(task.measure), 0)
+    vectors = classifier.embed(TEXTS, Silent()).astype(np.float64)
+    z = (vectors - vectors.mean(axis=0)) / vectors.std(axis=0)
+    own = classifier.predict(TEXTS, Silent())
+    # one of the strengths that are tried gives the same probabilities as scikit-learn's regression
+    apart = []
+    for strength in (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1):
+        fitted = LogisticRegression(C=strength, tol=1e-8, max_iter=10_000).fit(z, ONE.argmax(axis=1))
+        apart.append(np.abs(fitted.predict_proba(z) - own).max())
+    assert min(apart) < 5e-3
+
+
+@pytest.mark.parametrize("kept", ["probe", "tuned"])
+def test_the_probe_on_frozen_layers_is_what_it_has_to_beat(tiny_model, kept: str):
+    classifier = build(tiny_model, "llama", "lora", *CONTRASTIVE, "head.fallback=probe", "head.fallback_margin=0.0")
+    frozen = classifier.embed(TEXTS, Silent())
+    calls: list[int] = []
+
+    def measure(targets: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+        """Better, or worse, each time that it is asked: what comes first is the probe on frozen layers."""
+        calls.append(len(calls))
+        return {"f1_micro": (1 if kept == "tuned" else -1) * len(calls) / 1000}
+
+    report = classifier.fit(EXAMPLES, EXAMPLES, Observer(measure), 0)
+    assert report.choice is not None
+    assert report.choice.kept == kept
+    scores = classifier.predict(TEXTS, Silent())
+    own = classifier.embed(TEXTS, Silent())
+    with classifier.replaced(report.choice.weights):
+        other, others = classifier.predict(TEXTS, Silent()), classifier.embed(TEXTS, Silent())
+    assert np.allclose(other, report.choice.outputs, atol=1e-4)
+    assert np.allclose(classifier.predict(TEXTS, Silent()), scores, atol=1e-6)  # put back
+    untouched, moved = (others, own) if kept == "tuned" else (own, others)
+    assert np.allclose(untouched, frozen, atol=1e-5)
+    assert np.abs(moved - frozen).max() > 1e-2
+    head = sum(p.numel() for p in classifier.network.head.parameters())
+    assert (classifier.count_parameters().trained == head) == (kept == "probe")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["adapter=frozen"], "adapter=frozen: leaves vectors as they are"),
+        (["head=two_layer"], "fits a linear head on them; set head=embedding"),
+        (["head=label_similarity"], "fits a linear head on them; set head=embedding"),
+    ],
+)
+def test_what_moves_no_vectors_is_refused(overrides: list[str], told: str):
+    with pytest.raises(RequestError, match=told):
+        compose("model=minilm", "adapter=full", "loss=contrastive", *overrides)
