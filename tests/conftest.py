@@ -219,6 +219,14 @@ def _tiny_config(kind: str, words: int) -> Any:
             return transformers.BertConfig(**tokens, **size)
         case "roberta":
             return transformers.RobertaConfig(**{**tokens, **size, "max_position_embeddings": 66})
+        case "mpnet":
+            return transformers.MPNetConfig(**{**tokens, **size, "max_position_embeddings": 66})
+        case "embeddinggemma":
+            return transformers.Gemma3TextConfig(**grouped, sliding_window=8, use_bidirectional_attention=True)
+        case "modernbert_decoder":
+            return transformers.ModernBertDecoderConfig(
+                **tokens, **size, cls_token_id=1, sep_token_id=1, local_attention=8
+            )
         case "modernbert":
             return transformers.ModernBertConfig(**tokens, **size, cls_token_id=1, sep_token_id=1, local_attention=8)
     raise ValueError(kind)

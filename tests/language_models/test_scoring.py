@@ -33,6 +33,9 @@ CONFIGS = {
     "gpt2": transformers.GPT2Config(**_TOKENS, n_embd=32, n_layer=3, n_head=4, n_positions=128),
     "olmo2": transformers.Olmo2Config(**_TOKENS, **_SIZE),
     "smollm3": transformers.SmolLM3Config(**_GROUPED),
+    "modernbert_decoder": transformers.ModernBertDecoderConfig(
+        **_TOKENS, **_SIZE, cls_token_id=1, sep_token_id=1, local_attention=8, max_position_embeddings=128
+    ),
 }
 CASES = [(kind, how) for kind in CONFIGS for how in ("sdpa", "eager") if (kind, how) != ("gemma2", "sdpa")]
 
