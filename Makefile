@@ -18,8 +18,13 @@ orderings   := orderings
 leakage     := leakage
 retrieval   := tuned
 parameters  := tuned
-FIGURES     := arms labels calibration fidelity shares learning orderings leakage retrieval parameters
+heads       := head_vs_instruction
+attention   := label_supervised
+FIGURES     := arms labels calibration fidelity shares learning orderings leakage retrieval parameters heads attention
 SWEEPS      := volume_vs_fidelity fidelity shares regimes orderings leakage tuned
+# Claims (conf/claims/) that a sweep's report judges.
+claims-head_vs_instruction := claims=head_vs_instruction
+claims-label_supervised    := claims=label_supervised
 # The small edition: the demonstration corpus, few documents, short training. Data of your own with the full one:
 # make figures EDITION=full ARGS="data=patentsview data.path=FOLDER"
 EDITION     ?= small
@@ -31,6 +36,8 @@ small-regimes   := mix.budget=null mix=1 regime=1:1,1:4,1:20 trainer.max_steps=3
 small-orderings := adapter=frozen regime=1:4 mix.real_share=0.2
 small-leakage   := adapter=frozen regime=1:4 mix.real_share=0.2
 small-tuned     := regime=1:4 trainer.max_steps=30
+small-head_vs_instruction := mix.budget=null data.size=1200 data.top_k=8 model=smollm2_135m adapter=lora head=embedding,label_logits,instruction adapter.targets=[q_proj,v_proj] trainer.max_length=128 trainer.batch_size=8 trainer.accumulation=1 trainer.epochs=6 regime=1:4
+small-label_supervised    := mix.budget=null data.size=1200 data.top_k=8 model=smollm2_135m,minilm adapter=lora head.pooling=last,mean trainer.max_length=128 trainer.epochs=6 regime=1:4
 comma       := ,
 space       := $(subst ,, )
 
@@ -71,7 +78,7 @@ tables: setup  ## one report of all sweeps of the edition that were run
 # figure-NAME runs what is missing of the sweep that it needs, and writes that sweep's report
 $(FIGURES:%=figure-%): figure-%: setup
 	$(BIN)/python -m patentlab.run +experiment=$($*) name=$(EDITION)-$($*) $($(EDITION)) $($(EDITION)-$($*)) $(ARGS)
-	$(BIN)/python -m patentlab.analyze sweep=multirun/$(EDITION)-$($*)
+	$(BIN)/python -m patentlab.analyze sweep=multirun/$(EDITION)-$($*) $(claims-$($*))
 
 replication: setup  ## tables and figures of docs/replication.md, from the matrix that is kept beside it
 	$(BIN)/python -m benchmarks.replication

@@ -22,9 +22,21 @@ FIGURES = (
     "parameters",
     "labels",
     "calibration",
+    "heads",
+    "attention",
 )
 # runs of a seed, of which the small edition has two
-SWEEPS = {"arms": 12, "fidelity": 12, "shares": 8, "learning": 9, "orderings": 4, "leakage": 6, "retrieval": 6}
+SWEEPS = {
+    "arms": 12,
+    "fidelity": 12,
+    "shares": 8,
+    "learning": 9,
+    "orderings": 4,
+    "leakage": 6,
+    "retrieval": 6,
+    "heads": 6,
+    "attention": 6,
+}
 
 
 @cache

@@ -142,10 +142,11 @@ def read_quantity(place: str, entry: Any) -> Quantity:
         raise RequestError(f"{place}: quantity: needs a kind")
     _known(place, "quantity.", entry, tuple(one.name for one in fields(Quantity)))
     values = dict(entry)
-    if "regimes" in values:
-        values["regimes"] = tuple(values["regimes"])
-        if len(values["regimes"]) != 2:
-            raise RequestError(f"{place}: quantity.regimes: needs two")
+    for name in ("regimes", "sides"):
+        if name in values:
+            values[name] = tuple(map(str, values[name] if isinstance(values[name], list) else ()))
+            if len(values[name]) != 2:
+                raise RequestError(f"{place}: quantity.{name}: needs two")
     if not isinstance(values.get("where", {}), dict):
         raise RequestError(f"{place}: quantity.where: needs columns and their values")
     return Quantity(**values)

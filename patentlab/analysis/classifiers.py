@@ -25,7 +25,7 @@ _CLASSIFIER = ("head", "adapter", "loss", "loss_settings", *_SETTINGS, "fingerpr
 # a choice → what may change with it where it has to: columns, or what their names begin with
 _FOLLOWS = {
     "model": _CLASSIFIER,
-    "head": ("loss", "loss_settings", "head.", "trainer."),
+    "head": ("adapter", "adapter.", "loss", "loss_settings", "head.", "trainer."),
     "adapter": ("adapter.", "trainer."),
     "loss": ("loss_settings", "trainer."),
     "strategy": ("generator", "adaptation", "added_settings", "mix", "mix.", "ordering"),
@@ -163,7 +163,7 @@ def _name(row: dict[str, Any], parts: Sequence[str], settings: Sequence[str]) ->
     """Of a classifier: its parts, what it minimises unless that is plain, and settings that vary."""
     name = "-".join(str(row[part]) for part in parts if not pd.isna(row[part]) and row[part] != "none")
     said = [
-        f"{one.rpartition('.')[2].replace('_', ' ')} {_short(row[one])}" for one in settings if not pd.isna(row[one])
+        f"{one.rpartition('.')[2].replace('_', ' ')} {short(row[one])}" for one in settings if not pd.isna(row[one])
     ]
     return ", ".join(filter(None, [name, row["loss_settings"], *said]))
 
@@ -175,5 +175,6 @@ def _objects(values: Iterable[Any]) -> NDArray[np.object_]:
     return column
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A value as a name says it: numbers without needless digits."""
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from patentlab.analysis.arms import REAL_ONLY, Runs, overlap_of
-from patentlab.analysis.classifiers import ADDED, Classified, check_between, classified, pairs_between
+from patentlab.analysis.classifiers import ADDED, Classified, check_between, classified, pairs_between, short
 from patentlab.analysis.comparisons import documents_right
 from patentlab.analysis.fidelity_gain import kept_part
 from patentlab.analysis.predictions import left_out
 from patentlab.analysis.scored import RESAMPLED, Scored, ScoredRuns, check_same_documents
+from patentlab.config import RequestError
 from patentlab.statistics.aggregation import t_interval, t_test_p
 from patentlab.statistics.bootstrap import seeds_and_documents
 from patentlab.statistics.multiple_testing import holm
@@ -61,6 +62,40 @@ def differences(runs: Runs, scored: ScoredRuns, metrics: Sequence[str], between:
     for name in [f"{metric}_p" for metric in metrics] + ["p_exact"]:
         table[f"{name}_holm"] = holm(table[name].to_numpy(dtype=float))
     return table
+
+
+def paired(runs: Runs, between: str, sides: tuple[str, str], metric: str) -> pd.DataFrame:
+    """Runs of one value of a choice with how far they are ahead of those of another, seed by seed.
+
+    Args:
+        runs: As of :func:`patentlab.analysis.arms.arms`.
+        between: The choice; all else is equal that can be, as of :func:`patentlab.analysis.classifiers.pairs_between`.
+        sides: Two of its values.
+        metric: A column.
+
+    Returns:
+        Rows of the first side with ``difference.METRIC``, each run once for every one that it is held against.
+
+    Raises:
+        RequestError: There is no such choice or metric.
+        UndecidableError: A seed is there twice, or the choice is a setting that is the same in all runs.
+    """
+    if "." in between and between not in runs.cell:
+        raise UndecidableError(f"runs do not differ in {between}")
+    check_between(runs, between)
+    if metric not in runs.table:
+        raise RequestError(f"metric={metric}: runs have no such metric")
+    parts = [runs.table.head(0)]
+    for _, one, other in pairs_between(classified(runs), between):
+        named = {short(side[between].iloc[0]): side for side in (one, other)}
+        if set(named) != set(sides):
+            continue
+        first, second = (named[side] for side in sides)
+        if second["seed"].duplicated().any():
+            raise UndecidableError("a seed is there twice")
+        ahead = first[metric] - first["seed"].map(second.set_index("seed")[metric])
+        parts.append(first.assign(**{f"difference.{metric}": ahead})[ahead.notna()])
+    return pd.concat(parts)
 
 
 def compare(first: pd.DataFrame, second: pd.DataFrame, metrics: Sequence[str], scored: ScoredRuns) -> dict[str, Any]:

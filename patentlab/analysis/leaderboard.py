@@ -17,7 +17,11 @@ from patentlab.statistics.multiple_testing import holm
 
 BEST, AS_GOOD, WORSE, UNKNOWN, ALONE = "best", "not distinguishable", "worse", "cannot be told", "alone"
 LEVEL = 0.05
-_COSTS = {"trained": ("parameters.trained", None), "seconds": ("timing.total", 1)}  # with their digits
+_COSTS = {  # with their digits
+    "trained": ("parameters.trained", None),
+    "seconds": ("timing.total", 1),
+    "ms_per_document": ("latency.ms_per_document.batch_32", 1),
+}
 
 
 def leaderboard(runs: Runs, scored: ScoredRuns, metrics: Sequence[str], level: float = LEVEL) -> pd.DataFrame:
@@ -40,9 +44,10 @@ def leaderboard(runs: Runs, scored: ScoredRuns, metrics: Sequence[str], level: f
     Returns:
         A row per classifier, conditions and arm (a column where there are several): ``rank, classifier``; ``standing``:
         ``best``, ``not distinguishable`` from it, ``worse``, ``cannot be told``, or ``alone``; of each metric the mean
-        over seeds and Student's t interval (``_low, _high``); ``seeds``; mean ``trained`` parameters and ``seconds``,
-        where records have them; ``behind``, the paired mean difference of the best and this in the first metric over
-        seeds in common, with ``behind_low, behind_high, behind_p_holm`` and what these are ``over``; ``sentence``.
+        over seeds and Student's t interval (``_low, _high``); ``seeds``; mean ``trained`` parameters, ``seconds`` of a
+        run and ``ms_per_document`` of an answer (in batches of 32), where records have them; ``behind``, the paired
+        mean difference of the best and this in the first metric over seeds in common, with ``behind_low, behind_high,
+        behind_p_holm`` and what these are ``over``; ``sentence``.
     """
     found = classified(runs)
     table = found.table

@@ -12,6 +12,7 @@ from scipy import stats
 
 from patentlab.analysis.arms import Runs, arms, gains, overlap_of
 from patentlab.analysis.contrasts import CONTRASTS
+from patentlab.analysis.differences import paired
 from patentlab.analysis.fidelity_gain import comparable, kept_part, points
 from patentlab.analysis.optimum import Optimum, optimum
 from patentlab.analysis.replicates import COLUMNS, independent_levels, set_apart, speaks_of
@@ -24,7 +25,7 @@ from patentlab.statistics.correlation_difference import CorrelationDifference, c
 from patentlab.statistics.undecidable import UndecidableError
 from patentlab.statistics.variance import shared_mean
 
-KINDS = ("score", "gain", "correlation", "correlation_difference", "optimum")
+KINDS = ("score", "gain", "difference", "correlation", "correlation_difference", "optimum")
 _EXTREMES = {"scarcest": max, "largest": min}  # of N in 1:N
 
 
@@ -33,15 +34,18 @@ class Quantity:
     """What is asked of a run matrix.
 
     Attributes:
-        kind: ``score`` (mean of a metric over seeds), ``gain`` (mean difference to a twin over seeds), ``correlation``
-            (of fidelity and gain over synthetic corpora), ``correlation_difference`` (between two regimes), ``optimum``
+        kind: ``score`` (mean of a metric over seeds), ``gain`` (mean difference to a twin over seeds), ``difference``
+            (mean over seeds, between two values of a choice with all else equal that can be), ``correlation`` (of
+            fidelity and gain over synthetic corpora), ``correlation_difference`` (between two regimes), ``optimum``
             (the share of real documents with the best score).
-        metric: The score, or the gain in which.
+        metric: The score, or the gain or difference in which.
         contrast: Of gains: ``gain, controlled_gain, step_matched_gain, gain_over_reweighting``.
         fidelity: Of correlations.
         where: Which runs: a value or a list of values by column (``regime, mix, model, adapter, head, strategy, loss,
             generator, cluster, arm, budget, …``). A regime can be ``scarcest`` or ``largest``: of those in the matrix.
         regimes: Of ``correlation_difference``: first and second.
+        between: Of ``difference``: the choice, as of :func:`patentlab.analysis.classifiers.pairs_between`.
+        sides: Of ``difference``: two values of it; the second is subtracted from the first.
     """
 
     kind: str
@@ -50,6 +54,8 @@ class Quantity:
     fidelity: str = "mmd2"
     where: dict[str, Any] = field(default_factory=dict)
     regimes: tuple[str, str] = ("scarcest", "largest")
+    between: str = ""
+    sides: tuple[str, str] = ("", "")
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -57,6 +63,8 @@ class Quantity:
         names = [one.name for one in CONTRASTS]
         if self.contrast not in names:
             raise RequestError(f"contrast={closest(self.contrast, names)}: allowed are {', '.join(names)}")
+        if self.kind == "difference" and not (self.between and len(set(self.sides)) == 2 and all(self.sides)):
+            raise RequestError("kind=difference: needs between, a choice, and sides, two values of it")
 
 
 @dataclass(frozen=True)
@@ -139,6 +147,8 @@ class Evidence:
                 case "gain":
                     chosen = self._select(self._contrast(quantity), quantity)
                     return _mean(chosen, self.runs.cell, f"gain.{quantity.metric}", margin, confidence)
+                case "difference":
+                    return self._difference(quantity, margin, confidence)
                 case "correlation":
                     return self._correlation(quantity, margin, confidence)
                 case "correlation_difference":
@@ -148,12 +158,21 @@ class Evidence:
         except UndecidableError as reason:
             return Estimate(np.nan, np.nan, np.nan, 0, np.nan, _UNKNOWN, str(reason))
 
+    def _difference(self, quantity: Quantity, margin: float, confidence: float) -> Estimate:
+        chosen = Runs(self._select(self.runs.table, quantity), self.runs.cell, self.runs.unmatched)
+        found = paired(chosen, quantity.between, quantity.sides, quantity.metric)
+        if found.empty:
+            raise UndecidableError(f"no runs differ in {quantity.between} alone: {' and '.join(quantity.sides)}")
+        return _mean(found, self.runs.cell, f"difference.{quantity.metric}", margin, confidence)
+
     def _contrast(self, quantity: Quantity) -> pd.DataFrame:
         table = self.pairs.table
         return table[table["contrast"] == quantity.contrast]
 
     def _select(self, table: pd.DataFrame, quantity: Quantity, **more: Any) -> pd.DataFrame:
         for column, value in {**quantity.where, **more}.items():
+            if column not in table and "." in column:
+                raise UndecidableError(f"runs do not differ in {column}")
             if column not in table:
                 raise RequestError(f"where.{closest(column, map(str, table))}: runs have no such column")
             values = [self._regime(one) if column == "regime" else one
@@ -240,7 +259,7 @@ class Evidence:
 
 def _mean(table: pd.DataFrame, cell: list[str], column: str, margin: float, confidence: float) -> Estimate:
     if column not in table:
-        raise RequestError(f"metric={column.removeprefix('gain.')}: runs have no such metric")
+        raise RequestError(f"metric={column.rpartition('.')[2]}: runs have no such metric")
     if len(table["budget"].unique()) > 1:
         raise UndecidableError("runs of different budgets are not pooled")
     if missing := int((~np.isfinite(table[column].astype(float))).sum()):

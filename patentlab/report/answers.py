@@ -19,7 +19,8 @@ _UNSURE = "whether the ranking changed cannot be told"
 _F1, _MAP = ("f1_micro", "f1_macro"), "map_macro"
 _AMONG = {"model": "models", "head": "heads", "adapter": "adapters", "strategy": "strategies", "loss": "losses"}
 _NO_CONDITION = {
-    "rank", "classifier", "seeds", "trained", "seconds", "behind", "behind_low", "behind_high", "behind_p_holm", "over",
+    "rank", "classifier", "seeds", "trained", "seconds", "ms_per_document",
+    "behind", "behind_low", "behind_high", "behind_p_holm", "over",
     "standing", "sentence",
 }  # fmt: skip
 

@@ -90,6 +90,31 @@ def test_corpora_of_few_generators_decide_nothing_of_a_correlation(tmp_path: Pat
     assert set(many["verdict"]) == {"supported"} and set(many["n"]) == {14}
 
 
+def test_a_difference_is_the_mean_over_seeds_of_what_one_value_is_ahead_of_the_other(tmp_path: Path):
+    matrix = known_matrix(seeds=5, generators=2, models=("minilm", "bert"), regimes=("1:10",), rho=(0.5,))
+    real = (matrix["choices.strategy"] == "none") & (matrix["choices.loss"] == "bce")
+    quantity = {"kind": "difference", "between": "model", "sides": ["bert", "minilm"], "where": {"arm": "real only"}}
+    estimate = Evidence(matrix).estimate(Quantity(**{**quantity, "sides": ("bert", "minilm")}))
+    scores = matrix[real].pivot_table(
+        index="choices.seed", columns="choices.model", values="metrics.test.f1_micro", aggfunc="mean"
+    )
+    ahead = scores["bert"] - scores["minilm"]
+    expected = stats.ttest_1samp(ahead, 0).confidence_interval(0.95)
+    assert estimate.value == pytest.approx(ahead.mean())
+    assert (estimate.low, estimate.high) == pytest.approx((expected.low, expected.high), rel=0.2)  # seeds share a pool
+    assert estimate.n == 5 and estimate.sentence == "5 seeds"
+    turned = Evidence(matrix).estimate(Quantity(**{**quantity, "sides": ("minilm", "bert")}))
+    assert (turned.value, turned.low, turned.high) == pytest.approx((-estimate.value, -estimate.high, -estimate.low))
+    entries = [claim("ahead", quantity), claim("alike", quantity, equivalence=1.0)]
+    table = check_claims(Evidence(matrix), read_claims(family(tmp_path, *entries))).set_index("claim")
+    assert table.loc["alike", "verdict"] == "equivalent"
+    missing = Evidence(matrix).estimate(Quantity(**{**quantity, "sides": ("bert", "gpt2")}))
+    assert missing.sentence == "no runs differ in model alone: bert and gpt2"
+    for wrong in ({"between": "color"}, {"sides": ["bert"]}, {"sides": ["bert", "bert"]}, {"between": ""}):
+        with pytest.raises(RequestError, match=r"between|sides"):
+            check_claims(Evidence(matrix), read_claims(family(tmp_path, claim("x", {**quantity, **wrong}))))
+
+
 def test_too_little_evidence_is_undecided_and_the_smallest_difference_says_how_little(tmp_path: Path):
     matrix = known_matrix(gain=0.001, between=0.0, noise=0.02, seeds=3, rho=(0.0, 0.0))
     table = check_claims(Evidence(matrix), read_claims(family(tmp_path, *CLAIMS))).set_index("claim")

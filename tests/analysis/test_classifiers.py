@@ -73,6 +73,15 @@ def test_heads_are_compared_under_one_model_and_adapter():
     assert paired(matrix, "head", "classifier") == {("minilm-full-embedding", "minilm-full-two_layer")}
 
 
+def test_a_prompted_head_meets_trained_ones_where_it_was_not_trained_itself():
+    lora, asked = {"adapter": "lora"}, {"head": "instruction", "adapter": "none", "loss": "answer"}
+    trained = {"head": "instruction", "adapter": "lora", "loss": "answer"}
+    alone = runs_of(lora, asked)
+    assert paired(alone, "head", "classifier") == {("minilm-lora-embedding", "minilm-instruction, answer loss")}
+    both = paired(runs_of(lora, asked, trained), "head", "classifier")
+    assert both == {("minilm-lora-embedding", "minilm-lora-instruction, answer loss")}
+
+
 def test_arms_regimes_and_settings_can_be_compared_too():
     generated = {"strategy": "label_conditioned", "generator": "g0", "adaptation": "none", "mix": 0.2}
     other, rewritten = {**generated, "generator": "g1"}, {**generated, "strategy": "paraphrase"}
