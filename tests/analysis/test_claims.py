@@ -8,7 +8,7 @@ import yaml
 from scipy import stats
 
 from patentlab.analysis.claims import check_claims, read_claims
-from patentlab.analysis.quantities import Evidence, Quantity
+from patentlab.analysis.quantities import Estimate, Evidence, Quantity
 from patentlab.config import RequestError, config_folder
 from tests.analysis.known_matrix import known_matrix
 
@@ -93,8 +93,15 @@ def test_corpora_of_few_generators_decide_nothing_of_a_correlation(tmp_path: Pat
 def test_a_difference_is_the_mean_over_seeds_of_what_one_value_is_ahead_of_the_other(tmp_path: Path):
     matrix = known_matrix(seeds=5, generators=2, models=("minilm", "bert"), regimes=("1:10",), rho=(0.5,))
     real = (matrix["choices.strategy"] == "none") & (matrix["choices.loss"] == "bce")
-    quantity = {"kind": "difference", "between": "model", "sides": ["bert", "minilm"], "where": {"arm": "real only"}}
-    estimate = Evidence(matrix).estimate(Quantity(**{**quantity, "sides": ("bert", "minilm")}))
+    where = {"arm": "real only"}
+    quantity = {"kind": "difference", "between": "model", "sides": ["bert", "minilm"], "where": where}
+
+    def of(*sides: str) -> Estimate:
+        return Evidence(matrix).estimate(
+            Quantity("difference", where=where, between="model", sides=(sides[0], sides[1]))
+        )
+
+    estimate = of("bert", "minilm")
     scores = matrix[real].pivot_table(
         index="choices.seed", columns="choices.model", values="metrics.test.f1_micro", aggfunc="mean"
     )
@@ -103,12 +110,12 @@ def test_a_difference_is_the_mean_over_seeds_of_what_one_value_is_ahead_of_the_o
     assert estimate.value == pytest.approx(ahead.mean())
     assert (estimate.low, estimate.high) == pytest.approx((expected.low, expected.high), rel=0.2)  # seeds share a pool
     assert estimate.n == 5 and estimate.sentence == "5 seeds"
-    turned = Evidence(matrix).estimate(Quantity(**{**quantity, "sides": ("minilm", "bert")}))
+    turned = of("minilm", "bert")
     assert (turned.value, turned.low, turned.high) == pytest.approx((-estimate.value, -estimate.high, -estimate.low))
     entries = [claim("ahead", quantity), claim("alike", quantity, equivalence=1.0)]
     table = check_claims(Evidence(matrix), read_claims(family(tmp_path, *entries))).set_index("claim")
     assert table.loc["alike", "verdict"] == "equivalent"
-    missing = Evidence(matrix).estimate(Quantity(**{**quantity, "sides": ("bert", "gpt2")}))
+    missing = of("bert", "gpt2")
     assert missing.sentence == "no runs differ in model alone: bert and gpt2"
     for wrong in ({"between": "color"}, {"sides": ["bert"]}, {"sides": ["bert", "bert"]}, {"between": ""}):
         with pytest.raises(RequestError, match=r"between|sides"):
