@@ -62,12 +62,10 @@ def split_corpus(corpus: Corpus, config: SplitConfig, seed: int) -> Split:
     same = same_text(texts)
     similar = same if config.similarity is None else similar_text(texts, config.similarity)
     groups = similar if config.cosine is None else together(similar, close_text(texts, config.cosine))
-    number_of = [len(np.unique(grouping)) for grouping in (same, similar, groups)]
-    counts = {
-        "same_text": len(texts) - number_of[0],
-        "similar_text": number_of[0] - number_of[1],
-        "close_text": number_of[1] - number_of[2],
-    }
+    distinct, unlike, apart = (len(np.unique(grouping)) for grouping in (same, similar, groups))
+    counts = {"same_text": len(texts) - distinct, "similar_text": distinct - unlike}
+    if config.cosine is not None:
+        counts["close_text"] = unlike - apart
     if config.method == "date":
         assigned = _without_duplicates(_by_date(corpus.documents, config), groups)
     elif config.method == "given":
@@ -81,7 +79,7 @@ def split_corpus(corpus: Corpus, config: SplitConfig, seed: int) -> Split:
     empty = [name for name, held in zip(SETS, sets, strict=True) if not held]
     if empty:
         raise RequestError(
-            f"data.split: the {empty[0]} set is empty, out of {len(texts)} documents, {number_of[2]} of them "
+            f"data.split: the {empty[0]} set is empty, out of {len(texts)} documents, {apart} of them "
             "distinct; change data.split.validation and data.split.test"
         )
     counts["duplicates_removed"] = int((assigned < 0).sum())

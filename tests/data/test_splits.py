@@ -68,7 +68,7 @@ def test_equal_texts_are_never_on_two_sides():
     ]
     assert sum(map(len, sides)) == len(set().union(*sides)) == 60
     assert len(set(same_text([document.text for document in documents]))) == 60
-    assert split.counts == {"same_text": 120, "similar_text": 0, "close_text": 0, "duplicates_removed": 0}
+    assert split.counts == {"same_text": 120, "similar_text": 0, "duplicates_removed": 0}
 
 
 def _random_deviation(targets: np.ndarray, count: int, seed: int) -> float:
@@ -172,7 +172,7 @@ def family_corpus(dates: list[str] | None = None, given_sets: list[str] | None =
 def test_near_duplicates_are_never_on_two_sides():
     split = split_corpus(family_corpus(), sizes(0.2, 0.2), 0)
     assert sides(split, 0) == sides(split, 4)
-    assert split.counts == {"same_text": 0, "similar_text": 100, "close_text": 0, "duplicates_removed": 0}
+    assert split.counts == {"same_text": 0, "similar_text": 100, "duplicates_removed": 0}
     apart = split_corpus(family_corpus(), sizes(0.2, 0.2, similarity=None), 0)
     assert sides(apart, 0) != sides(apart, 4)
     assert apart.counts["similar_text"] == 0
