@@ -151,7 +151,7 @@ class TransformerClassifier:
         labelled = train_set.labelled
         self.loss = self.head.loss(self.settings.loss, labelled.targets)
         self.head.start(self.network.head, labelled.targets)
-        self.head.prepare(labelled, self.seed)
+        train_set = self.head.prepare(train_set, self.seed)
         if not any(parameter.requires_grad for parameter in self.network.parameters()):
             return self._only_ask(train_set, validation, observer)
         if self.loss.compares:

@@ -373,3 +373,13 @@ def test_shots_come_from_the_training_documents(model: Path):
     for text, question, answer in shots:
         place = next(at for at, title in enumerate(("Images", "Vision", "Pictures")) if title in question)
         assert answer == ("Yes" if SEVERAL[TEXTS.index(text), place] else "No")
+
+
+def test_what_is_shown_is_not_learned_from(model: Path):
+    texts, targets = [*TEXTS, "i" * 9], np.concatenate([SINGLE, SINGLE[:1]])
+    for shots, left in ((0, len(texts)), (2, len(texts) - 2), (100, len(texts))):  # all are kept where all are shown
+        head = build(model, SingleLabel(LABELS), "head=instruction", "adapter=lora", f"head.shots={shots}").head
+        learned = head.prepare(Examples(texts, targets), 0)
+        assert len(learned.texts) == len(learned.targets) == left
+        shown = {text for text, _, _ in head.state()["shots"]}
+        assert shots == 100 or not shown & set(learned.texts)

@@ -150,13 +150,17 @@ class Head(ABC):
             targets: Of the training documents, in the form of the task.
         """
 
-    def prepare(self, examples: Examples, seed: int) -> None:  # noqa: B027
+    def prepare(self, examples: Examples, seed: int) -> Examples:
         """Take what is needed from the training documents, before anything is trained.
 
         Args:
             examples: Of training.
             seed: Of what is drawn.
+
+        Returns:
+            Those that are left to be learned from.
         """
+        return examples
 
     def see(self, layers: Any, vectors: Callable[[Sequence[str]], NDArray[Any]]) -> None:  # noqa: B027
         """Take what is needed from the backbone: as it was loaded, and again once it is trained.

@@ -54,13 +54,13 @@ class InstructionHead(PromptedHead):
         """Each label by itself; what is to be written is a list."""
         return "list" if self.config.decoding == "generate" else super().of_several()
 
-    def prepare(self, examples: Examples, seed: int) -> None:
+    def prepare(self, examples: Examples, seed: int) -> Examples:
         """Find out how long lists are, and draw the shots."""
         if self.kind == "list":
-            answers = [self._tokens_of(target, None) for target in np.unique(examples.targets, axis=0)]
+            answers = [self._tokens_of(target, None) for target in np.unique(examples.labelled.targets, axis=0)]
             self.longest_list = min(max(len(answer) for answer in answers), _LONGEST_LIST)
             self._ask(())
-        super().prepare(examples, seed)
+        return super().prepare(examples, seed)
 
     def _tokens_of(self, target: NDArray[Any], limit: int | None) -> list[int]:
         """The right answer with its end: of a list as many labels as there is room for, each of them whole."""

@@ -108,11 +108,15 @@ class PromptedHead(Head):
 
         return nn.Identity()
 
-    def prepare(self, examples: Examples, seed: int) -> None:
-        """Draw the shots."""
-        if self.config.shots:
-            chosen = stratified(examples.targets, self.config.shots, derive_seed(seed, "shots"))
-            self._ask([self._shot(examples.texts[at], examples.targets[at], n) for n, at in enumerate(chosen)])
+    def prepare(self, examples: Examples, seed: int) -> Examples:
+        """Draw the shots; nothing is learned from them, since their answers stand in the prompt."""
+        if not self.config.shots:
+            return examples
+        chosen = stratified(examples.labelled.targets, self.config.shots, derive_seed(seed, "shots"))
+        self._ask([self._shot(examples.texts[at], examples.targets[at], n) for n, at in enumerate(chosen)])
+        left = np.ones(len(examples.texts), dtype=np.bool_)
+        left[chosen] = False
+        return examples.part(left) if left.any() else examples
 
     def _shot(self, text: str, target: NDArray[Any], number: int) -> Shot:
         return Shot(self._cut(text, self.config.shot_length), "", self.right_answer(target))
