@@ -88,8 +88,8 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             with clock("training"):
                 return classifier.fit(train, validation, observer, config.seed_of("batches"))
 
-        steps = partial(trainer_steps, config=config.trainer)
-        settings = find_strategy(config.strategy_used).training(config, made.plan.total, steps)
+        steps, seen = partial(trainer_steps, config=config.trainer), made.plan.total + len(documents.unlabelled)
+        settings = find_strategy(config.strategy_used).training(config, seen, steps)
         classifier, report, trainer = fit_within_memory(settings, build, fit)
         with clock("evaluation"):
             known = report.validation_outputs

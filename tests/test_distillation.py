@@ -153,7 +153,9 @@ def test_a_file_is_held_against_validation_and_test_documents(teacher: Path, tmp
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ('{"text": ""}\n', "more.jsonl:1: text is empty or missing"),
+        ('{"text": ""}\n', "more.jsonl:1: no text: text is empty"),
+        ('{"text": ["a", "b"]}\n', "more.jsonl:1: text"),
+        ('{"text": "\\ud800"}\n', "more.jsonl:1: "),
         ('{"text": "a"}\n{', "more.jsonl:2: "),
         (None, "more.jsonl: no such file; give one with data.unlabelled"),
     ],
@@ -171,3 +173,13 @@ def test_without_a_teacher_or_a_rest_there_is_nothing_to_learn_from_texts_alone(
         compose("model=minilm", "data.unlabelled=pool")
     with pytest.raises(RequestError, match=r"data\.unlabelled=pool: nothing is left of it"):
         run(tmp_path / "run", *STUDENT, f"loss.teacher={teacher}", "data.unlabelled=pool", "regime=1:1")
+
+
+def test_as_many_steps_are_as_many_with_documents_without_labels(teacher: Path, tmp_path: Path):
+    overrides = [*STUDENT, f"loss.teacher={teacher}", "regime=1:2", "data.unlabelled=pool", "mix=0.25"]
+    overrides += ["trainer.epochs=2", "trainer.batch_size=4", "trainer.patience=null"]
+    steps = [
+        run(tmp_path / name, *overrides, f"strategy={name}")["training"]["optimiser_steps"]
+        for name in ("duplicate", "step_matched", "none")
+    ]
+    assert steps[0] == steps[1] > steps[2]

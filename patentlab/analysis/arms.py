@@ -14,6 +14,7 @@ from scipy import stats
 from patentlab.analysis.contrasts import CONTRASTS, Contrast, distinct, find_twins
 from patentlab.analysis.replicates import effective_seeds, independent_levels, replicate_names, set_apart, speaks_of
 from patentlab.analysis.strategies import augmented, properties
+from patentlab.config import UNLABELLED_POOL
 from patentlab.statistics.multiple_testing import benjamini_hochberg, holm, max_t_quantile
 from patentlab.statistics.undecidable import UndecidableError
 from patentlab.statistics.variance import shared_mean
@@ -22,8 +23,11 @@ CELL = ["data", "model", "head", "adapter", "ordering", "regime", "mix", "budget
 _ARM_SETTINGS = ("settings.strategy.", "settings.generator.")
 _SOURCES = "settings.strategy.sources"
 _LOSS_SETTINGS = "settings.loss."
-_INPUTS = ("fingerprints.data", "fingerprints.model")  # what paths stand for
+_INPUTS = ("fingerprints.data", "fingerprints.model", "fingerprints.unlabelled")  # what paths stand for
+_TEACHER = "settings.loss.teacher"  # a path, and of each seed another: students are told apart by all else
+_UNLABELLED = "settings.data.unlabelled"  # pool, or a path
 # what the arm's name says, what choices, budget and fingerprints say, and what does not change a run
+_MEASURED = ("fidelity.", "retrieval.", "counts.", "parameters.", "latency.")
 _NOT_COMPARED = (*_ARM_SETTINGS, _LOSS_SETTINGS, "settings.tracking.", "settings.data.path", "settings.model.path",
                  "settings.trainer.save_model", "settings.seed", "settings.regime.", "settings.mix.real_share",
                  "settings.mix.budget", "settings.mix.ordering")  # fmt: skip
@@ -95,7 +99,8 @@ class Runs:
             in words, those that differ), ``seeds.split`` and so on, the columns of ``cell``, ``strategy, loss,
             generator, adaptation``, ``cluster`` (the generator, adapted or not; where none was asked, the strategy),
             ``test_set`` (a fingerprint), ``overlap`` (see :func:`overlap_of`),
-            test metrics under their own names, and ``fidelity.…, retrieval.…, counts.…, parameters.…, timing.total``.
+            test metrics under their own names, and ``fidelity.…, retrieval.…, counts.…, parameters.…, latency.…,
+            timing.total``.
         cell: The columns in which runs under the same conditions are equal: :data:`CELL`, and every other setting that
             differs between runs of the same choices, seeds apart, under its dotted name; so do the first digits of the
             fingerprints of data and model.
@@ -114,11 +119,14 @@ def arms(matrix: pd.DataFrame) -> Runs:
         matrix: As of :func:`patentlab.analysis.matrix.read_matrix`.
     """
     runs = distinct(matrix)
+    if _UNLABELLED in runs:
+        named = runs[_UNLABELLED].where(runs[_UNLABELLED].isna() | (runs[_UNLABELLED] == UNLABELLED_POOL), "file")
+        runs = runs.assign(**{_UNLABELLED: named})
     names = [str(name) for name in runs]
     choices = _choices(names)
     renamed = {name: name.removeprefix("choices.") for name in names if name.startswith("choices.")}
     renamed |= {name: name.removeprefix("metrics.test.") for name in names if name.startswith("metrics.test.")}
-    kept = [name for name in names if name.startswith(("fidelity.", "retrieval.", "counts.", "parameters."))]
+    kept = [name for name in names if name.startswith(_MEASURED)]
     kept += [name for name in names if name == "timing.total"]
     settings = [name for name in names if name.startswith("settings.") and not name.startswith(_NOT_COMPARED)]
     extra = _varying(runs, choices, settings)
@@ -286,7 +294,7 @@ def _identities(runs: pd.DataFrame) -> pd.Series:
     shown_sources = runs["choices.strategy"].map(lambda name: properties(str(name)).uses_sources).astype(bool)
     names = [str(name) for name in runs]
     of_arm, of_sources, of_loss = (
-        _varying(part, _choices(names), [name for name in names if name.startswith(settings)])
+        _varying(part, _choices(names), [name for name in names if name.startswith(settings) and name != _TEACHER])
         for part, settings in (
             (runs[added], _ARM_SETTINGS),
             (runs[shown_sources & ~added], _SOURCES),

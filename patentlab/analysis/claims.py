@@ -144,7 +144,8 @@ def read_quantity(place: str, entry: Any) -> Quantity:
     values = dict(entry)
     for name in ("regimes", "sides"):
         if name in values:
-            values[name] = tuple(map(str, values[name] if isinstance(values[name], list) else ()))
+            given = values[name] if isinstance(values[name], list) else ()
+            values[name] = tuple("nan" if one is None else str(one) for one in given)
             if len(values[name]) != 2:
                 raise RequestError(f"{place}: quantity.{name}: needs two")
     if not isinstance(values.get("where", {}), dict):

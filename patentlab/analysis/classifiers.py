@@ -27,6 +27,7 @@ _FOLLOWS = {
     "model": _CLASSIFIER,
     "head": ("adapter", "adapter.", "loss", "loss_settings", "head.", "trainer."),
     "adapter": ("adapter.", "trainer."),
+    "adapter.rank": ("adapter.alpha",),  # the update is scaled by alpha / rank
     "loss": ("loss_settings", "trainer."),
     "strategy": ("generator", "adaptation", "added_settings", "mix", "mix.", "ordering"),
     "generator": ("adaptation", "added_settings"),
@@ -130,6 +131,8 @@ def pairs_between(found: Classified, between: str) -> list[tuple[dict[str, Any],
                  for _, part in words.groupby([between, *free], sort=False)]  # fmt: skip
         tried = {(name, one[between], one[name]) for one, _ in sides for name in free}
         for (a, first), (b, second) in combinations(sides, 2):
+            if between == "head" and a["adapter"] != b["adapter"] and "none" not in (a["adapter"], b["adapter"]):
+                continue  # a prompted head has no adapter; two that were trained have to have the same
             if a[between] != b[between] and all(_fits(name, a, b, between, tried) for name in free):
                 one, other = table.loc[first], table.loc[second]
                 same = [name for name in (*found.held, "classifier", "arm") if _equal(name, one, other)]

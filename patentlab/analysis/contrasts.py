@@ -14,7 +14,8 @@ from patentlab.analysis.strategies import augmented, properties
 _ANY_SETTING_OF = ("settings.strategy.", "settings.generator.", "settings.loss.")  # follow from the choices
 _ORDER = ("choices.ordering", "settings.mix.ordering", "settings.mix.agreement")  # of nothing, for real documents alone
 _SEEDS = ("choices.seed", "settings.seed")  # choices.seeds and settings.seeds.… too
-_RUN_ONLY = ("settings.tracking.", "settings.data.path", "settings.model.path", "settings.trainer.save_model")
+_RUN_ONLY = ("settings.tracking.", "settings.data.path", "settings.model.path", "settings.trainer.save_model",
+             "settings.loss.teacher")  # fmt: skip
 
 
 @dataclass(frozen=True)

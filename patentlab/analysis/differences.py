@@ -78,10 +78,8 @@ def paired(runs: Runs, between: str, sides: tuple[str, str], metric: str) -> pd.
 
     Raises:
         RequestError: There is no such choice or metric.
-        UndecidableError: A seed is there twice, or the choice is a setting that is the same in all runs.
+        UndecidableError: A seed is there twice.
     """
-    if "." in between and between not in runs.cell:
-        raise UndecidableError(f"runs do not differ in {between}")
     check_between(runs, between)
     if metric not in runs.table:
         raise RequestError(f"metric={metric}: runs have no such metric")
@@ -93,8 +91,9 @@ def paired(runs: Runs, between: str, sides: tuple[str, str], metric: str) -> pd.
         first, second = (named[side] for side in sides)
         if second["seed"].duplicated().any():
             raise UndecidableError("a seed is there twice")
-        ahead = first[metric] - first["seed"].map(second.set_index("seed")[metric])
-        parts.append(first.assign(**{f"difference.{metric}": ahead})[ahead.notna()])
+        both = first[first["seed"].isin(second["seed"])]
+        ahead = both[metric] - both["seed"].map(second.set_index("seed")[metric])
+        parts.append(both.assign(**{f"difference.{metric}": ahead}))
     return pd.concat(parts)
 
 

@@ -80,7 +80,7 @@ def leaderboard(runs: Runs, scored: ScoredRuns, metrics: Sequence[str], level: f
     ranked = pd.DataFrame(rows)
     if ranked.empty:
         return ranked
-    blocks = ranked[shown].astype(str).agg("\n".join, axis=1)
+    blocks = ranked[shown].map(str).agg("\n".join, axis=1)
     ranked["_block"] = blocks.map({name: number for number, name in enumerate(dict.fromkeys(blocks))})
     ranked = ranked.sort_values(["_added", "_kept", "_block", "rank"], kind="stable", ignore_index=True)
     ranked.insert(list(ranked).index("classifier") + 1, "standing", ranked.pop("standing"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -159,6 +160,7 @@ class Evidence:
             return Estimate(np.nan, np.nan, np.nan, 0, np.nan, _UNKNOWN, str(reason))
 
     def _difference(self, quantity: Quantity, margin: float, confidence: float) -> Estimate:
+        self._check_setting(quantity.between)
         chosen = Runs(self._select(self.runs.table, quantity), self.runs.cell, self.runs.unmatched)
         found = paired(chosen, quantity.between, quantity.sides, quantity.metric)
         if found.empty:
@@ -166,13 +168,11 @@ class Evidence:
         return _mean(found, self.runs.cell, f"difference.{quantity.metric}", margin, confidence)
 
     def _contrast(self, quantity: Quantity) -> pd.DataFrame:
-        table = self.pairs.table
-        return table[table["contrast"] == quantity.contrast]
+        return self.pairs.table[self.pairs.table["contrast"] == quantity.contrast]
 
     def _select(self, table: pd.DataFrame, quantity: Quantity, **more: Any) -> pd.DataFrame:
         for column, value in {**quantity.where, **more}.items():
-            if column not in table and "." in column:
-                raise UndecidableError(f"runs do not differ in {column}")
+            self._check_setting(column)
             if column not in table:
                 raise RequestError(f"where.{closest(column, map(str, table))}: runs have no such column")
             values = [self._regime(one) if column == "regime" else one
@@ -183,12 +183,20 @@ class Evidence:
             raise UndecidableError("no such runs")
         return table
 
+    def _check_setting(self, name: str) -> None:
+        if "." not in name or name in self.runs.table:
+            return
+        known = [str(one).removeprefix("settings.") for one in self.matrix]
+        if name not in known and get_close_matches(name, known, cutoff=0.85):  # an option that nothing took is no typo
+            raise RequestError(f"{closest(name, known)}: runs have no such setting")
+        raise UndecidableError(f"runs do not differ in {name}")
+
     def _regime(self, name: str) -> str:
         if name not in _EXTREMES:
             return name
         regimes = self.runs.table["regime"].dropna().unique()
         if len(regimes) < 2:
-            raise UndecidableError("needs at least 2 regimes, has " + str(len(regimes)))
+            raise UndecidableError(f"needs at least 2 regimes, has {len(regimes)}")
         return str(_EXTREMES[name](regimes, key=lambda regime: kept_part(str(regime))))
 
     def _points(self, quantity: Quantity, **more: Any) -> pd.DataFrame:
@@ -218,8 +226,7 @@ class Evidence:
         between = between_clusters(table["x"], table["y"], table["cluster"], confidence)
         error = 1 / np.sqrt(generators - 3)
         p = float(2 * stats.norm.sf(abs(np.arctanh(between.r) - np.arctanh(margin)) / error))
-        quantile = stats.norm.isf(power.LEVEL / 2) + stats.norm.ppf(power.POWER)
-        smallest = float(np.tanh(quantile * error))
+        smallest = float(np.tanh((stats.norm.isf(power.LEVEL / 2) + stats.norm.ppf(power.POWER)) * error))
         needed = power.points_for_correlation(between.r) if margin == 0 else 0
         return Estimate(
             between.r, between.low, between.high, generators, max(p, between.p) if margin == 0 else p,

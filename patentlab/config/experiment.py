@@ -193,6 +193,8 @@ class ExperimentConfig:
         if loss in LOSSES and LOSSES.get(loss).compares:
             if not head.linear or self.head.hidden is not None:
                 yield f"loss={loss}: compares vectors, and fits a linear head on them; set head=embedding"
+            if self.trainer.batch_size == 1:
+                yield f"trainer.batch_size=1: loss={loss} compares the documents of a batch; must be 2 or more"
             if adapter in ("frozen", "none"):
                 yield f"adapter={adapter}: leaves vectors as they are, and loss={loss} moves them; set adapter=full"
         if loss in LOSSES and head.writes != LOSSES.get(loss).tokens:

@@ -63,7 +63,16 @@ def read_arguments(arguments: Sequence[str]) -> list[str]:
         problems += found
     if problems:
         raise RequestError(*problems)
-    return [rewritten.get(argument, argument) for argument in arguments]
+    return _last_words([rewritten.get(argument, argument) for argument in arguments])
+
+
+def _last_words(arguments: list[str]) -> list[str]:
+    """Of a group that was left to others and chosen too, what was said last: Hydra would delete what was chosen."""
+    for group in _FOLLOWING:
+        said = [place for place, one in enumerate(arguments) if one == f"~{group}" or one.startswith(f"{group}=")]
+        if any(arguments[place] == f"~{group}" for place in said):
+            arguments = [one for place, one in enumerate(arguments) if place not in said[:-1]]
+    return arguments
 
 
 def settings_of(overrides: Sequence[str]) -> list[str]:

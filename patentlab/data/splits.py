@@ -79,8 +79,8 @@ def split_corpus(corpus: Corpus, config: SplitConfig, seed: int) -> Split:
     empty = [name for name, held in zip(SETS, sets, strict=True) if not held]
     if empty:
         raise RequestError(
-            f"data.split: the {empty[0]} set is empty, out of {len(texts)} documents, {apart} of them "
-            "distinct; change data.split.validation and data.split.test"
+            f"data.split: the {empty[0]} set is empty, out of {len(texts)} documents, {apart} of them distinct; change "
+            "data.split.validation and data.split.test, or what is taken for alike: data.split.similarity and cosine"
         )
     counts["duplicates_removed"] = int((assigned < 0).sum())
     if config.method == "given":

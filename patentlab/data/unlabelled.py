@@ -74,17 +74,19 @@ def apart_from(texts: Sequence[str], held: Sequence[str], config: SplitConfig) -
 
 
 def _texts(path: Path, on_bad_row: str) -> list[str]:
-    from patentlab.data.sources.rows import BadRowError, BadRows
+    from patentlab.data.sources.rows import BadRowError, BadRows, text_of
     from patentlab.data.sources.tables import file_rows
 
     bad, found = BadRows(on_bad_row), list[str]()
     for where, row in file_rows(path, "data.unlabelled", ("text",)):
-        if isinstance(row, BadRowError):
-            bad.add(where, row)
-        elif text := str(row.get("text") or "").strip():
+        try:
+            if isinstance(row, BadRowError):
+                raise row
+            if not (text := text_of(row, "text").strip()):
+                raise BadRowError("no text: text is empty")
             found.append(text)
-        else:
-            bad.add(where, "text is empty or missing")
+        except BadRowError as problem:
+            bad.add(where, problem)
     bad.check(len(found))
     if not found:
         raise RequestError(f"data.unlabelled={path}: no documents in it")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from patentlab.config import ExperimentConfig, TrainerConfig
+from patentlab.config.registry import LOSSES
 from patentlab.protocols import Classifier
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ def fit_within_memory(
     """Build a classifier and fit it; where memory runs out, once more with half the batch and twice the accumulation.
 
     A step sees as many documents as before, and the loss is averaged over all of them: the result is the same but for
-    rounding.
+    rounding. A loss that compares the documents of a batch would learn from fewer pairs: there the error stands.
 
     Args:
         config: As asked for.
@@ -43,7 +44,8 @@ def fit_within_memory(
         try:
             return classifier, fit(classifier), config.trainer
         except Exception as error:
-            smaller = _smaller_batches(config.trainer)
+            compares = config.loss.name in LOSSES and LOSSES.get(config.loss.name).compares
+            smaller = None if compares and config.trainer.batch_size is not None else _smaller_batches(config.trainer)
             if smaller is None or not is_out_of_memory(error):
                 raise
             traceback.clear_frames(error.__traceback__)

@@ -70,5 +70,6 @@ def row(
         **{f"choices.{name}": value for name, value in choices.items()},
         **{f"metrics.test.{name}": value for name, value in metrics.items()},
         "counts.synthetic": 0, "counts.real": 440, "parameters.trained": 100, "timing.total": 2.0 + seed,
+        "latency.ms_per_document.batch_32": 1.5 + seed,
         "fingerprints.test": f"test {seed}", **more,
     }  # fmt: skip

@@ -149,3 +149,31 @@ def test_reveal_with_other_sources_is_another_arm():
     captions = {str(arm) for arm in arms(pd.concat(more, ignore_index=True)).table["arm"]}
     assert {"what the generator saw, sources regime", "what the generator saw, sources 20"} <= captions
     assert "duplicates to match" in captions
+
+
+def students(seeds: int) -> pd.DataFrame:
+    """Runs of distillation: each seed has a teacher of its own, at a path of its own."""
+    matrix = known_matrix(generators=2, seeds=seeds)
+    matrix = matrix[(matrix["choices.strategy"] == "none") & (matrix["choices.loss"] == "bce")]
+    teachers = "multirun/teachers/minilm_seed-" + matrix["choices.seed"].astype(str)
+    return matrix.assign(**{"choices.loss": "distillation"}).assign(**{"settings.loss.teacher": teachers})
+
+
+def test_students_are_one_arm_over_seeds_whatever_their_teachers_are_called():
+    runs = arms(students(3))
+    assert {str(arm) for arm in runs.table["arm"]} == {"real only, distillation loss"}
+    assert set(scores(runs)["n"]) == {3}
+
+
+def test_files_of_unlabelled_documents_are_told_by_what_they_hold():
+    plain = students(2)
+    name, held = "settings.data.unlabelled", "fingerprints.unlabelled"
+    parts = []
+    for value, fingerprint in ((None, None), ("pool", None), ("/a/x.jsonl", "1"), ("/b/x.jsonl", "1"), ("x", "2")):
+        part = plain.assign(**{name: value, held: fingerprint})
+        parts.append(part.assign(run=part["run"] + str(value), key=part["key"] + str(value)))
+    runs = arms(pd.concat(parts[:3], ignore_index=True))
+    assert runs.table["data.unlabelled"].fillna("none").unique().tolist() == ["none", "pool", "file"]
+    moved = arms(pd.concat([parts[2].iloc[:2], parts[3].iloc[2:]], ignore_index=True))
+    assert "data.unlabelled" not in moved.cell and held not in moved.cell
+    assert held in arms(pd.concat([parts[2], parts[4]], ignore_index=True)).cell

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ from scipy import stats
 from patentlab.analysis.claims import check_claims, read_claims
 from patentlab.analysis.quantities import Estimate, Evidence, Quantity
 from patentlab.config import RequestError, config_folder
+from patentlab.console.command_line import compose_run
+from patentlab.tracking.record import flatten
 from tests.analysis.known_matrix import known_matrix
 
 SCARCE = {"regime": "scarcest"}
@@ -281,3 +285,71 @@ def test_the_claims_that_come_along_can_be_checked(path: Path):
     found = check_claims(Evidence(known_matrix(seeds=3)), read_claims(path))
     assert len(found) == len(read_claims(path).claims)
     assert set(found["verdict"]) <= {"supported", "refuted", "equivalent", "undecided"}
+
+
+def of_experiment(name: str, excluded: Callable[[dict[str, str]], bool]) -> pd.DataFrame:
+    """A matrix of the shape that an experiment of conf/ gives, with random scores; two seeds."""
+    params = yaml.safe_load((config_folder() / "experiment" / f"{name}.yaml").read_text())["hydra"]["sweeper"]["params"]
+    swept = {key: str(values).split(",") for key, values in params.items() if key != "seed"}
+    draw, rows = np.random.default_rng(0), []
+    for values in product(*swept.values()):
+        chosen = dict(zip(swept, values, strict=True))
+        if excluded(chosen):
+            continue
+        for seed in range(2):
+            words = [f"{key}={value}" for key, value in chosen.items()]
+            made = compose_run([f"+experiment={name}", *words, f"seed={seed}"], alone=False)
+            score = float(draw.uniform(0.4, 0.6))
+            run = " ".join([*words, str(seed)])
+            rows.append(
+                {"run": run, "key": run, "status": "finished", "error": None, "counts.synthetic": 0}
+                | {f"choices.{key}": value for key, value in made.config.choices.items()}
+                | {"choices.adaptation": None, "metrics.test.f1_micro": score, "metrics.test.f1_macro": score}
+                | flatten(made.config.settings, "settings.") | {"fingerprints.test": f"test {seed}"}
+            )  # fmt: skip
+    told = [
+        {key: ",".join(map(str, one)) if isinstance(one, list) else one for key, one in row.items()} for row in rows
+    ]
+    return pd.DataFrame(told)
+
+
+@pytest.mark.parametrize(
+    ("name", "excluded"),
+    [
+        ("head_vs_instruction", lambda chosen: False),
+        (
+            "label_supervised",
+            lambda chosen: chosen["model"] == "roberta_large" and chosen["model.attention"] == "bidirectional",
+        ),
+    ],
+)
+def test_every_claim_finds_its_runs_in_its_own_experiment(name: str, excluded: Callable[[dict[str, str]], bool]):
+    matrix = of_experiment(name, excluded)
+    table = check_claims(Evidence(matrix), read_claims(config_folder() / "claims" / f"{name}.yaml")).set_index("claim")
+    assert table["value"].notna().all() and set(table["n"]) == {2}, table["sentence"].tolist()
+    assert set(table["sentence"]) == {"2 seeds"}
+    scored = matrix.assign(score=matrix["metrics.test.f1_micro"])
+    if name == "head_vs_instruction":
+        mean = scored.groupby(["choices.head", "settings.adapter.rank"])["score"].mean()
+        rank = table.loc["rank_helps_instruction", "value"]
+        assert rank == pytest.approx(mean["instruction", 16] - mean["instruction", 2])
+        heads = scored.groupby("choices.head")["score"].mean()
+        assert table.loc["head_ahead_of_instruction", "value"] == pytest.approx(
+            heads["embedding"] - heads["instruction"]
+        )
+    else:
+        own = scored[scored["settings.head.pooling"] == "mean"]
+        encoder = own[own["choices.model"] == "roberta_large"]["score"].mean()
+        decoder = own[(own["choices.model"] == "llama3_1_8b") & (own["settings.model.attention"] == "causal")]["score"]
+        assert table.loc["decoder_ahead_of_encoder", "value"] == pytest.approx(decoder.mean() - encoder)
+
+
+def test_a_setting_that_no_option_has_is_a_mistake_and_one_that_does_not_vary_is_not():
+    matrix = known_matrix(seeds=3).assign(**{"settings.head.pooling": "mean"})
+    evidence = Evidence(matrix)
+    with pytest.raises(RequestError, match=r"head\.poolng \(did you mean head\.pooling\?\): runs have no such setting"):
+        evidence.estimate(Quantity("score", where={"head.poolng": "mean"}))
+    with pytest.raises(RequestError, match=r"head\.poolng"):
+        evidence.estimate(Quantity("difference", between="head.poolng", sides=("mean", "last")))
+    told = evidence.estimate(Quantity("difference", between="head.pooling", sides=("mean", "last")))
+    assert told.sentence == "runs do not differ in head.pooling"

@@ -80,6 +80,8 @@ def test_a_prompted_head_meets_trained_ones_where_it_was_not_trained_itself():
     assert paired(alone, "head", "classifier") == {("minilm-lora-embedding", "minilm-instruction, answer loss")}
     both = paired(runs_of(lora, asked, trained), "head", "classifier")
     assert both == {("minilm-lora-embedding", "minilm-lora-instruction, answer loss")}
+    full = {"adapter": "full"}
+    assert not paired(runs_of(full, trained), "head", "classifier")  # two that were trained, otherwise
 
 
 def test_arms_regimes_and_settings_can_be_compared_too():

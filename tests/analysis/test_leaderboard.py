@@ -89,6 +89,7 @@ def test_the_leaderboard_ranks_means_over_seeds_with_students_interval(board: pd
         assert own.index.tolist() == sorted(means, key=lambda name: -means[name])
         assert own["rank"].tolist() == [1, 2, 3, 4] and set(own["seeds"]) == {3}
         assert set(own["trained"]) == {100} and set(own["seconds"]) == {3}
+        assert set(own["ms_per_document"]) == {2.5}
 
 
 def test_what_is_not_distinguishable_from_the_best_is_so_after_holm(board: pd.DataFrame, pairs: pd.DataFrame):
@@ -214,3 +215,14 @@ def test_it_is_ranked_by_the_metric_that_is_asked_for(swept: tuple[Any, ...]):
     for _, own in board.groupby("regime"):
         assert own["map_macro"].is_monotonic_decreasing
         assert own["behind"].iloc[1] == pytest.approx(own["map_macro"].iloc[0] - own["map_macro"].iloc[1])
+
+
+def test_a_condition_that_is_null_in_some_runs_is_a_value(swept: tuple[pd.DataFrame, dict[str, Path], Said]):
+    matrix = swept[0]
+    again = matrix.assign(run=matrix["run"] + "b", key=matrix["key"] + "b").assign(
+        **{"settings.data.split.cosine": 0.7}
+    )
+    both = pd.concat([matrix.assign(**{"settings.data.split.cosine": np.nan}), again], ignore_index=True)
+    runs = arms(both)
+    board = leaderboard(runs, ScoredRuns({}), ["f1_micro"])
+    assert len(board) == 16 and board["data.split.cosine"].isna().sum() == 8

@@ -1,6 +1,7 @@
 """Contrastive tuning on tiny random models: vectors move, a linear classifier reads them, both survive saving."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from patentlab.corpus import Examples, LabelSpace
 from patentlab.protocols import Observer, Silent
 from patentlab.tasks import Task
 from patentlab.tasks.documents import MultiLabel, SingleLabel
+from patentlab.training.memory import fit_within_memory
 from tests.classifiers.test_transformer import EXAMPLES, TARGETS, TEXTS, WORDS, build
 
 CONTRASTIVE = ["loss=contrastive", "trainer.batch_size=8", "trainer.learning_rate=0.003"]
@@ -94,6 +96,7 @@ def test_the_probe_on_frozen_layers_is_what_it_has_to_beat(tiny_model, kept: str
     ("overrides", "told"),
     [
         (["adapter=frozen"], "adapter=frozen: leaves vectors as they are"),
+        (["trainer.batch_size=1"], "trainer.batch_size=1: loss=contrastive compares the documents of a batch"),
         (["head=two_layer"], "fits a linear head on them; set head=embedding"),
         (["head=label_similarity"], "fits a linear head on them; set head=embedding"),
     ],
@@ -101,3 +104,23 @@ def test_the_probe_on_frozen_layers_is_what_it_has_to_beat(tiny_model, kept: str
 def test_what_moves_no_vectors_is_refused(overrides: list[str], told: str):
     with pytest.raises(RequestError, match=told):
         compose("model=minilm", "adapter=full", "loss=contrastive", *overrides)
+
+
+def test_where_memory_runs_out_the_error_stands(tmp_path: Path):
+    """Halved batches would have fewer pairs: another result under the same name."""
+    tried: list[int | None] = []
+
+    def fit(classifier: Any) -> None:
+        raise MemoryError
+
+    def build_one(config: Any) -> Any:
+        tried.append(config.trainer.batch_size)
+
+        return object()
+
+    for loss, sizes in (("contrastive", [4]), ("bce", [4, 2, 1])):
+        tried.clear()
+        config = compose("model=minilm", "adapter=full", f"loss={loss}", "trainer.batch_size=4")
+        with pytest.raises(MemoryError):
+            fit_within_memory(config, build_one, fit)
+        assert tried == sizes

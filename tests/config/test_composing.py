@@ -110,6 +110,11 @@ def test_a_sweep_over_options_leaves_settings_out_where_they_are_not_known():
 
 def test_a_loss_that_is_left_open_is_the_tasks():
     assert compose_run(["loss=null"], alone=True).config.loss.name == "bce"
+    # what is said last counts, as for every other choice
+    assert compose_run(["loss=null", "loss=focal"], alone=True).config.loss.name == "focal"
+    assert compose_run(["loss=focal", "data.task=single_label", "loss=null"], alone=True).config.loss.name == (
+        "cross_entropy"
+    )
     assert compose_run(["loss=null", "data.task=single_label"], alone=True).config.loss.name == "cross_entropy"
     with pytest.raises(RequestError, match=r"loss\.gamma: has no effect with loss=bce"):
         compose_run(["loss=null", "loss.gamma=2"], alone=True)

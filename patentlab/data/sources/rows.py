@@ -158,7 +158,7 @@ def document_of(row: Mapping[str, Any], config: DataConfig, where: str) -> Docum
     Raises:
         BadRowError: A column is missing, or has something else than it must.
     """
-    fields = {name: _text(row, name) for name in template_fields(config.text)}
+    fields = {name: text_of(row, name) for name in template_fields(config.text)}
     if not any(fields.values()):
         raise BadRowError(f"no text: {', '.join(fields)} is empty")
     # without a column of ids the place in the file, whatever the file is called
@@ -180,7 +180,8 @@ def _value(row: Mapping[str, Any], name: str) -> Any:
     return row[name]
 
 
-def _text(row: Mapping[str, Any], name: str) -> str:
+def text_of(row: Mapping[str, Any], name: str) -> str:
+    """The text of a field, empty where there is none; raises BadRowError where it is something else."""
     value = _value(row, name)
     if value is None:
         return ""
