@@ -6,17 +6,17 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.pages import fill, keep
 from patentlab.analysis.arms import Runs, arms
 from patentlab.analysis.claims import check_claims, read_claims
 from patentlab.analysis.fidelity_gain import correlations, kept_part, points
-from patentlab.analysis.matrix import read_kept_matrix, read_matrix
+from patentlab.analysis.matrix import read_kept_matrix
 from patentlab.analysis.quantities import Evidence
 from patentlab.analysis.strategies import augmented
 from patentlab.analysis.tables import tables
@@ -36,12 +36,10 @@ MODELS = {
     ("minilm", "frozen"): "MiniLM frozen",
     ("minilm", "full"): "MiniLM tuned",
 }
-_OF_THE_MACHINE = ["synthesis.store", "settings.data.path", "machine.platform", "tracking.uri", "tracking.run_id"]
 METRICS = ("f1_micro", "f1_macro")
 MEASURES = ("mmd2", "label_consistency")
 CONTRASTS = {"gain": "real only", "controlled_gain": "duplicates"}
 _WITHIN, _AGAINST = "r, label-conditioned alone", "p against −MMD² (Meng)"
-_BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def blocks(matrix: pd.DataFrame) -> dict[str, str]:
@@ -95,31 +93,6 @@ def main() -> None:
         for picture in pictures(tables(Evidence(matrix), "f1_micro", measure), cell, "f1_micro", measure):
             if (name := f"figures/replication-{picture.name.replace('fidelity', measure)}.png") in page:
                 save(picture.figure, DOCS / name)
-
-
-def keep(folders: Sequence[Path]) -> pd.DataFrame:
-    """The finished runs of sweeps in one matrix, without what is only true of the machine they ran on.
-
-    Args:
-        folders: Of the sweeps.
-
-    Raises:
-        ValueError: A run failed, or none is there.
-    """
-    matrix = pd.concat([read_matrix(folder) for folder in folders], ignore_index=True)
-    if (matrix["status"] != "finished").any():
-        raise ValueError(f"runs that did not finish: {', '.join(matrix.loc[matrix['status'] != 'finished', 'run'])}")
-    return matrix.drop(columns=_OF_THE_MACHINE, errors="ignore").dropna(axis=1, how="all")
-
-
-def fill(page: str, found: Mapping[str, str]) -> str:
-    """A page with its blocks replaced.
-
-    Args:
-        page: With lines ``<!-- NAME -->`` and ``<!-- end -->`` around each block.
-        found: As of :func:`blocks`.
-    """
-    return _BLOCK.sub(lambda match: f"{match[1]}\n{found[match[2]]}\n\n{match[3]}", page)
 
 
 def _scores(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:

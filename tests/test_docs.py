@@ -2,10 +2,12 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks.replication import blocks, fill
+from benchmarks import heads, replication
+from benchmarks.pages import fill
 from patentlab.analysis.arms import arms, scores
 from patentlab.analysis.matrix import read_kept_matrix
 from tests.conftest import ROOT
@@ -42,9 +44,10 @@ def test_the_table_of_synthetic_documents_is_that_of_its_matrix():
         assert numbers == pytest.approx(own, abs=5.1e-4), name
 
 
-def test_the_replication_is_that_of_its_matrix():
-    page = (DOCS / "replication.md").read_text(encoding="utf-8")
-    found = blocks(read_kept_matrix(DOCS / "matrices" / "replication.parquet"))
+@pytest.mark.parametrize("made_by", [replication, heads], ids=["replication", "heads"])
+def test_a_page_is_that_of_its_matrix(made_by: Any):
+    page = made_by.PAGE.read_text(encoding="utf-8")
+    found = made_by.blocks(read_kept_matrix(made_by.MATRIX))
     assert set(re.findall(r"<!-- (\w+) -->", page)) == {*found, "end"}
     assert fill(page, found) == page
     for name in re.findall(r"\]\((figures/.+?)\)", page):
@@ -61,7 +64,7 @@ def test_kept_matrices_say_nothing_of_the_machine_they_were_made_on(path: Path):
 
 def test_tables_of_a_page_come_from_a_matrix():
     matrix = read_kept_matrix(DOCS / "matrices" / "synthesis.parquet")
-    found = blocks(matrix[matrix["choices.mix"] == 0.3])
+    found = replication.blocks(matrix[matrix["choices.mix"] == 0.3])
     cells = {name: [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
              for name, table in found.items()}  # fmt: skip
     assert cells["scores"][0] == ["classifier", "arm", "1:100", "1:10"]

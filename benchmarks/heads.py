@@ -1,0 +1,67 @@
+"""The tables of ``docs/heads.md``, from the run matrix that is kept beside it.
+
+``python -m benchmarks.heads``: writes them anew; what the text says of them is not checked.
+``python -m benchmarks.heads multirun/A multirun/B``: keeps the matrix of these sweeps first.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.pages import fill, keep
+from patentlab.analysis.arms import arms
+from patentlab.analysis.classifiers import classified
+from patentlab.analysis.fidelity_gain import kept_part
+from patentlab.analysis.matrix import read_kept_matrix
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGE = DOCS / "heads.md"
+MATRIX = DOCS / "matrices" / "heads.parquet"
+COLUMNS = {"f1_micro": "micro-F1", "f1_macro": "macro-F1", "map_macro": "mAP", "ece": "ECE"}
+COSTS = {"parameters.trained": "trained", "latency.ms_per_document.batch_1": "ms alone",
+         "latency.ms_per_document.batch_32": "ms in 32"}  # fmt: skip
+
+
+def blocks(matrix: pd.DataFrame) -> dict[str, str]:
+    """The tables, as Markdown, by regime.
+
+    Args:
+        matrix: A row a run.
+
+    Returns:
+        By the names of their places in the page, ``regime_10`` for 1:10.
+    """
+    table = classified(arms(matrix)).table
+    return {
+        f"regime_{str(regime).partition(':')[2]}": _table(own)
+        for regime, own in sorted(table.groupby("regime"), key=lambda one: kept_part(str(one[0])))
+    }
+
+
+def _table(runs: pd.DataFrame) -> str:
+    grouped = runs.groupby("classifier")
+    found = grouped[[*COLUMNS, *COSTS]].mean().assign(seeds=grouped["seed"].nunique())
+    found = found.sort_values("f1_micro", ascending=False).reset_index()
+    shown = pd.DataFrame({"classifier": found["classifier"], "seeds": found["seeds"]})
+    for name, title in COLUMNS.items():
+        shown[title] = found[name].map("{:.3f}".format)
+    for name, title in COSTS.items():
+        shown[title] = found[name].map("{:,.0f}".format if name == "parameters.trained" else "{:.1f}".format)
+    return str(shown.to_markdown(index=False, disable_numparse=True))
+
+
+def main() -> None:
+    """Keep the matrix of sweeps, if any are given, and write the tables into the page."""
+    if folders := [Path(name) for name in sys.argv[1:]]:
+        keep(folders).to_parquet(MATRIX, index=False)
+    if not MATRIX.is_file():
+        sys.exit(f"{MATRIX}: is not there yet; give the sweeps that it is made of")
+    page = fill(PAGE.read_text(encoding="utf-8"), blocks(read_kept_matrix(MATRIX)))
+    PAGE.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
