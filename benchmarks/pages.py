@@ -27,7 +27,7 @@ def keep(folders: Sequence[Path]) -> pd.DataFrame:
     matrix = pd.concat([read_matrix(folder) for folder in folders], ignore_index=True)
     if (matrix["status"] != "finished").any():
         raise ValueError(f"runs that did not finish: {', '.join(matrix.loc[matrix['status'] != 'finished', 'run'])}")
-    empty = [name for name in matrix if not name.startswith("choices.") and matrix[name].isna().all()]
+    empty = [name for name in matrix if not str(name).startswith("choices.") and matrix[name].isna().all()]
     return matrix.drop(columns=[*_OF_THE_MACHINE, *empty], errors="ignore")
 
 
