@@ -93,6 +93,14 @@ class ExperimentConfig:
         return {name: why for name, why in idle.items() if isinstance(why, str)}
 
     @property
+    def idle_settings(self) -> dict[str, str]:
+        """Settings, by dotted name, that change nothing beside the others, and why."""
+        if self.loss.name not in LOSSES or not LOSSES.get(self.loss.name).compares:
+            return {}
+        why = f"the linear layer is fitted on tuned vectors with loss={self.loss.name}, and not trained"
+        return dict.fromkeys(("head.start", "head.dropout", "trainer.head_learning_rate"), why)
+
+    @property
     def choices(self) -> dict[str, Any]:
         """The choices that tell runs apart, as the record names them."""
         return {

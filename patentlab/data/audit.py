@@ -67,21 +67,51 @@ def close_text(texts: Sequence[str], cosine: float) -> NDArray[np.int64]:
     Returns:
         The group of each text, shape ``(texts,)``, numbered by first occurrence.
     """
-    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.neighbors import NearestNeighbors
 
     same = same_text(texts)
     _, first = np.unique(same, return_index=True)
-    try:
-        vectors = TfidfVectorizer(sublinear_tf=True, stop_words="english").fit_transform([texts[one] for one in first])
-    except ValueError:  # no text has a word
+    vectors, telling = _term_vectors([texts[one] for one in first])
+    if not len(telling):
         return same
-    long_enough = np.flatnonzero(np.diff(vectors.indptr) >= TERMS)
-    if not len(long_enough):
-        return same
-    index = NearestNeighbors(radius=1 - cosine, metric="cosine", algorithm="brute").fit(vectors[long_enough])
+    index = NearestNeighbors(radius=1 - cosine, metric="cosine", algorithm="brute").fit(vectors[telling])
     near = index.radius_neighbors_graph().tocoo()
-    return _grown_together(same, long_enough[np.stack([near.row, near.col], axis=1)])
+    return _grown_together(same, telling[np.stack([near.row, near.col], axis=1)])
+
+
+def close_to(texts: Sequence[str], others: Sequence[str], cosine: float) -> NDArray[np.bool_]:
+    """Which texts use much the same words as one of the others, as of :func:`close_text` but for chains of texts.
+
+    Texts are not compared among themselves: time grows with the product of the two numbers.
+
+    Args:
+        texts: Any texts.
+        others: What they are held against.
+        cosine: Above 0, at most 1.
+
+    Returns:
+        Shape ``(texts,)``.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    vectors, telling = _term_vectors([*others, *texts])
+    found = np.zeros(len(texts), dtype=bool)
+    held, asked = telling[telling < len(others)], telling[telling >= len(others)]
+    if len(held) and len(asked):
+        index = NearestNeighbors(n_neighbors=1, metric="cosine", algorithm="brute").fit(vectors[held])
+        found[asked - len(others)] = index.kneighbors(vectors[asked])[0][:, 0] <= 1 - cosine
+    return found
+
+
+def _term_vectors(texts: Sequence[str]) -> tuple[Any, NDArray[np.int64]]:
+    """TF-IDF vectors, a sparse row a text, and the positions of those with words enough to be compared by them."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    try:
+        vectors = TfidfVectorizer(sublinear_tf=True, stop_words="english").fit_transform(texts)
+    except ValueError:  # no text has a word
+        return None, np.array([], dtype=np.int64)
+    return vectors, np.flatnonzero(np.diff(vectors.indptr) >= TERMS)
 
 
 def together(*groupings: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from patentlab.config import UNLABELLED_POOL, DataConfig, RequestError, SplitConfig
 from patentlab.corpus import Document, LabelSpace
-from patentlab.data.audit import close_text, same_text, similar_text, together
+from patentlab.data.audit import close_to, same_text, similar_text
 from patentlab.data.masking import mask_text
 from patentlab.data.splits import Split
 
@@ -52,7 +54,7 @@ def read_unlabelled(
 
 
 def apart_from(texts: Sequence[str], held: Sequence[str], config: SplitConfig) -> list[str]:
-    """Texts in no group with one that is held out.
+    """Texts that repeat none of those held out.
 
     Args:
         texts: Any.
@@ -63,14 +65,11 @@ def apart_from(texts: Sequence[str], held: Sequence[str], config: SplitConfig) -
         Those that are left, in their order.
     """
     both = [*held, *texts]
-    groupings = [same_text(both)]
-    if config.similarity is not None:
-        groupings.append(similar_text(both, config.similarity))
+    groups = same_text(both) if config.similarity is None else similar_text(both, config.similarity)
+    repeats = np.isin(groups[len(held) :], groups[: len(held)])
     if config.cosine is not None:
-        groupings.append(close_text(both, config.cosine))
-    groups = together(*groupings)
-    taken = set(groups[: len(held)])
-    return [text for text, group in zip(texts, groups[len(held) :], strict=True) if group not in taken]
+        repeats |= close_to(texts, held, config.cosine)
+    return [text for text, is_repeat in zip(texts, repeats, strict=True) if not is_repeat]
 
 
 def _texts(path: Path, on_bad_row: str) -> list[str]:

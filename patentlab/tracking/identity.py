@@ -97,6 +97,9 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str], *, earlier: 
     for group, names in _NO_EFFECT_WITHIN.items():
         for name in names:
             settings.get(group, {}).pop(name, None)
+    for name in config.idle_settings:
+        group, _, setting = name.partition(".")
+        settings[group].pop(setting, None)
     if _table(config) is not None:
         settings["head"]["verbaliser"] = "table"  # whose content is a fingerprint
     if config.data.unlabelled not in (None, UNLABELLED_POOL):

@@ -9,11 +9,12 @@ from sklearn.linear_model import LogisticRegression
 
 from patentlab.classifiers.factory import load_classifier
 from patentlab.config import RequestError
-from patentlab.console.command_line import compose
+from patentlab.console.command_line import compose, compose_run
 from patentlab.corpus import Examples, LabelSpace
 from patentlab.protocols import Observer, Silent
 from patentlab.tasks import Task
 from patentlab.tasks.documents import MultiLabel, SingleLabel
+from patentlab.tracking.identity import run_key
 from patentlab.training.memory import fit_within_memory
 from tests.classifiers.test_transformer import EXAMPLES, TARGETS, TEXTS, WORDS, build
 
@@ -104,6 +105,18 @@ def test_the_probe_on_frozen_layers_is_what_it_has_to_beat(tiny_model, kept: str
 def test_what_moves_no_vectors_is_refused(overrides: list[str], told: str):
     with pytest.raises(RequestError, match=told):
         compose("model=minilm", "adapter=full", "loss=contrastive", *overrides)
+
+
+def test_settings_of_the_trained_linear_layer_are_refused_and_tell_no_runs_apart():
+    asked = ["model=minilm", "adapter=full", "loss=contrastive"]
+    with pytest.raises(RequestError, match=r"head\.dropout: has no effect: the linear layer is fitted"):
+        compose_run([*asked, "head.dropout=0.3"], alone=True)
+    for idle in ("head.dropout=0.3", "head.start=probe", "trainer.head_learning_rate=0.1"):
+        keys = {
+            run_key(compose_run([*asked[:2], f"loss={loss}", *more], alone=False).config, {})
+            for loss, more in (("contrastive", []), ("contrastive", [idle]), ("bce", []), ("bce", [idle]))
+        }
+        assert len(keys) == 3, idle
 
 
 def test_where_memory_runs_out_the_error_stands(tmp_path: Path):

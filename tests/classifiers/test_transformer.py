@@ -31,10 +31,11 @@ def watch() -> Observer:
 
 
 def build(tiny_model, kind: str, adapter: str, *overrides: str, seed: int = 0, task: Task = TASK):
+    trained = ["trainer.head_learning_rate=0.05", "head.start=frequencies"]
     config = compose(
         "model=minilm", f"model.path={tiny_model(kind)}", f"adapter={adapter}", "trainer.max_length=64",
-        "trainer.epochs=8", "trainer.batch_size=4", "trainer.head_learning_rate=0.05", "trainer.learning_rate=0.01",
-        "trainer.patience=null", "head.start=frequencies",
+        "trainer.epochs=8", "trainer.batch_size=4", "trainer.learning_rate=0.01", "trainer.patience=null",
+        *([] if "loss=contrastive" in overrides else trained),
         *([] if "head=two_layer" in overrides else ["head.fallback=null"]),
         f"model.lora_targets={TARGET_MODULES[kind]}", *overrides,
     )  # fmt: skip

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 from patentlab.config import RequestError, SplitConfig
 from patentlab.console.command_line import compose
 from patentlab.corpus import SETS, Corpus, Document, LabelSpace
-from patentlab.data.audit import TERMS, _bands, close_text, jaccard, same_text, shingles, similar_text, together
+from patentlab.data.audit import (
+    TERMS,
+    _bands,
+    close_text,
+    close_to,
+    jaccard,
+    same_text,
+    shingles,
+    similar_text,
+    together,
+)
 from patentlab.data.regimes import keep_part, stratified_order
 from patentlab.data.sources import read_corpus
 from patentlab.data.splits import Split, split_corpus
@@ -207,6 +217,18 @@ def test_close_texts_are_those_of_a_cosine_computed_by_hand():
     cosine = 12 * common**2 / (12 * common**2 + 3 * single**2)
     assert list(close_text(texts, cosine - 1e-6)) == [0, 0, 1]
     assert list(close_text(texts, cosine + 1e-6)) == [0, 1, 2]
+
+    assert list(close_to(texts[1:], texts[:1], cosine - 1e-6)) == [True, False]
+    assert list(close_to(texts[1:], texts[:1], cosine + 1e-6)) == [False, False]
+
+
+def test_texts_are_held_against_others_and_not_among_themselves():
+    chain = [" ".join(f"word{n}" for n in range(start, start + 30)) for start in (0, 8, 16)]
+    assert list(close_text(chain, 0.6)) == [0, 0, 0]  # the first and the last have 14 words of 30 in common
+    assert list(close_to(chain[1:], chain[:1], 0.6)) == [True, False]
+    assert list(close_to(["", "the of", "word1 word2"], chain, 0.6)) == [False] * 3
+    assert list(close_to(chain, [], 0.6)) == [False] * 3
+    assert list(close_to([], chain, 0.6)) == list(close_to(["the"], ["of"], 0.6))[1:] == []
 
 
 def test_short_texts_are_compared_for_equality_alone():
