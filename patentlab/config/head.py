@@ -90,7 +90,8 @@ class PromptedHeadConfig(HeadConfig):
         answer: What is answered: ``label``, ``yes_no`` (each label asked about by itself) or ``list``; None: one label
             where a document has one, else the other that the option has.
         wording: By what is answered.
-        verbaliser: What stands for a label: ``title``, ``short``, ``code``, ``letters``, or a table ``label,answer``.
+        verbaliser: What stands for a label: ``title``, ``short``, ``code``, a table ``label,answer``; for the logits of
+            single tokens also ``letters``, or ``word``, one of its title.
         shots: Answered documents of the training set before the question.
         shot_length: Tokens of each at most.
         calibration: What is taken off the scores: those of texts without content (``contextual``, Zhao et al. 2021),

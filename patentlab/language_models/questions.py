@@ -1,4 +1,4 @@
-"""Classification asked as a question: the wording, the words for labels, and the tokens of a prompt.
+"""Classification asked as a question: the wording, and the tokens of a prompt.
 
 Instructions and examples stand before the document, so that what all documents have in common comes first and is
 computed once.
@@ -6,17 +6,9 @@ computed once.
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, islice, product
-from pathlib import Path
-from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING
-
-from patentlab.config import RequestError
-from patentlab.corpus import LabelSpace
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -160,88 +152,3 @@ def _inner_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """Tokens of what stands within a text: some tokenizers put a space before everything that they are given."""
     whole, first = _ids(tokenizer, f"\n{text}"), _ids(tokenizer, "\n")
     return whole[len(first) :] if text and whole[: len(first)] == first else _ids(tokenizer, text)
-
-
-def words_for(labels: LabelSpace, verbaliser: str) -> list[str]:
-    """What stands for each label in an answer.
-
-    Args:
-        labels: In their order.
-        verbaliser: ``title``, ``short`` (a title up to its first punctuation mark, where that tells labels apart),
-            ``code`` (the label itself), or the path of a table ``label,answer``.
-
-    Returns:
-        A text a label, no two alike.
-
-    Raises:
-        RequestError: The table is missing or incomplete, or two labels have the same words.
-    """
-    titles = [_calm(labels.titles.get(name) or name) for name in labels.names]
-    match verbaliser:
-        case "title":
-            words = titles
-        case "short":
-            short = [re.split(r"[,;:(]", title)[0].strip() or title for title in titles]
-            words = [one if short.count(one) == 1 else title for one, title in zip(short, titles, strict=True)]
-        case "code":
-            words = list(labels.names)
-        case _:
-            words = _from_table(Path(verbaliser), labels)
-    lower = [word.lower() for word in words]  # answers that are written are read without regard to capitals
-    for number, word in enumerate(words):
-        if lower[number] in lower[:number]:
-            one, other = labels.names[lower.index(lower[number])], labels.names[number]
-            raise RequestError(f"head.verbaliser={verbaliser}: {one} and {other} would both be answered by {word!r}")
-    return words
-
-
-def _calm(title: str) -> str:
-    """A title in capitals, in lower case with a capital at its beginning."""
-    letters = [letter for letter in title if letter.isalpha()]
-    loud = sum(letter.isupper() for letter in letters) > len(letters) / 2 and len(letters) > 5
-    return title[:1] + title[1:].lower() if loud else title
-
-
-def _from_table(path: Path, labels: LabelSpace) -> list[str]:
-    allowed = "title, short, code, or the path of a table with columns label,answer"
-    if not path.is_file():
-        raise RequestError(f"head.verbaliser={path}: no such file; allowed are {allowed}")
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"label", "answer"} <= set(rows[0]):
-        raise RequestError(f"head.verbaliser={path}: must have the columns label and answer")
-    given = {row["label"]: (row["answer"] or "").strip() for row in rows}
-    if missing := [name for name in labels.names if not given.get(name)]:
-        raise RequestError(f"head.verbaliser={path}: has no answer for {', '.join(missing[:5])}")
-    return [given[name] for name in labels.names]
-
-
-def single_tokens(tokenizer: PreTrainedTokenizerBase, question: Question, count: int) -> list[tuple[str, int]]:
-    """Letters that are one token each where an answer begins: A, B, …, a, b, …, then pairs.
-
-    Args:
-        tokenizer: Of the model.
-        question: That they answer.
-        count: How many are wanted.
-
-    Returns:
-        Letters and their tokens, all different.
-
-    Raises:
-        RequestError: The tokenizer has no more.
-    """
-    pairs = ("".join(pair) for pair in product(ascii_uppercase, repeat=2))
-    found: dict[int, str] = {}
-
-    for letters in chain(ascii_uppercase, ascii_lowercase, pairs):
-        tokens = answer_tokens(tokenizer, question, letters, ended=False)
-        if len(tokens) == 1:
-            found.setdefault(tokens[0], letters)
-        if len(found) == count:
-            break
-    if len(found) < count:
-        raise RequestError(
-            f"head.verbaliser=letters: the tokenizer has {len(found)} letters and pairs that are one token each, "
-            f"for {count} labels; keep fewer (data.top_k={len(found)}) or take head=embedding"
-        )
-    return [(letters, token) for token, letters in islice(found.items(), count)]

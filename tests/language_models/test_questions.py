@@ -1,20 +1,11 @@
-"""Wording → tokens: with a chat template and without, examples before the document, words for labels."""
-
-from pathlib import Path
+"""Wording → tokens: with a chat template and without, examples before the document."""
 
 import pytest
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from patentlab.config import RequestError
 from patentlab.corpus import LabelSpace
-from patentlab.language_models.questions import (
-    Shot,
-    answer_tokens,
-    compose_question,
-    single_tokens,
-    words_for,
-)
+from patentlab.language_models.questions import Shot, answer_tokens, compose_question
 from tests.characters import save_character_model
 
 LABELS = LabelSpace(
@@ -83,49 +74,6 @@ def test_the_embedded_models_own_template_is_used():
     assert parts == tokenizer(whole, add_special_tokens=False)["input_ids"]
 
 
-def test_words_for_labels():
-    assert words_for(LABELS, "code") == ["G06T", "G06V", "H04N"]
-    assert words_for(LABELS, "title")[2] == "Pictorial communication"  # in capitals a title is several times as long
-    assert words_for(LABELS, "short") == ["Image data processing", "Image recognition", "Pictorial communication"]
-
-
-def test_short_names_that_would_be_equal_stay_whole():
-    labels = LabelSpace(("a", "b", "c"), {"a": "Seats, for cars", "b": "Seats; for trains", "c": "Wheels, in general"})
-    assert words_for(labels, "short") == ["Seats, for cars", "Seats; for trains", "Wheels"]
-
-
-def test_equal_titles_cannot_stand_for_two_labels():
-    labels = LabelSpace(("a", "b"), {"a": "Seats", "b": "Seats"})
-    with pytest.raises(RequestError, match="a and b would both be answered by 'Seats'"):
-        words_for(labels, "title")
-
-
-def test_words_come_from_a_table(tmp_path: Path):
-    table = tmp_path / "words.csv"
-    table.write_text("label,answer\nG06T,graphics\nH04N,television\nG06V,vision\n")
-    assert words_for(LABELS, str(table)) == ["graphics", "vision", "television"]
-    table.write_text("label,answer\nG06T,graphics\n")
-    with pytest.raises(RequestError, match="has no answer for G06V, H04N"):
-        words_for(LABELS, str(table))
-    table.write_text("code,answer\nG06T,graphics\n")
-    with pytest.raises(RequestError, match="must have the columns label and answer"):
-        words_for(LABELS, str(table))
-    with pytest.raises(RequestError, match="no such file; allowed are title, short, code"):
-        words_for(LABELS, "titel")
-
-
-def test_letters_are_single_tokens_and_different(plain: PreTrainedTokenizerBase, chat: PreTrainedTokenizerBase):
-    question = compose_question(chat, "Choose.", "{text}", "")
-    found = single_tokens(chat, question, 30)
-    assert [letters for letters, _ in found[:2]] == ["A", "B"] and found[26][0] == "a"
-    assert len({token for _, token in found}) == 30
-    with pytest.raises(RequestError, match=r"the tokenizer has 52 letters .*, for 60 labels"):
-        single_tokens(chat, question, 60)
-    # a tokenizer of characters makes two tokens of a space and a letter
-    with pytest.raises(RequestError, match="the tokenizer has 0 letters"):
-        single_tokens(plain, compose_question(plain, "Choose.", "{text}", "Answer:"), 3)
-
-
 def test_parts_are_tokenised_as_within_a_text():
     """A tokenizer of SentencePiece's kind puts a space before whatever it is given."""
     raw = Tokenizer(models.WordLevel({one: at for at, one in enumerate(["<unk>", "<end>", "▁", *"abAB:?\n"])}, "<unk>"))
@@ -145,10 +93,3 @@ def test_a_prompt_does_not_change_with_the_day(chat: PreTrainedTokenizerBase):
         assert chat.decode(compose_question(chat, "Choose.", "{text}", "").prefix) == "<u>Choose.\n\n"
     finally:
         chat.chat_template = template
-
-
-def test_answers_that_differ_in_capitals_alone_cannot_stand_for_two_labels(tmp_path: Path):
-    table = tmp_path / "words.csv"
-    table.write_text("label,answer\nG06T,image\nG06V,Image\nH04N,television\n")
-    with pytest.raises(RequestError, match="G06T and G06V would both be answered by 'Image'"):
-        words_for(LABELS, str(table))

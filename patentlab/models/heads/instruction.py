@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from patentlab.config import InstructionHeadConfig, RequestError, Wording
 from patentlab.config.registry import HEADS
 from patentlab.corpus import Examples
-from patentlab.language_models.questions import Question, Shot, answer_tokens, words_for
+from patentlab.language_models.questions import Question, Shot, answer_tokens
+from patentlab.language_models.verbalisers import words_for
 from patentlab.losses import Loss
 from patentlab.models.heads.prompted import PromptedHead, text_config
 

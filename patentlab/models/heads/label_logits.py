@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from patentlab.config import PromptedHeadConfig, RequestError, Wording
 from patentlab.config.registry import HEADS
-from patentlab.language_models.questions import Question, Shot, answer_tokens, single_tokens, words_for
+from patentlab.language_models.questions import Question, Shot, answer_tokens
+from patentlab.language_models.verbalisers import LETTERS, WORD, single_tokens, telling_words, words_for
 from patentlab.losses import Loss
 from patentlab.models.heads.prompted import PromptedHead
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from patentlab.models.batching import Item
     from patentlab.models.network import Network
 
-LETTERS = "letters"
+_CALLED = {LETTERS: "letter", "title": "title", "short": "title", "code": "code"}  # in the prompt; a word otherwise
 
 
 @HEADS.add("label_logits", settings=PromptedHeadConfig)
@@ -32,13 +34,20 @@ class LabelLogitsHead(PromptedHead):
     """
 
     def compose(self, wording: Wording, shots: Sequence[Shot]) -> Question:
-        """Labels are listed with their letters, or as the words that they are answered by."""
+        """Labels are listed with their letters or words, or as what they are answered by."""
         labels, verbaliser = self.task.labels, self.config.verbaliser
-        if verbaliser == LETTERS:
+        called = _CALLED.get(verbaliser, "word")
+        wording = replace(wording, cue=wording.cue.replace("{called}", called))
+        if verbaliser in (LETTERS, WORD):
             titles = words_for(labels, "title")
             plain = self.compose_with(wording, (), "")  # how an answer begins does not hang on what is listed
-            self.words, tokens = zip(*single_tokens(self.tokenizer, plain, len(labels)), strict=True)
-            listed = "\n".join(f"{letter}. {title}" for letter, title in zip(self.words, titles, strict=True))
+            found = (
+                single_tokens(self.tokenizer, plain, len(labels))
+                if verbaliser == LETTERS
+                else telling_words(self.tokenizer, plain, titles)
+            )
+            self.words, tokens = zip(*found, strict=True)
+            listed = "\n".join(f"{word}. {title}" for word, title in zip(self.words, titles, strict=True))
             question = self.compose_with(wording, shots, listed)
         else:
             self.words = tuple(words_for(labels, verbaliser))
@@ -54,7 +63,7 @@ class LabelLogitsHead(PromptedHead):
                 one, other = self.words[tokens.index(token)], self.words[number]
                 raise RequestError(
                     f"head.verbaliser={self.config.verbaliser}: {one!r} and {other!r} begin with the same token, which "
-                    "would stand for both labels; set head.verbaliser=letters, or take head=instruction"
+                    "would stand for both labels; set head.verbaliser=word or letters, or take head=instruction"
                 )
 
     def right_answer(self, target: NDArray[Any]) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from patentlab.config import LabelSimilarityHeadConfig
 from patentlab.config.registry import HEADS
-from patentlab.language_models.questions import words_for
+from patentlab.language_models.verbalisers import words_for
 from patentlab.models.heads import Head
 from patentlab.tasks import Task
 

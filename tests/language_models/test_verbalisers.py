@@ -1,0 +1,82 @@
+"""What stands for labels: titles, codes, tables, letters, and words of titles that begin with tokens of their own."""
+
+from pathlib import Path
+
+import pytest
+from transformers import PreTrainedTokenizerBase
+
+from patentlab.config import RequestError
+from patentlab.corpus import LabelSpace
+from patentlab.language_models.questions import compose_question
+from patentlab.language_models.verbalisers import single_tokens, telling_words, words_for
+from tests.language_models.test_questions import LABELS, chat, plain  # noqa: F401
+
+
+def test_words_for_labels():
+    assert words_for(LABELS, "code") == ["G06T", "G06V", "H04N"]
+    assert words_for(LABELS, "title")[2] == "Pictorial communication"  # in capitals a title is several times as long
+    assert words_for(LABELS, "short") == ["Image data processing", "Image recognition", "Pictorial communication"]
+
+
+def test_short_names_that_would_be_equal_stay_whole():
+    labels = LabelSpace(("a", "b", "c"), {"a": "Seats, for cars", "b": "Seats; for trains", "c": "Wheels, in general"})
+    assert words_for(labels, "short") == ["Seats, for cars", "Seats; for trains", "Wheels"]
+
+
+def test_equal_titles_cannot_stand_for_two_labels():
+    labels = LabelSpace(("a", "b"), {"a": "Seats", "b": "Seats"})
+    with pytest.raises(RequestError, match="a and b would both be answered by 'Seats'"):
+        words_for(labels, "title")
+
+
+def test_words_come_from_a_table(tmp_path: Path):
+    table = tmp_path / "words.csv"
+    table.write_text("label,answer\nG06T,graphics\nH04N,television\nG06V,vision\n")
+    assert words_for(LABELS, str(table)) == ["graphics", "vision", "television"]
+    table.write_text("label,answer\nG06T,graphics\n")
+    with pytest.raises(RequestError, match="has no answer for G06V, H04N"):
+        words_for(LABELS, str(table))
+    table.write_text("code,answer\nG06T,graphics\n")
+    with pytest.raises(RequestError, match="must have the columns label and answer"):
+        words_for(LABELS, str(table))
+    with pytest.raises(RequestError, match="no such file; allowed are title, short, code"):
+        words_for(LABELS, "titel")
+
+
+def test_letters_are_single_tokens_and_different(plain: PreTrainedTokenizerBase, chat: PreTrainedTokenizerBase):
+    question = compose_question(chat, "Choose.", "{text}", "")
+    found = single_tokens(chat, question, 30)
+    assert [letters for letters, _ in found[:2]] == ["A", "B"] and found[26][0] == "a"
+    assert len({token for _, token in found}) == 30
+    with pytest.raises(RequestError, match=r"the tokenizer has 52 letters .*, for 60 labels"):
+        single_tokens(chat, question, 60)
+    # a tokenizer of characters makes two tokens of a space and a letter
+    with pytest.raises(RequestError, match="the tokenizer has 0 letters"):
+        single_tokens(plain, compose_question(plain, "Choose.", "{text}", "Answer:"), 3)
+
+
+def test_answers_that_differ_in_capitals_alone_cannot_stand_for_two_labels(tmp_path: Path):
+    table = tmp_path / "words.csv"
+    table.write_text("label,answer\nG06T,image\nG06V,Image\nH04N,television\n")
+    with pytest.raises(RequestError, match="G06T and G06V would both be answered by 'Image'"):
+        words_for(LABELS, str(table))
+
+
+def test_the_words_that_tell_titles_apart(chat: PreTrainedTokenizerBase):  # noqa: F811
+    """A token a character: no two words may begin with the same letter."""
+    question = compose_question(chat, "Choose.", "{text}", "")
+
+    def chosen(*titles: str) -> list[str]:
+        found = telling_words(chat, question, titles)
+        assert [chat.convert_ids_to_tokens(token) for _, token in found] == [word[0] for word, _ in found]
+        return [word for word, _ in found]
+
+    assert chosen("Image data", "Video signals", "The WHEELS of cars") == ["image", "video", "wheels"]
+    assert chosen("image data", "image recognition") == ["data", "recognition"]  # of this title alone
+    assert chosen("image data", "image data recognition") == ["image", "recognition"]  # or of both, where need be
+    assert chosen("wheels", "wooden tents", "boats") == ["wheels", "tents", "boats"]
+    assert chosen("wheels and boats", "wooden toys", "brakes") == ["wheels", "toys", "brakes"]  # not the earliest each
+    assert chosen("Methods of dyeing", "Systems; 3 tents") == ["dyeing", "tents"]
+    for titles in (["wheels", "waggons"], ["the of", "wheels"], ["2", "3"]):
+        with pytest.raises(RequestError, match=r"head\.verbaliser=word: no word of .* set head\.verbaliser=letters"):
+            chosen(*titles)
