@@ -1,27 +1,15 @@
 """Wording → tokens: with a chat template and without, examples before the document."""
 
-import pytest
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from patentlab.corpus import LabelSpace
 from patentlab.language_models.questions import Shot, answer_tokens, compose_question
-from tests.characters import save_character_model
 
 LABELS = LabelSpace(
     ("G06T", "G06V", "H04N"),
     {"G06T": "Image data processing, in general", "G06V": "Image recognition", "H04N": "PICTORIAL COMMUNICATION"},
 )
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
-    return AutoTokenizer.from_pretrained(save_character_model(tmp_path_factory.mktemp("plain")))
-
-
-@pytest.fixture(scope="module")
-def chat(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
-    return AutoTokenizer.from_pretrained(save_character_model(tmp_path_factory.mktemp("chat"), chat=True))
 
 
 def test_a_model_without_a_chat_template_continues_a_text(plain: PreTrainedTokenizerBase):

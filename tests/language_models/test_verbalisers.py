@@ -9,7 +9,7 @@ from patentlab.config import RequestError
 from patentlab.corpus import LabelSpace
 from patentlab.language_models.questions import compose_question
 from patentlab.language_models.verbalisers import single_tokens, telling_words, words_for
-from tests.language_models.test_questions import LABELS, chat, plain  # noqa: F401
+from tests.language_models.test_questions import LABELS
 
 
 def test_words_for_labels():
@@ -62,7 +62,7 @@ def test_answers_that_differ_in_capitals_alone_cannot_stand_for_two_labels(tmp_p
         words_for(LABELS, str(table))
 
 
-def test_the_words_that_tell_titles_apart(chat: PreTrainedTokenizerBase):  # noqa: F811
+def test_the_words_that_tell_titles_apart(chat: PreTrainedTokenizerBase):
     """A token a character: no two words may begin with the same letter."""
     question = compose_question(chat, "Choose.", "{text}", "")
 
