@@ -36,8 +36,8 @@ small-regimes   := mix.budget=null mix=1 regime=1:1,1:4,1:20 trainer.max_steps=3
 small-orderings := adapter=frozen regime=1:4 mix.real_share=0.2
 small-leakage   := adapter=frozen regime=1:4 mix.real_share=0.2
 small-tuned     := regime=1:4 trainer.max_steps=30
-small-head_vs_instruction := mix.budget=null data.size=1200 data.top_k=8 model=smollm2_135m adapter=lora head=embedding,label_logits,instruction adapter.targets=[q_proj,v_proj] trainer.max_length=128 trainer.batch_size=8 trainer.accumulation=1 trainer.epochs=6 regime=1:4
-small-label_supervised    := mix.budget=null data.size=1200 data.top_k=8 model=smollm2_135m,minilm adapter=lora head.pooling=last,mean trainer.max_length=128 trainer.epochs=6 regime=1:4
+small-head_vs_instruction := mix.budget=null data.size=800 data.top_k=8 model=smollm2_135m adapter=lora head=embedding,label_logits,instruction adapter.targets=[q_proj,v_proj] trainer.max_length=128 trainer.batch_size=4 trainer.accumulation=1 trainer.epochs=4 trainer.validations=2 trainer.learning_rate=3e-3 regime=1:4
+small-label_supervised    := mix.budget=null data.size=800 data.top_k=8 model=smollm2_135m,minilm adapter=lora head.pooling=last,mean trainer.max_length=128 trainer.batch_size=4 trainer.epochs=4 trainer.validations=2 trainer.learning_rate=1e-3 regime=1:4
 comma       := ,
 space       := $(subst ,, )
 

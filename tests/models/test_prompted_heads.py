@@ -85,7 +85,7 @@ def test_a_label_that_is_asked_about_by_itself_does_not_see_the_others(model: Pa
 
 
 def test_letters_score_as_their_logits_do(model: Path):
-    classifier = build(model, SingleLabel(LABELS), "head=label_logits", "adapter=none")
+    classifier = build(model, SingleLabel(LABELS), "head=label_logits", "head.verbaliser=letters", "adapter=none")
     head = classifier.head
     prompt = [*head.question.prefix, *head.items(TEXTS[:1])[0]["input_ids"]]  # type: ignore[attr-defined]
     tokenizer = AutoTokenizer.from_pretrained(model)
@@ -95,8 +95,18 @@ def test_letters_score_as_their_logits_do(model: Path):
     assert np.allclose(classifier.predict(TEXTS[:1], Silent())[0], np.exp(scores) / np.exp(scores).sum(), atol=1e-5)
 
 
+def test_a_word_of_its_title_stands_for_a_label(model: Path):
+    classifier = build(model, SingleLabel(LABELS), "head=label_logits", "adapter=none")
+    head, tokenizer = classifier.head, AutoTokenizer.from_pretrained(model)
+    assert head.words == ("images", "vision", "pictures")  # type: ignore[attr-defined]
+    assert list(head.tokens) == tokenizer.convert_tokens_to_ids(list("ivp"))  # type: ignore[attr-defined]
+    prompt = tokenizer.decode([*head.question.prefix, *head.question.middle])  # type: ignore[attr-defined]
+    assert "images. Images\nvision. Vision\npictures. Pictures" in prompt
+    assert "Answer with the word of the subject alone." in prompt
+
+
 def test_with_several_labels_letters_are_held_against_all_other_tokens(model: Path):
-    classifier = build(model, MultiLabel(LABELS), "head=label_logits", "adapter=none")
+    classifier = build(model, MultiLabel(LABELS), "head=label_logits", "head.verbaliser=letters", "adapter=none")
     head = classifier.head
     prompt = [*head.question.prefix, *head.items(TEXTS[:1])[0]["input_ids"]]  # type: ignore[attr-defined]
     tokenizer = AutoTokenizer.from_pretrained(model)
@@ -269,6 +279,7 @@ def test_an_answer_is_the_likeliest_tokens_parsed(model: Path):
     [
         (SingleLabel(LABELS), ["head=instruction"]),
         (SingleLabel(LABELS), ["head=label_logits"]),
+        (SingleLabel(LABELS), ["head=label_logits", "head.verbaliser=letters"]),
         # two layers and characters learn to hold two words against each other where they stand side by side
         (MultiLabel(LABELS), ["head=instruction", "head.wording.yes_no.question='{label}'"]),
         (MultiLabel(LABELS), ["head=instruction", "head.answer=list"]),
