@@ -72,7 +72,7 @@ def classified(runs: Runs) -> Classified:
     """
     table = runs.table
     arms: list[Arm] = table["arm"].tolist()
-    parts = {arm: _taken_apart(arm) for arm in set(arms)}
+    parts = {arm: apart_from_loss(arm) for arm in set(arms)}
     settings = [name for name in runs.cell if _among(name, (*_SETTINGS, "fingerprints.model"))]
     table = table.assign(
         loss_settings=[parts[arm][1] for arm in arms],
@@ -154,7 +154,7 @@ def _among(name: str, wanted: Sequence[str]) -> bool:
     return name in wanted or name.startswith(tuple(one for one in wanted if one.endswith(".")))
 
 
-def _taken_apart(arm: Arm) -> tuple[Arm, str]:
+def apart_from_loss(arm: Arm) -> tuple[Arm, str]:
     """An arm without its loss, and the words of the loss."""
     of_loss = tuple(one for one in arm.settings if one[0].startswith(_LOSS_SETTINGS))
     rest = replace(arm, loss=None, settings=tuple(one for one in arm.settings if one not in of_loss))

@@ -206,7 +206,8 @@ def _rows_of_gains(found: Tables) -> Iterator[dict[str, Any]]:
 def _label(row: pd.Series, table: pd.DataFrame) -> str:
     """The pair, and the conditions that tell its row from others."""
     names = [str(name) for name in table]
-    conditions = [name for name in names[: names.index("first")] if len(table[name].map(str).unique()) > 1]
+    varying = [name for name in names[: names.index("first")] if len(table[name].map(str).unique()) > 1]
+    conditions = [name for name in varying if row[name] is not None and str(row[name]) not in ("", "nan")]
     where = ", ".join(_condition(name, row[name]) for name in conditions)
     return f"{row['first']} against {row['second']}" + (f" ({where})" if where else "")
 

@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from patentlab.analysis.arms import REAL_ONLY, Arm, Runs
+from patentlab.analysis.classifiers import apart_from_loss
 from patentlab.analysis.fidelity_gain import comparable
 from patentlab.analysis.predictions import per_label, reliability
 from patentlab.analysis.strategies import properties
@@ -88,12 +89,22 @@ def pictures(found: Tables, cell: Sequence[str], metric: str = "f1_micro", fidel
         yield _picture("leakage", conditions, leakage(_sorted(part), score))
     for conditions, part in _split(found["retrieval"], cell):
         yield _picture("retrieval", conditions, retrieval(_sorted(part)))
-    for conditions, part in _split(found["parameters"], cell, *_CLASSIFIER):
+    of_adapters = [name for name in cell if name.startswith("adapter.")]  # a rank is a number of trained parameters
+    for conditions, part in _split(found["parameters"], cell, *_CLASSIFIER, *of_adapters):
+        learned = [apart_from_loss(arm) for arm in part["arm"]]
         heads = part["head"].astype(str) + ", " + part["adapter"].astype(str)
+        part = part.assign(
+            head=heads,
+            arm=pd.Series([arm for arm, _ in learned], part.index, dtype=object),
+            loss=[loss for _, loss in learned],
+        )
         arm = min(part["arm"], key=lambda one: (one != REAL_ONLY, -(part["arm"] == one).sum()))
         part = part[part["arm"] == arm]
+        several = part.groupby(["model", "head"])["loss"].transform("nunique") > 1
+        losses = part["head"] + ", " + part["loss"].replace("", "plain loss")
+        part = part.assign(head=part["head"].where(~several, losses))
         if len(part) > 1:
-            yield _picture("parameters", conditions, parameters(part.assign(head=heads), score, str(arm)))
+            yield _picture("parameters", conditions, parameters(part, score, str(arm)))
 
 
 def prediction_pictures(runs: Runs, folders: Mapping[str, Path]) -> Iterator[Picture]:

@@ -12,7 +12,7 @@ from patentlab.analysis.leaderboard import leaderboard
 from patentlab.analysis.quantities import Evidence
 from patentlab.analysis.scored import ScoredRuns
 from patentlab.analysis.tables import tables
-from patentlab.report.answers import answers, gains_that_disagree
+from patentlab.report.answers import _label, answers, gains_that_disagree
 from tests.analysis.swept import METRICS, row
 
 SEEDS = range(5)
@@ -52,6 +52,14 @@ def test_the_best_those_as_good_and_those_worse_are_named():
                                   (("minilm-full", "smollm2-lora"), ("smollm2-lora", "minilm-full"))))  # fmt: skip
     assert rival.endswith(" (Holm) over seeds alone.")
     assert counted.startswith("Between models micro-F1 differs in 2 of 3 pairs at level .05 (Holm); the clearest: ")
+
+
+def test_conditions_that_a_pair_does_not_share_are_not_told():
+    rows = pd.DataFrame({"regime": ["1:4"] * 3, "loss": [None, "bce", float("nan")], "loss_settings": [None, "", ""],
+                         "adapter.rank": [2, 16, 16], "first": "embedding", "second": "instruction"})  # fmt: skip
+    assert [_label(row, rows).partition("(")[2] for _, row in rows.iterrows()] == [
+        "rank 2)", "loss bce, rank 16)", "rank 16)"
+    ]  # fmt: skip
 
 
 def test_where_f1_and_map_disagree_it_is_said():

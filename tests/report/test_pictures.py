@@ -49,6 +49,29 @@ def test_trained_parameters_are_shown_of_the_arm_without_added_documents():
     assert [points(line) for line in axes.lines] == [[(13_000, 0.6)], [(22_000_000, 0.6)]]
 
 
+def test_ranks_and_heads_with_a_loss_of_their_own_stand_in_one_figure():
+    columns = ["model", "head", "adapter", "adapter.rank", "arm", "trained", "mean", "low", "high", "n"]
+    answer, focal = Arm("none", loss="answer"), Arm("none", loss="focal")
+
+    def drawn(arms: list[tuple[str, Arm]]) -> tuple[list[list[tuple[float, float]]], list[str]]:
+        rows = [
+            ("llama", head, "lora", rank, arm, 1000 * rank + place, score, score, score, 2)
+            for place, (head, arm) in enumerate(arms)
+            for rank, score in ((2, 0.4), (16, 0.6))
+        ]
+        found = defaultdict(pd.DataFrame, {"scores_f1_micro": pd.DataFrame(columns=columns),
+                                           "parameters": pd.DataFrame(rows, columns=columns)})  # fmt: skip
+        (picture,) = pictures(found, columns[:4])
+        legend = picture.figure.legends[0]
+        return [points(line) for line in picture.figure.axes[0].lines], [text.get_text() for text in legend.get_texts()]
+
+    lines, names = drawn([("embedding", REAL_ONLY), ("instruction", answer)])
+    assert lines == [[(2000, 0.4), (16000, 0.6)], [(2001, 0.4), (16001, 0.6)]]
+    assert names == ["llama", "head: embedding, lora", "head: instruction, lora"]
+    _, names = drawn([("embedding", REAL_ONLY), ("embedding", focal)])
+    assert names == ["llama", "head: embedding, lora, plain loss", "head: embedding, lora, focal loss"]
+
+
 def test_points_of_fidelity_are_those_of_the_correlation_told_apart_by_generator_and_strategy():
     matrix = known_matrix(generators=8, seeds=3)
     added = matrix["choices.strategy"] == "label_conditioned"
