@@ -20,10 +20,10 @@ from patentlab.language_models.questions import Question, answer_tokens
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-LETTERS, WORD = "letters", "word"  # one token each, which depends on the tokenizer
+LETTERS, WORD = "letters", "word"  # chosen by their tokens, and so by the tokenizer
 _SHARED, _NONE = 1e3, 1e6  # costs of a word that says little or is in another title too, and of none
 _SAYING_LITTLE = frozenset(  # in the singular; what patent titles begin with
-    ["apparatus", "arrangement", "aspect", "detail", "device", "equipment", "means", "method", "process", "system"]
+    ["apparatus", "arrangement", "aspect", "detail", "device", "equipment", "mean", "method", "process", "system"]
 )
 
 

@@ -76,7 +76,7 @@ def test_the_words_that_tell_titles_apart(chat: PreTrainedTokenizerBase):
     assert chosen("image data", "image data recognition") == ["image", "recognition"]  # or of both, where need be
     assert chosen("wheels", "wooden tents", "boats") == ["wheels", "tents", "boats"]
     assert chosen("wheels and boats", "wooden toys", "brakes") == ["wheels", "toys", "brakes"]  # not the earliest each
-    assert chosen("Methods of dyeing", "Systems; 3 tents") == ["dyeing", "tents"]
+    assert chosen("Methods of dyeing", "Systems; 3 tents", "Means for wheels") == ["dyeing", "tents", "wheels"]
     for titles in (["wheels", "waggons"], ["the of", "wheels"], ["2", "3"]):
         with pytest.raises(RequestError, match=r"head\.verbaliser=word: no word of .* set head\.verbaliser=letters"):
             chosen(*titles)
