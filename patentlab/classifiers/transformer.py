@@ -16,12 +16,7 @@ from transformers import set_seed
 
 from patentlab import weights
 from patentlab.classifiers.contrastive import fit_by_comparing
-from patentlab.classifiers.saving import (
-    read_head_state,
-    read_settings,
-    write_head_state,
-    write_settings,
-)
+from patentlab.classifiers.saving import read_head_state, read_settings, write_head_state, write_settings
 from patentlab.classifiers.settings import TransformerSettings, encoding_of
 from patentlab.config import RequestError
 from patentlab.corpus import Examples, derive_seed
@@ -148,6 +143,10 @@ class TransformerClassifier:
         if self.trained:  # features of trained layers would be cached as those of the frozen backbone
             raise RuntimeError("a classifier is fitted once; build another")
         self.trained = True
+        report = self._fit(train_set, validation, observer, seed)
+        return replace(report, chosen={"answers": "; ".join(self.head.words)}) if self.head.words else report
+
+    def _fit(self, train_set: Examples, validation: Examples, observer: Observer, seed: int) -> TrainingReport:
         labelled = train_set.labelled
         self.loss = self.head.loss(self.settings.loss, labelled.targets)
         self.head.start(self.network.head, labelled.targets)

@@ -81,7 +81,7 @@ def _from_table(path: Path, labels: LabelSpace) -> list[str]:
     return [given[name] for name in labels.names]
 
 
-def single_tokens(tokenizer: PreTrainedTokenizerBase, question: Question, count: int) -> list[tuple[str, int]]:
+def single_tokens(tokenizer: PreTrainedTokenizerBase, question: Question, count: int) -> list[str]:
     """Letters that are one token each where an answer begins: A, B, …, a, b, …, then pairs.
 
     Args:
@@ -90,7 +90,7 @@ def single_tokens(tokenizer: PreTrainedTokenizerBase, question: Question, count:
         count: How many are wanted.
 
     Returns:
-        Letters and their tokens, all different.
+        The letters; their tokens are all different.
 
     Raises:
         RequestError: The tokenizer has no more.
@@ -109,12 +109,10 @@ def single_tokens(tokenizer: PreTrainedTokenizerBase, question: Question, count:
             f"head.verbaliser=letters: the tokenizer has {len(found)} letters and pairs that are one token each, "
             f"for {count} labels; keep fewer (data.top_k={len(found)}) or take head=embedding"
         )
-    return [(letters, token) for token, letters in islice(found.items(), count)]
+    return list(islice(found.values(), count))
 
 
-def telling_words(
-    tokenizer: PreTrainedTokenizerBase, question: Question, titles: Sequence[str]
-) -> list[tuple[str, int]]:
+def telling_words(tokenizer: PreTrainedTokenizerBase, question: Question, titles: Sequence[str]) -> list[str]:
     """A word of each title whose first token is no other's: as early as possible, and rather one of this title alone.
 
     The cheapest assignment of first tokens to titles (Kuhn 1955).
@@ -125,7 +123,7 @@ def telling_words(
         titles: Of the labels.
 
     Returns:
-        Words, in lower case, and the tokens that they begin with, all different.
+        Words, in lower case; the tokens that they begin with are all different.
 
     Raises:
         RequestError: There are no such words.
@@ -153,4 +151,4 @@ def telling_words(
                 f"head.verbaliser={WORD}: no word of {titles[row]!r} begins with a token that is not another label's; "
                 f"set head.verbaliser={LETTERS}, or give a table with columns label,answer"
             )
-    return [(chosen[pair], tokens[chosen[pair]]) for pair in pairs]
+    return [chosen[pair] for pair in pairs]

@@ -15,6 +15,7 @@ from patentlab.config import InstructionHeadConfig, RequestError
 from patentlab.console.command_line import compose
 from patentlab.corpus import Examples, LabelSpace
 from patentlab.language_models.questions import answer_tokens
+from patentlab.models.heads import label_logits
 from patentlab.models.heads.instruction import InstructionHead
 from patentlab.models.heads.prompted import stratified
 from patentlab.protocols import Observer, Silent
@@ -58,7 +59,8 @@ def log_likelihood(model: Path, prompt: list[int], answer: list[int]) -> float:
 
 def fit(classifier: TransformerClassifier, texts: list[str], targets: np.ndarray) -> dict[str, float]:
     examples = Examples(texts, targets, np.zeros(len(texts), dtype=np.bool_))
-    classifier.fit(examples, examples, Observer(classifier.task.measure), 0)
+    report = classifier.fit(examples, examples, Observer(classifier.task.measure), 0)
+    assert report.chosen["answers"].split("; ") == list(classifier.head.words)
     return classifier.task.measure(targets, classifier.predict(texts, Silent()))
 
 
@@ -98,7 +100,7 @@ def test_letters_score_as_their_logits_do(model: Path):
 def test_a_word_of_its_title_stands_for_a_label(model: Path):
     classifier = build(model, SingleLabel(LABELS), "head=label_logits", "adapter=none")
     head, tokenizer = classifier.head, AutoTokenizer.from_pretrained(model)
-    assert head.words == ("images", "vision", "pictures")  # type: ignore[attr-defined]
+    assert head.words == ("images", "vision", "pictures")
     assert list(head.tokens) == tokenizer.convert_tokens_to_ids(list("ivp"))  # type: ignore[attr-defined]
     prompt = tokenizer.decode([*head.question.prefix, *head.question.middle])  # type: ignore[attr-defined]
     assert "images. Images\nvision. Vision\npictures. Pictures" in prompt
@@ -219,6 +221,16 @@ def test_words_come_with_a_saved_head(model: Path, tmp_path: Path):
     classifier.save(tmp_path / "saved")
     table.unlink()
     assert np.array_equal(load_classifier(tmp_path / "saved", Silent()).predict(TEXTS, Silent()), expected)
+
+
+def test_words_that_were_learned_stay_however_they_would_be_chosen_today(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    classifier = build(model, SingleLabel(LABELS), "head=label_logits", "adapter=none")
+    expected = classifier.predict(TEXTS, Silent())
+    classifier.save(tmp_path)
+    monkeypatch.setattr(label_logits, "telling_words", lambda *_: ["x", "y", "z"])
+    assert np.array_equal(load_classifier(tmp_path, Silent()).predict(TEXTS, Silent()), expected)
 
 
 def test_the_key_knows_what_a_table_of_words_says_and_not_where_it_lies(tmp_path: Path):

@@ -53,6 +53,7 @@ class Head(ABC):
         linear: Whether it can be a linear classifier on vectors: one that was fitted, or that a loss compares.
         pooling: How hidden states become the one vector a document that is all the layers see: then vectors of frozen
             backbones are kept in the cache, and a probe can be fitted on them. None where they see more, or other.
+        words: What stands for each label, where it is asked about in words.
     """
 
     default_task: ClassVar[str] = "multi_label"
@@ -63,6 +64,7 @@ class Head(ABC):
     writes: ClassVar[bool] = False
     linear: ClassVar[bool] = False
     pooling: str | None = None
+    words: tuple[str, ...] = ()
 
     def __init__(self, config: HeadConfig, task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
         self.config, self.task, self.tokenizer, self.max_length = config, task, tokenizer, max_length

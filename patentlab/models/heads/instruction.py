@@ -14,7 +14,6 @@ from patentlab.config import InstructionHeadConfig, RequestError, Wording
 from patentlab.config.registry import HEADS
 from patentlab.corpus import Examples
 from patentlab.language_models.questions import Question, Shot, answer_tokens
-from patentlab.language_models.verbalisers import words_for
 from patentlab.losses import Loss
 from patentlab.models.heads.prompted import PromptedHead, text_config
 
@@ -40,7 +39,6 @@ class InstructionHead(PromptedHead):
 
     def compose(self, wording: Wording, shots: Sequence[Shot]) -> Question:
         """Labels are listed line by line."""
-        self.words = tuple(words_for(self.task.labels, self.config.verbaliser))
         asked = [wording.question.replace("{label}", word) for word in self.words] if self.kind == "yes_no" else ()
         question = self.compose_with(wording, shots, "\n".join(self.words), asked)
         # of a list it is scored how likely each label comes first, whatever follows

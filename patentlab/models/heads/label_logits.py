@@ -33,27 +33,28 @@ class LabelLogitsHead(PromptedHead):
     label, so that labels do not take probability from each other.
     """
 
+    def choose_words(self) -> tuple[str, ...]:
+        """Letters and words of titles by their tokens, so that no two begin alike."""
+        labels, verbaliser = self.task.labels, self.config.verbaliser
+        if verbaliser not in (LETTERS, WORD):
+            return super().choose_words()
+        plain = self.compose_with(self.config.wording[self.kind], (), "")  # answers begin alike, whatever is listed
+        if verbaliser == LETTERS:
+            return tuple(single_tokens(self.tokenizer, plain, len(labels)))
+        return tuple(telling_words(self.tokenizer, plain, words_for(labels, "title")))
+
     def compose(self, wording: Wording, shots: Sequence[Shot]) -> Question:
         """Labels are listed with their letters or words, or as what they are answered by."""
         labels, verbaliser = self.task.labels, self.config.verbaliser
         called = _CALLED.get(verbaliser, "word")
         wording = replace(wording, cue=wording.cue.replace("{called}", called))
+        lines: Sequence[str] = self.words
         if verbaliser in (LETTERS, WORD):
             titles = words_for(labels, "title")
-            plain = self.compose_with(wording, (), "")  # how an answer begins does not hang on what is listed
-            found = (
-                single_tokens(self.tokenizer, plain, len(labels))
-                if verbaliser == LETTERS
-                else telling_words(self.tokenizer, plain, titles)
-            )
-            self.words, tokens = zip(*found, strict=True)
-            listed = "\n".join(f"{word}. {title}" for word, title in zip(self.words, titles, strict=True))
-            question = self.compose_with(wording, shots, listed)
-        else:
-            self.words = tuple(words_for(labels, verbaliser))
-            question = self.compose_with(wording, shots, "\n".join(self.words))
-            tokens = tuple(answer_tokens(self.tokenizer, question, word, ended=False)[0] for word in self.words)
-            self._check_distinct(tokens)
+            lines = [f"{word}. {title}" for word, title in zip(self.words, titles, strict=True)]
+        question = self.compose_with(wording, shots, "\n".join(lines))
+        tokens = [answer_tokens(self.tokenizer, question, word, ended=False)[0] for word in self.words]
+        self._check_distinct(tokens)
         self.tokens = np.array(tokens)
         return question
 

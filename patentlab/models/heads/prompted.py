@@ -12,6 +12,7 @@ from scipy.special import expit, logit, softmax
 from patentlab.config import PromptedHeadConfig, RequestError, Wording
 from patentlab.corpus import Examples, derive_seed
 from patentlab.language_models.questions import Question, Shot, compose_question
+from patentlab.language_models.verbalisers import words_for
 from patentlab.losses.answer import IGNORED
 from patentlab.models.heads import Head
 from patentlab.tasks import Task
@@ -32,7 +33,6 @@ class PromptedHead(Head):
     """Asks in words; nothing but the backbone answers, so there are no layers.
 
     Attributes:
-        words: What stands for each label.
         shots: Answered documents before the question.
         question: The tokens of the prompt.
         bias: What calibration takes off the scores, shape ``(labels,)``.
@@ -52,6 +52,7 @@ class PromptedHead(Head):
             raise RequestError(f"head.answer=label: data.task={task.name} has several labels; set head.answer=null")
         self.bias: NDArray[np.float32] | None = None
         self._prefix: tuple[object, Prefix | None] | None = None
+        self.words = self.choose_words()
         self._ask(())
 
     def _ask(self, shots: Sequence[Shot]) -> None:
@@ -65,6 +66,10 @@ class PromptedHead(Head):
                 f"head={self.config.name}: the prompt takes {limit - room} of the {limit} tokens that the model reads "
                 "with its longest answer; take fewer labels, head.shots or head.shot_length, or head.verbaliser=short"
             )
+
+    def choose_words(self) -> tuple[str, ...]:
+        """What stands for each label."""
+        return tuple(words_for(self.task.labels, self.config.verbaliser))
 
     def of_several(self) -> str:
         """What is answered where a document may have several labels and nothing else was asked for."""
@@ -224,14 +229,16 @@ class PromptedHead(Head):
         self.bias = np.asarray(np.log(mean) if self.exclusive else logit(mean), dtype=np.float32)
 
     def state(self) -> dict[str, Any]:
-        """Shots and bias."""
+        """Words, shots and bias."""
         return {
+            "words": list(self.words),
             "shots": [[shot.text, shot.question, shot.answer] for shot in self.shots],
             "bias": None if self.bias is None else [float(value) for value in self.bias],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Put shots and bias back."""
+        """Put them back: words were learned, however they would be chosen today."""
+        self.words = tuple(state.get("words", self.words))  # earlier versions chose them again
         self._ask([Shot(*shot) for shot in state["shots"]])
         self.bias = None if state["bias"] is None else np.array(state["bias"], dtype=np.float32)
 
