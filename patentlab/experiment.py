@@ -102,7 +102,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             record.metrics |= {n: task.evaluate(test.targets, outputs["test"], d) for n, d in task.references().items()}
             record.fallback = describe_fallback(classifier, report.choice, task, held_out, record.metrics, progress)
         record.parameters, record.latency = describe_cost(classifier, test.texts)
-        record.training = describe_training(report, trainer, config.trainer)
+        record.training = describe_training(report, trainer, config)
         write_training_set(made, labels, folder)
         write_history(report.history, folder)
         tables = write_predictions(task, sets, outputs, test.targets, decision, folder)

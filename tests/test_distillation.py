@@ -38,6 +38,7 @@ def test_a_student_says_what_its_teacher_says(teacher: Path, tmp_path: Path):
     done = run(tmp_path / "run", *STUDENT, f"loss.teacher={teacher}", "loss.hard_share=0", "head.start=frequencies")
     assert done["status"] == "finished"
     assert done["fingerprints"]["teacher"] == json.loads((teacher / "result.json").read_text())["key"]
+    assert done["training"]["teacher"] == "tfidf_linear 1:1 mix=1"
     taught = load(teacher).classifier.predict(_texts(), Silent())
     said = load(tmp_path / "run").classifier.predict(_texts(), Silent())
     alone = run(tmp_path / "alone", *STUDENT[:-1], "head.start=frequencies")

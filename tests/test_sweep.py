@@ -460,36 +460,6 @@ def test_everything_goes_to_an_mlflow_server(run_in_process: Command, tmp_path: 
     assert not (tmp_path / "state").exists()
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")))
-def test_every_experiment_can_be_planned(run_in_process: Command, name: str):
-    content = yaml.safe_load((ROOT / "conf" / "experiment" / f"{name}.yaml").read_text())
-    assert content["name"] == name
-    for setting, values in content["hydra"]["sweeper"]["params"].items():
-        if setting in ("regime", "mix"):  # policies are options of these groups; shorthand is for the command line
-            assert all((ROOT / "conf" / setting / f"{value}.yaml").is_file() for value in values.split(","))
-    # a value each of what is only a number; controls are left out at other temperatures
-    few = {"seed": 0, "seeds.split": 0, "generator.temperature": 0.8, "regime.keep": "1:10", "mix.real_share": 0.3}
-    fewer = [f"{setting}={few[setting]}" for setting in content["hydra"]["sweeper"]["params"] if setting in few]
-    planned = run_in_process(f"+experiment={name}", "plan=true", "tracking=none", *fewer)
-    assert planned.returncode == 0, planned.stderr
-    assert re.search(r"\d+ runs: 0 done, 0 failed, \d+ missing", planned.stderr)
-    assert "wrong request" not in planned.stderr
-
-
-def test_a_seed_without_effect_in_any_run_of_a_sweep_is_refused(run_in_process: Command):
-    line = ["-m", "model=tfidf_linear", "seeds.generation=0,1", "plan=true", "tracking=none"]
-    refused = run_in_process(*line, "strategy=none,duplicate")
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert (
-        "seeds.generation: has no effect: nothing is drawn to be added with strategy=none and mix=1" in refused.stderr
-    )
-    planned = run_in_process(*line, "strategy=none,duplicate", "mix=0.5")
-    assert planned.returncode == 0, planned.stderr
-    assert "seeds.generation: left out of seeds.generation=0 strategy=none" in planned.stderr
-    keys = re.findall(r"\b[0-9a-f]{16}\b", planned.stderr)
-    assert len(keys) == 4 and len(set(keys)) == 3  # real documents alone are one run
-
-
 def test_slurm_is_composed_with_one_gpu_a_run(run_in_process: Command):
     shown = run_in_process("hydra/launcher=submitit_slurm", "hydra.launcher.gpus_per_node=1", "--cfg", "hydra")
     assert shown.returncode == 0, shown.stderr

@@ -24,7 +24,9 @@ _ARM_SETTINGS = ("settings.strategy.", "settings.generator.")
 _SOURCES = "settings.strategy.sources"
 _LOSS_SETTINGS = "settings.loss."
 _INPUTS = ("fingerprints.data", "fingerprints.model", "fingerprints.unlabelled")  # what paths stand for
-_TEACHER = "settings.loss.teacher"  # a path, and of each seed another: students are told apart by all else
+_TEACHER = "settings.loss.teacher"  # a path, and of each seed another: students are told apart by its name without
+_TAUGHT_BY = "training.teacher"
+_OF_LOSS = (_LOSS_SETTINGS, _TAUGHT_BY)
 _UNLABELLED = "settings.data.unlabelled"  # pool, or a path
 # what the arm's name says, what choices, budget and fingerprints say, and what does not change a run
 _MEASURED = ("fidelity.", "retrieval.", "counts.", "parameters.", "latency.")
@@ -52,8 +54,8 @@ class Arm:
         generator: That was asked; None where none is.
         adapted: Whether the generator was trained on the real documents.
         loss: None for the plain one of the task.
-        settings: Of strategy, generator and loss, under their dotted names with their values: those that tell arms of a
-            matrix apart, where the arm has them.
+        settings: Of strategy, generator and loss (a teacher's name among them), under their dotted names with their
+            values: those that tell arms of a matrix apart, where the arm has them.
     """
 
     strategy: str
@@ -73,7 +75,7 @@ class Arm:
     @cached_property
     def caption(self) -> str:
         """Its name for tables and figures, as ``smollm2_135m, label-conditioned, temperature 1.2``."""
-        said = [(name.startswith(_LOSS_SETTINGS), f"{name.rpartition('.')[2].replace('_', ' ')} {_short(value)}")
+        said = [(name.startswith(_OF_LOSS), f"{name.rpartition('.')[2].replace('_', ' ')} {_short(value)}")
                 for name, value in self.settings]  # fmt: skip
         words = [self.generator, _CONTROLS.get(self.strategy, self.strategy.replace("_", "-"))]
         words += ["adapted" if self.adapted else None, *(setting for of_loss, setting in said if not of_loss)]
@@ -298,7 +300,7 @@ def _identities(runs: pd.DataFrame) -> pd.Series:
         for part, settings in (
             (runs[added], _ARM_SETTINGS),
             (runs[shown_sources & ~added], _SOURCES),
-            (runs, _LOSS_SETTINGS),
+            (runs, _OF_LOSS),
         )
     )
     of_arm = list(dict.fromkeys([*of_arm, *of_sources]))

@@ -15,6 +15,7 @@ from patentlab.corpus import Examples
 from patentlab.losses import build_loss
 from patentlab.models.batching import Item
 from patentlab.protocols import Choice, Observer, TrainingReport
+from patentlab.training.arguments import precision
 from patentlab.training.best_epoch import Known, put_weights, trainable_weights
 from patentlab.training.probe import Probe, fit_probe
 from patentlab.training.trainer import TrainingData, train
@@ -46,14 +47,17 @@ def fit_by_comparing(
     layers: Any = network.head
     reading = build_loss(LossConfig(name=classifier.task.default_loss))
     targets = [train_set.targets, validation.targets]
+    reduced = precision(settings.trainer) != "fp32"
 
     def probe_on(vectors: Sequence[NDArray[Any]], held: NDArray[Any]) -> Probe:
         return fit_probe(vectors, [train_set.targets, held], reading, observer.measure, observer.monitor)
 
     def outputs(logits: Tensor, items: Sequence[Item]) -> NDArray[Any]:
-        learned = encoder.compute(train_set.texts, progress)
         held = np.stack([item["labels"] for item in items]).astype(train_set.targets.dtype)
-        return probe_on([learned, logits.float().cpu().numpy()], held).scores
+        vectors = [encoder.compute(train_set.texts, progress), logits.float().cpu().numpy()]
+        if reduced:  # both sides are compared as they are read at last
+            vectors[1] = encoder.compute(validation.texts, progress)
+        return probe_on(vectors, held).scores
 
     def readable(weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Probe]:
         """Weights with those of the classifier on their vectors."""

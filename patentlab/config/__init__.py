@@ -7,12 +7,7 @@ that is added later leaves every finished run finished.
 
 from patentlab.config.composed import Composition, from_hydra, from_settings, load_option, register
 from patentlab.config.data import LEVELS, TEXT_FIELDS, UNLABELLED_POOL, DataConfig, SplitConfig
-from patentlab.config.experiment import (
-    CONTROL,
-    ON_ERROR,
-    RERUN,
-    ExperimentConfig,
-)
+from patentlab.config.experiment import CONTROL, LAYER_SETTINGS, ON_ERROR, RERUN, ExperimentConfig
 from patentlab.config.folders import config_folder, data_folder
 from patentlab.config.generator import AdaptationConfig, GeneratorConfig
 from patentlab.config.head import (
@@ -49,6 +44,7 @@ __all__ = [
     "CONTROL",
     "FITTED",
     "LABEL_TEXTS",
+    "LAYER_SETTINGS",
     "LEVELS",
     "ON_ERROR",
     "ORDERINGS",

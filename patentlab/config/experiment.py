@@ -23,6 +23,7 @@ RERUN = ("missing", "failed", "always", "never")
 ON_ERROR = ("continue", "stop")
 CONTROL = ("name", "rerun", "on_error", "plan", "exclude")  # of a sweep: settings that say nothing about a run
 _FITTED_TASK = "multi_label"  # of models without a head
+LAYER_SETTINGS = ("head.start", "head.dropout", "trainer.head_learning_rate")  # of layers that are trained, not fitted
 _SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -98,7 +99,7 @@ class ExperimentConfig:
         if self.loss.name not in LOSSES or not LOSSES.get(self.loss.name).compares:
             return {}
         why = f"the linear layer is fitted on tuned vectors with loss={self.loss.name}, and not trained"
-        return dict.fromkeys(("head.start", "head.dropout", "trainer.head_learning_rate"), why)
+        return dict.fromkeys(LAYER_SETTINGS, why)
 
     @property
     def choices(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from patentlab.config import RequestError, TrackingConfig, from_hydra
+from patentlab.config import LAYER_SETTINGS, RequestError, TrackingConfig, from_hydra
 from patentlab.console.command_line import DONE as EXIT_DONE
 from patentlab.console.command_line import FAILED as EXIT_FAILED
 from patentlab.console.effect import refuse_idle, refuse_without_effect
@@ -89,8 +89,8 @@ class Launch:
             try:
                 typed = settings_of(overrides_of(self.arguments))
                 refuse_without_effect(typed, jobs, OptionFiles.of(composed.hydra))
-                seeds = [setting for setting in typed if setting.startswith("seeds.")]
-                refuse_idle(seeds, _idle(composed) if seeds else [])
+                doubtful = [one for one in typed if one.startswith("seeds.") or one in LAYER_SETTINGS]
+                refuse_idle(doubtful, _idle(composed) if doubtful else [])
             except RequestError as wrong:
                 raise Refused from wrong
         scope = scope_of(composed)
@@ -212,7 +212,7 @@ class Launch:
 
 
 def _idle(composed: DictConfig) -> Iterator[Mapping[str, str]]:
-    """The seeds without effect of each run of a sweep; of runs that cannot be, which are told of later, none."""
+    """The settings without effect of each run of a sweep; of runs that cannot be, which are told of later, none."""
     for job in jobs_beside(composed, "seed") or ():
         files, options = OptionFiles.of(job.hydra), dict(job.hydra.runtime.choices)
         with open_dict(job):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from patentlab.config import ExperimentConfig, TrainerConfig
@@ -13,6 +14,8 @@ from patentlab.fidelity.profile import cardinality, naming
 from patentlab.mixing.training_set import TrainingSet
 from patentlab.protocols import AnswersAnew, Choice, Classifier, Progress, Replaceable, Silent, TrainingReport
 from patentlab.tasks import Task
+from patentlab.tracking.identity import seedless_name
+from patentlab.tracking.record import read_record
 
 _TIMED = {1: 8, 32: 32}  # batch size → documents
 
@@ -51,14 +54,16 @@ def count_documents(config: ExperimentConfig, documents: Documents, made: Traini
     }
 
 
-def describe_training(report: TrainingReport, used: TrainerConfig, asked: TrainerConfig) -> dict[str, Any]:
+def describe_training(report: TrainingReport, used: TrainerConfig, asked: ExperimentConfig) -> dict[str, Any]:
     """``training`` of a record.
 
     Args:
         report: How it went.
         used: Settings that memory was enough for.
-        asked: Settings that were asked for.
+        asked: What was asked for.
     """
+    teacher = getattr(asked.loss, "teacher", None)
+    taught_by = read_record(Path(teacher).expanduser()) if teacher else None
     return {
         "optimiser_steps": report.optimiser_steps,
         "examples_seen": report.examples_seen,
@@ -67,8 +72,9 @@ def describe_training(report: TrainingReport, used: TrainerConfig, asked: Traine
         # smaller than asked for, and more of them, where memory ran out
         "batch_size": used.batch_size,
         "accumulation": used.accumulation,
-        "requested_batch_size": asked.batch_size,
+        "requested_batch_size": asked.trainer.batch_size,
         **report.chosen,
+        **({"teacher": seedless_name(taught_by.choices)} if taught_by else {}),
     }
 
 

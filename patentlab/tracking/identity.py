@@ -103,7 +103,7 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str], *, earlier: 
     if _table(config) is not None:
         settings["head"]["verbaliser"] = "table"  # whose content is a fingerprint
     if config.data.unlabelled not in (None, UNLABELLED_POOL):
-        settings["data"]["unlabelled"] = "file"  # likewise
+        settings["data"]["unlabelled"] = Path(str(config.data.unlabelled)).suffix  # likewise; this says how it is read
     if config.mix.budget is None and settings["strategy"].get("sources") == "mixture":
         settings["strategy"]["sources"] = "regime"  # a mix without a budget takes all of the regime: the same documents
     if config.mix.budget is not None and config.mix.ordering == "filtered" and not earlier:
@@ -154,10 +154,15 @@ def _beside_neutral(section: Any) -> dict[str, Any]:
 
 def run_name(choices: Mapping[str, Any]) -> str:
     """A name that tells runs apart at a glance: ``minilm-full 1:10 mix=0.2 duplicate seed=0``."""
+    apart = [str(choices["seeds"])] if choices.get("seeds") else []
+    return " ".join([seedless_name(choices), f"seed={choices['seed']}", *apart])
+
+
+def seedless_name(choices: Mapping[str, Any]) -> str:
+    """What runs that differ in seeds alone have in common of :func:`run_name`."""
     parts = ["-".join(str(choices[name]) for name in ("model", "adapter") if choices[name] != "none")]
     parts += [str(choices["head"])] if choices["head"] not in _VECTOR_HEADS else []
     parts += [str(choices["regime"]), f"mix={choices['mix']:g}"]
     parts += [str(choices["strategy"])] if choices["strategy"] != "none" else []
     parts += [str(choices["loss"])] if choices["loss"] not in ("bce", "answer") else []
-    apart = [str(choices["seeds"])] if choices.get("seeds") else []
-    return " ".join([*parts, f"seed={choices['seed']}", *apart])
+    return " ".join(parts)

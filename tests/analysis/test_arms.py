@@ -165,6 +165,19 @@ def test_students_are_one_arm_over_seeds_whatever_their_teachers_are_called():
     assert set(scores(runs)["n"]) == {3}
 
 
+def test_students_of_two_teachers_are_two_arms():
+    plain = students(3)
+    parts = [
+        plain.assign(run=plain["run"] + name, key=plain["key"] + name, **{"training.teacher": name})
+        for name in ("minilm-full 1:10 mix=1", "tfidf_linear 1:10 mix=1")
+    ]
+    runs = arms(pd.concat(parts, ignore_index=True))
+    assert {str(arm) for arm in runs.table["arm"]} == {
+        f"real only, distillation loss, teacher {name} 1:10 mix=1" for name in ("minilm-full", "tfidf_linear")
+    }
+    assert set(scores(runs)["sentence"]) == {""}
+
+
 def test_files_of_unlabelled_documents_are_told_by_what_they_hold():
     plain = students(2)
     name, held = "settings.data.unlabelled", "fingerprints.unlabelled"

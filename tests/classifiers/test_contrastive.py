@@ -66,6 +66,21 @@ def test_the_classifier_is_a_regularised_one_on_the_tuned_vectors(tiny_model):
     assert min(apart) < 5e-3
 
 
+def test_in_half_precision_an_epoch_is_judged_as_what_is_kept(tiny_model):
+    task = SingleLabel(LabelSpace(tuple(WORDS)))
+    settings = [*CONTRASTIVE, "data.task=single_label", "trainer.precision=bf16"]
+    classifier = build(tiny_model, "llama", "full", *settings, task=task)
+
+    def measure(targets: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+        """Any difference in scores is seen."""
+        return {"f1_micro": float((targets * scores).sum())}
+
+    examples = Examples(TEXTS, ONE)
+    report = classifier.fit(examples, examples, Observer(measure), 0)
+    best = max(row["validation_f1_micro"] for row in report.history)
+    assert measure(ONE, classifier.predict(TEXTS, Silent()))["f1_micro"] == pytest.approx(best, abs=1e-5)
+
+
 @pytest.mark.parametrize("kept", ["probe", "tuned"])
 def test_the_probe_on_frozen_layers_is_what_it_has_to_beat(tiny_model, kept: str):
     classifier = build(tiny_model, "llama", "lora", *CONTRASTIVE, "head.fallback=probe", "head.fallback_margin=0.0")
