@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
 from patentlab.classifiers.factory import load_classifier
@@ -73,12 +74,14 @@ def test_in_half_precision_an_epoch_is_judged_as_what_is_kept(tiny_model):
 
     def measure(targets: np.ndarray, scores: np.ndarray) -> dict[str, float]:
         """Any difference in scores is seen."""
-        return {"f1_micro": float((targets * scores).sum())}
+        return {"f1_micro": float((targets * logit(scores)).sum())}
 
     examples = Examples(TEXTS, ONE)
     report = classifier.fit(examples, examples, Observer(measure), 0)
     best = max(row["validation_f1_micro"] for row in report.history)
-    assert measure(ONE, classifier.predict(TEXTS, Silent()))["f1_micro"] == pytest.approx(best, abs=1e-5)
+    assert measure(ONE, classifier.predict(TEXTS, Silent()))["f1_micro"] == pytest.approx(
+        best, abs=1e-4
+    )  # 8e-4 otherwise
 
 
 @pytest.mark.parametrize("kept", ["probe", "tuned"])
