@@ -14,15 +14,15 @@ import pandas as pd
 from benchmarks.pages import fill, keep
 from patentlab.analysis.arms import arms
 from patentlab.analysis.classifiers import classified
-from patentlab.analysis.fidelity_gain import kept_part
 from patentlab.analysis.matrix import read_kept_matrix
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = DOCS / "heads.md"
 MATRIX = DOCS / "matrices" / "heads.parquet"
+LATENCY = DOCS / "matrices" / "latency.csv"  # as of benchmarks.latency
 COLUMNS = {"f1_micro": "micro-F1", "f1_macro": "macro-F1", "map_macro": "mAP", "ece": "ECE"}
-COSTS = {"parameters.trained": "trained", "latency.ms_per_document.batch_1": "ms alone",
-         "latency.ms_per_document.batch_32": "ms in 32"}  # fmt: skip
+COSTS = {"batch_1": "ms alone", "batch_32": "ms in 32"}
+TASK = "data.task"  # of a matrix with several
 
 
 def blocks(matrix: pd.DataFrame) -> dict[str, str]:
@@ -32,24 +32,26 @@ def blocks(matrix: pd.DataFrame) -> dict[str, str]:
         matrix: A row a run.
 
     Returns:
-        By the names of their places in the page, ``regime_10`` for 1:10.
+        By the names of their places in the page, ``single_label_10`` for 1:10.
     """
     table = classified(arms(matrix)).table
+    costs = table[["run", "classifier"]].merge(pd.read_csv(LATENCY), on="run").groupby("classifier")[[*COSTS]].first()
     return {
-        f"regime_{str(regime).partition(':')[2]}": _table(own)
-        for regime, own in sorted(table.groupby("regime"), key=lambda one: kept_part(str(one[0])))
+        f"{task}_{str(regime).partition(':')[2]}": _table(own, costs)
+        for (task, regime), own in table.groupby([TASK, "regime"])
     }
 
 
-def _table(runs: pd.DataFrame) -> str:
+def _table(runs: pd.DataFrame, costs: pd.DataFrame) -> str:
     grouped = runs.groupby("classifier")
-    found = grouped[[*COLUMNS, *COSTS]].mean().assign(seeds=grouped["seed"].nunique())
+    found = grouped[[*COLUMNS, "parameters.trained"]].mean().assign(seeds=grouped["seed"].nunique()).join(costs)
     found = found.sort_values("f1_micro", ascending=False).reset_index()
     shown = pd.DataFrame({"classifier": found["classifier"], "seeds": found["seeds"]})
     for name, title in COLUMNS.items():
         shown[title] = found[name].map("{:.3f}".format)
+    shown["trained"] = found["parameters.trained"].map("{:,.0f}".format)
     for name, title in COSTS.items():
-        shown[title] = found[name].map("{:,.0f}".format if name == "parameters.trained" else "{:.1f}".format)
+        shown[title] = found[name].map("{:.1f}".format, na_action="ignore").fillna("")
     return str(shown.to_markdown(index=False, disable_numparse=True))
 
 

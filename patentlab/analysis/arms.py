@@ -22,15 +22,13 @@ from patentlab.statistics.variance import shared_mean
 CELL = ["data", "model", "head", "adapter", "ordering", "regime", "mix", "budget"]
 _ARM_SETTINGS = ("settings.strategy.", "settings.generator.")
 _SOURCES = "settings.strategy.sources"
-_LOSS_SETTINGS = "settings.loss."
 _INPUTS = ("fingerprints.data", "fingerprints.model", "fingerprints.unlabelled")  # what paths stand for
 _TEACHER = "settings.loss.teacher"  # a path, and of each seed another: students are told apart by its name without
-_TAUGHT_BY = "training.teacher"
-_OF_LOSS = (_LOSS_SETTINGS, _TAUGHT_BY)
+LOSS_SETTINGS = ("settings.loss.", "training.teacher")  # what their names begin with
 _UNLABELLED = "settings.data.unlabelled"  # pool, or a path
 # what the arm's name says, what choices, budget and fingerprints say, and what does not change a run
 _MEASURED = ("fidelity.", "retrieval.", "counts.", "parameters.", "latency.")
-_NOT_COMPARED = (*_ARM_SETTINGS, _LOSS_SETTINGS, "settings.tracking.", "settings.data.path", "settings.model.path",
+_NOT_COMPARED = (*_ARM_SETTINGS, *LOSS_SETTINGS, "settings.tracking.", "settings.data.path", "settings.model.path",
                  "settings.trainer.save_model", "settings.seed", "settings.regime.", "settings.mix.real_share",
                  "settings.mix.budget", "settings.mix.ordering")  # fmt: skip
 _CONTROLS = {
@@ -75,7 +73,7 @@ class Arm:
     @cached_property
     def caption(self) -> str:
         """Its name for tables and figures, as ``smollm2_135m, label-conditioned, temperature 1.2``."""
-        said = [(name.startswith(_OF_LOSS), f"{name.rpartition('.')[2].replace('_', ' ')} {_short(value)}")
+        said = [(name.startswith(LOSS_SETTINGS), f"{name.rpartition('.')[2].replace('_', ' ')} {_short(value)}")
                 for name, value in self.settings]  # fmt: skip
         words = [self.generator, _CONTROLS.get(self.strategy, self.strategy.replace("_", "-"))]
         words += ["adapted" if self.adapted else None, *(setting for of_loss, setting in said if not of_loss)]
@@ -300,7 +298,7 @@ def _identities(runs: pd.DataFrame) -> pd.Series:
         for part, settings in (
             (runs[added], _ARM_SETTINGS),
             (runs[shown_sources & ~added], _SOURCES),
-            (runs, _OF_LOSS),
+            (runs, LOSS_SETTINGS),
         )
     )
     of_arm = list(dict.fromkeys([*of_arm, *of_sources]))

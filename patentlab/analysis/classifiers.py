@@ -11,13 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from patentlab.analysis.arms import REAL_ONLY, Arm, Runs
+from patentlab.analysis.arms import LOSS_SETTINGS, REAL_ONLY, Arm, Runs
 from patentlab.config import RequestError, closest
 
 _PARTS = ("model", "head", "adapter")
 _SETTINGS = ("model.", "head.", "adapter.", "trainer.", "loss.")  # of a classifier, where they vary
 _OF_DATA = ("data.", "fingerprints.data")
-_LOSS_SETTINGS = "settings.loss."
 ADDED = ("strategy", "generator", "adaptation", "added_settings")
 """Columns of what is added to the real documents."""
 
@@ -156,7 +155,7 @@ def _among(name: str, wanted: Sequence[str]) -> bool:
 
 def apart_from_loss(arm: Arm) -> tuple[Arm, str]:
     """An arm without its loss, and the words of the loss."""
-    of_loss = tuple(one for one in arm.settings if one[0].startswith(_LOSS_SETTINGS))
+    of_loss = tuple(one for one in arm.settings if one[0].startswith(LOSS_SETTINGS))
     rest = replace(arm, loss=None, settings=tuple(one for one in arm.settings if one not in of_loss))
     words = replace(REAL_ONLY, loss=arm.loss, settings=of_loss).caption
     return rest, words.removeprefix(REAL_ONLY.caption).lstrip(", ")

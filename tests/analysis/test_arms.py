@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from patentlab.analysis.arms import REAL_ONLY, Arm, Runs, arms, gains, mean_gains, scores
+from patentlab.analysis.classifiers import classified
 from patentlab.statistics.aggregation import t_interval
 from patentlab.statistics.multiple_testing import holm
 from tests.analysis.known_matrix import known_matrix
@@ -176,6 +177,8 @@ def test_students_of_two_teachers_are_two_arms():
         f"real only, distillation loss, teacher {name} 1:10 mix=1" for name in ("minilm-full", "tfidf_linear")
     }
     assert set(scores(runs)["sentence"]) == {""}
+    names = set(classified(runs).table["classifier"])
+    assert len(names) == 2 * runs.table["model"].nunique() and all(" loss, teacher " in name for name in names), names
 
 
 def test_files_of_unlabelled_documents_are_told_by_what_they_hold():
