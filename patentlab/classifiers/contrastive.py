@@ -56,7 +56,7 @@ def fit_by_comparing(
         held = np.stack([item["labels"] for item in items]).astype(train_set.targets.dtype)
         vectors = [encoder.compute(train_set.texts, progress), logits.float().cpu().numpy()]
         if reduced:  # both sides are compared as they are read at last
-            vectors[1] = encoder.compute(validation.texts, progress)
+            vectors[1] = encoder.read(items, progress)
         return probe_on(vectors, held).scores
 
     def readable(weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Probe]:

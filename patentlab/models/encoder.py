@@ -13,7 +13,7 @@ from patentlab import weights
 from patentlab.config import ModelConfig, load_option
 from patentlab.language_models.loading import four_bit
 from patentlab.models.backbones import Backbone, load_backbone
-from patentlab.models.batching import Collator, ask, tokenise
+from patentlab.models.batching import Collator, Item, ask, tokenise
 from patentlab.models.features import Features, FeatureStore
 from patentlab.models.network import Network
 from patentlab.models.pooling import pool
@@ -118,11 +118,15 @@ class Encoder:
         Returns:
             Shape ``(texts, width)``.
         """
+        return self.read(tokenise(texts, self.tokenizer, self.config.max_length), progress, task)
+
+    def read(self, items: Sequence[Item], progress: Progress, task: str = "evaluation") -> Features:
+        """Vectors of tokenised texts, with labels or without; see :meth:`compute`."""
 
         def embed(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-            return pool(self.network.hidden(**batch), batch["attention_mask"], self.config.pooling)
+            ids, mask = batch["input_ids"], batch["attention_mask"]
+            return pool(self.network.hidden(input_ids=ids, attention_mask=mask), mask, self.config.pooling)
 
-        items = tokenise(texts, self.tokenizer, self.config.max_length)
         found: list[Features] = [np.empty(0, dtype=np.float32)] * len(items)
         for positions, pooled in ask(
             self.network, embed, items, Collator(self.tokenizer), self.batch_size, progress, task
