@@ -18,10 +18,15 @@ IGNORED = -100  # the label of a place that is not learned from, as transformers
 
 @LOSSES.add("answer")
 class AnswerLoss(Loss):
-    """Cross-entropy over the vocabulary, of the tokens of the right answer."""
+    """Cross-entropy over the vocabulary, of the tokens of the right answer.
+
+    Attributes:
+        apart: Whether labels are asked about one by one: then scores, of validation documents, are log-odds each.
+    """
 
     index = False
     tokens = True
+    apart: bool = False
 
     def encode(self, targets: NDArray[Any]) -> NDArray[Any]:
         """Floats of the same shape, for validation documents: those have scores of labels, not of tokens."""
@@ -36,10 +41,12 @@ class AnswerLoss(Loss):
             targets: Token ids, ``-100`` where none is learned; or zeros and ones of the scores' shape.
 
         Returns:
-            A scalar; of scores of labels their cross-entropy with the right labels.
+            A scalar; of scores of labels their cross-entropy with the right labels, binary where :attr:`apart`.
         """
         import torch
 
+        if logits.ndim == 2 and self.apart:
+            return torch.nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
         if logits.ndim == 2:
             return -(torch.log_softmax(logits, dim=1) * targets).sum()
         return torch.nn.functional.cross_entropy(

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from patentlab.config import InstructionHeadConfig, RequestError, Wording
+from patentlab.config import InstructionHeadConfig, LossConfig, RequestError, Wording
 from patentlab.config.registry import HEADS
 from patentlab.corpus import Examples
 from patentlab.language_models.questions import Question, Shot, answer_tokens
 from patentlab.losses import Loss
+from patentlab.losses.answer import AnswerLoss
 from patentlab.models.heads.prompted import PromptedHead, text_config
 
 if TYPE_CHECKING:
@@ -52,6 +53,13 @@ class InstructionHead(PromptedHead):
     def of_several(self) -> str:
         """Each label by itself; what is to be written is a list."""
         return "list" if self.config.decoding == "generate" else super().of_several()
+
+    def loss(self, config: LossConfig, targets: NDArray[Any] | None) -> Loss:
+        """Of validation documents it is told what the scores are."""
+        loss = super().loss(config, targets)
+        if isinstance(loss, AnswerLoss):
+            loss.apart = self.kind == "yes_no"
+        return loss
 
     def prepare(self, examples: Examples, seed: int) -> Examples:
         """Find out how long lists are, and draw the shots."""
