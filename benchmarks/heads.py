@@ -22,7 +22,6 @@ MATRIX = DOCS / "matrices" / "heads.parquet"
 LATENCY = DOCS / "matrices" / "latency.csv"  # as of benchmarks.latency
 COLUMNS = {"f1_micro": "micro-F1", "f1_macro": "macro-F1", "map_macro": "mAP", "ece": "ECE"}
 COSTS = {"batch_1": "ms alone", "batch_32": "ms in 32"}
-TASK = "data.task"  # of a matrix with several
 
 
 def blocks(matrix: pd.DataFrame) -> dict[str, str]:
@@ -34,11 +33,12 @@ def blocks(matrix: pd.DataFrame) -> dict[str, str]:
     Returns:
         By the names of their places in the page, ``single_label_10`` for 1:10.
     """
-    table = classified(arms(matrix)).table
-    costs = table[["run", "classifier"]].merge(pd.read_csv(LATENCY), on="run").groupby("classifier")[[*COSTS]].first()
+    table = classified(arms(matrix)).table.merge(matrix[["run", "settings.data.task"]], on="run")
+    measured = pd.read_csv(LATENCY) if LATENCY.is_file() else pd.DataFrame(columns=["run", *COSTS])
+    costs = table[["run", "classifier"]].merge(measured, on="run").groupby("classifier")[[*COSTS]].first()
     return {
         f"{task}_{str(regime).partition(':')[2]}": _table(own, costs)
-        for (task, regime), own in table.groupby([TASK, "regime"])
+        for (task, regime), own in table.groupby(["settings.data.task", "regime"])
     }
 
 
@@ -51,7 +51,7 @@ def _table(runs: pd.DataFrame, costs: pd.DataFrame) -> str:
         shown[title] = found[name].map("{:.3f}".format)
     shown["trained"] = found["parameters.trained"].map("{:,.0f}".format)
     for name, title in COSTS.items():
-        shown[title] = found[name].map("{:.1f}".format, na_action="ignore").fillna("")
+        shown[title] = ["" if pd.isna(value) else f"{value:.1f}" for value in found[name]]
     return str(shown.to_markdown(index=False, disable_numparse=True))
 
 

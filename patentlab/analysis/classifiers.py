@@ -64,7 +64,8 @@ def classified(runs: Runs) -> Classified:
 
     A classifier is model, head, adapter and loss, and each of their settings, and of the trainer's, that runs of the
     same choices differ in. Its name has what is there to be told: ``minilm-full``, ``tfidf_linear``,
-    ``minilm-full-two_layer, focal loss, learning rate 0.001``; a head where models were given several.
+    ``minilm-full-two_layer, focal loss, learning rate 0.001``; a head where models were given several, a setting where
+    classifiers of the same parts and loss differ in it.
 
     Args:
         runs: As of :func:`patentlab.analysis.arms.arms`.
@@ -82,9 +83,13 @@ def classified(runs: Runs) -> Classified:
     )
     heads = len({*table["head"].dropna()} - {"none"}) > 1
     shown = ["model", "adapter", *(["head"] if heads else [])]
-    rows = table[[*shown, "loss_settings", *settings]].astype(object).to_dict("records")
-    names = [_name({str(column): value for column, value in row.items()}, shown, settings) for row in rows]
-    table = table.assign(classifier=names)
+    names: dict[Any, str] = {}
+    for _, alike in table.groupby([*shown, "loss_settings"], dropna=False, sort=False):
+        differing = [name for name in settings if len(alike[name].unique()) > 1]
+        rows = alike[[*shown, "loss_settings", *differing]].astype(object).to_dict("records")
+        own = [_name({str(name): value for name, value in row.items()}, shown, differing) for row in rows]
+        names |= dict(zip(alike.index, own, strict=True))
+    table = table.assign(classifier=pd.Series(names, dtype=object))
     conditions = [name for name in runs.cell if name not in (*_PARTS, *settings)]
     return Classified(table, conditions, [*runs.cell, "loss", "loss_settings", *ADDED])
 
