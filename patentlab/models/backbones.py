@@ -71,6 +71,10 @@ def load_backbone(
         model = model.language_model  # of a model that also sees, the part that reads
     if getattr(model, "pooler", None) is not None:
         model.pooler = None  # nothing here reads it, and it would count as trained without ever getting a gradient
+    if language_model:
+        from patentlab.models.linear import VocabularyLayer
+
+        VocabularyLayer.replace(model)
     if config.attention == "bidirectional":
         remove_causal_mask(model, config, progress)
     if config.padding_side is not None:

@@ -73,6 +73,27 @@ class LinearLayers(nn.Module):
         return logits
 
 
+class VocabularyLayer(nn.Linear):
+    """The layer that predicts tokens, in fp32 whatever its weights are: in bf16, logits from 16 on are eighths."""
+
+    @classmethod
+    def replace(cls, model: nn.Module) -> None:
+        """Have a model's own layer compute so; its weights, and their tie to the embeddings, stay.
+
+        Args:
+            model: Of transformers.
+        """
+        layer = model.get_output_embeddings()  # type: ignore[operator]
+        if type(layer) is nn.Linear:
+            layer.__class__ = cls
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Logits of hidden states: ``(…, width)`` to ``(…, vocabulary)``."""
+        with torch.autocast(hidden.device.type, enabled=False):
+            bias = None if self.bias is None else self.bias.float()
+            return nn.functional.linear(hidden.float(), self.weight.float(), bias)
+
+
 class FeatureClassifier(nn.Module):
     """Layers alone, on vectors that were computed before.
 

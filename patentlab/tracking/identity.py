@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from patentlab import weights
-from patentlab.config import CONTROL, SEED_SOURCES, UNLABELLED_POOL, ExperimentConfig, RequestError
+from patentlab.config import (
+    CONTROL,
+    SEED_SOURCES,
+    UNLABELLED_POOL,
+    ExperimentConfig,
+    PromptedHeadConfig,
+    RequestError,
+)
 from patentlab.config.bounds import neutral_value
+from patentlab.config.registry import LOSSES
 from patentlab.data.sources import data_fingerprint
 from patentlab.data.sources.jsonl import file_fingerprint
 from patentlab.synthesis.generators import generator_fingerprint, generator_kind
@@ -111,6 +119,8 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str], *, earlier: 
     if config.is_fitted and not earlier:
         # the constant answer's scores were zeros and ones before, and TF-IDF confused more than 128 labels
         settings["model"]["baseline"] = 2
+    for group in _once_otherwise(config):
+        settings[group]["version"] = 2
     settings.pop("seeds", None)
     settings |= _seeds(config)
     if config.strategy_used == "none":
@@ -128,6 +138,15 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str], *, earlier: 
         settings["trainer"] = {"monitor": config.trainer.monitor}
     content = {"settings": settings, "fingerprints": fingerprints, "stages": STAGE_VERSIONS}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _once_otherwise(config: ExperimentConfig) -> Iterator[str]:
+    """Groups whose settings once gave other results."""
+    reduced = config.trainer.precision == "bf16"
+    if isinstance(config.head, PromptedHeadConfig) and (reduced or config.head.verbaliser == "word"):
+        yield "head"  # logits were rounded to bf16; words of titles with "means" were others
+    if reduced and config.loss.name in LOSSES and LOSSES.get(config.loss.name).compares:
+        yield "loss"  # epochs were judged by vectors in fp32 beside others in bf16
 
 
 def _seeds(config: ExperimentConfig) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Heads that ask a language model with words: what they learn, and what survives saving."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -198,3 +199,24 @@ def test_validation_documents_have_the_loss_of_their_labels(apart: bool):
     expected = -(targets * np.log(chances)).sum() - apart * ((1 - targets) * np.log1p(-chances)).sum()
     found = loss.total(torch.tensor(scores), torch.tensor(targets, dtype=torch.float64))
     assert float(found) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("adapter", ["full", "lora", "none"])
+@pytest.mark.parametrize("head", ["instruction", "label_logits"])
+def test_in_half_precision_logits_of_tokens_are_whole(model: Path, tmp_path: Path, head: str, adapter: str):
+    """Of 16 and more they would be eighths."""
+    classifier = build(model, SingleLabel(LABELS), f"head={head}", f"adapter={adapter}", "trainer.precision=bf16")
+    layer: Any = classifier.network.backbone.get_output_embeddings()  # type: ignore[operator]
+    seen: list[torch.Tensor] = []
+    layer.register_forward_hook(lambda module, inputs, output: seen.extend([inputs[0], output]))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        scores = classifier.predict(TEXTS, Silent())
+    hidden, logits = seen[-2:]
+    with torch.inference_mode():
+        assert logits.dtype == torch.float32 and torch.equal(logits, hidden.float() @ layer.weight.float().T)
+    assert not torch.equal(logits, logits.bfloat16().float())
+    if adapter != "full":  # whose weights stay in fp32
+        assert layer.weight.dtype == torch.bfloat16
+    classifier.save(tmp_path)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert np.array_equal(load_classifier(tmp_path, Silent()).predict(TEXTS, Silent()), scores)

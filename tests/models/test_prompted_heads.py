@@ -70,8 +70,10 @@ def test_a_word_of_its_title_stands_for_a_label(model: Path):
     assert "Answer with the word of the subject alone." in prompt
 
 
-def test_with_several_labels_letters_are_held_against_all_other_tokens(model: Path):
-    classifier = build(model, MultiLabel(LABELS), "head=label_logits", "head.verbaliser=letters", "adapter=none")
+@pytest.mark.parametrize(("task", "loss"), [(MultiLabel(LABELS), "null"), (SingleLabel(LABELS), "bce")])
+def test_labels_that_are_taken_by_themselves_are_held_against_all_other_tokens(model: Path, task: Task, loss: str):
+    asked = ["head=label_logits", "head.verbaliser=letters"]
+    classifier = build(model, task, *asked, "adapter=none", f"loss={loss}")
     head = classifier.head
     prompt = [*head.question.prefix, *head.items(TEXTS[:1])[0]["input_ids"]]  # type: ignore[attr-defined]
     tokenizer = AutoTokenizer.from_pretrained(model)

@@ -65,3 +65,20 @@ def test_runs_that_learned_from_what_a_generator_would_write_otherwise_now_are_o
     before, after = keys(1), keys(2)
     assert {name for name in requests if before[name] != after[name]} == {"own"}
     assert run_key(compose("mix=0.5"), {}, earlier=True) == before["own"]
+
+
+def test_runs_that_once_gave_other_results_are_other_runs(monkeypatch: pytest.MonkeyPatch):
+    lora, reduced = ["model=smollm2_135m", "adapter=lora"], "trainer.precision=bf16"
+    asked = [*lora, "head=instruction", "data.task=single_label"]
+    words = [*lora, "head=label_logits", "data.task=single_label"]
+    compared = ["model=minilm", "adapter=full", "loss=contrastive"]
+    requests = {
+        "asked": asked, "asked, bf16": [*asked, reduced],
+        "letters": [*words, "head.verbaliser=letters"], "words": words,
+        "compared": compared, "compared, bf16": [*compared, reduced],
+        "linear": lora, "linear, bf16": [*lora, reduced],
+    }  # fmt: skip
+    now = {name: run_key(compose(*line), {}) for name, line in requests.items()}
+    monkeypatch.setattr("patentlab.tracking.identity._once_otherwise", lambda config: ())
+    before = {name: run_key(compose(*line), {}) for name, line in requests.items()}
+    assert {name for name in requests if before[name] != now[name]} == {"asked, bf16", "words", "compared, bf16"}

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from patentlab.config import PromptedHeadConfig, RequestError, Wording
+from patentlab.config import LossConfig, PromptedHeadConfig, RequestError, Wording
 from patentlab.config.registry import HEADS
 from patentlab.language_models.questions import Question, Shot, answer_tokens
 from patentlab.language_models.verbalisers import LETTERS, WORD, single_tokens, telling_words, words_for
 from patentlab.losses import Loss
+from patentlab.losses.binary import BinaryLoss
 from patentlab.models.heads.prompted import PromptedHead
 
 if TYPE_CHECKING:
@@ -29,9 +30,11 @@ _CALLED = {LETTERS: "letter", "title": "title", "short": "title", "code": "code"
 class LabelLogitsHead(PromptedHead):
     """A logit a label: that of its token, where the answer begins.
 
-    With several labels a document, the logit of a label is its token's log-odds against all tokens that stand for no
-    label, so that labels do not take probability from each other.
+    With several labels a document, or a loss that takes each label by itself, the logit of a label is its token's
+    log-odds against all tokens that stand for no label, so that labels do not take probability from each other.
     """
+
+    apart = False  # whether labels are taken each by itself
 
     def choose_words(self) -> tuple[str, ...]:
         """Letters and words of titles by their tokens, so that no two begin alike."""
@@ -71,6 +74,17 @@ class LabelLogitsHead(PromptedHead):
         """Letters or words, with commas between."""
         return ", ".join(self.words[place] for place in np.flatnonzero(target))
 
+    def loss(self, config: LossConfig, targets: NDArray[Any] | None) -> Loss:
+        """That which was asked for; it says what logits are to be."""
+        loss = super().loss(config, targets)
+        self.apart = not self.task.one_label or isinstance(loss, BinaryLoss)
+        return loss
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether probabilities of labels add up to 1."""
+        return not self.apart
+
     def logits(self, network: Network, batch: Mapping[str, Tensor]) -> Tensor:
         """Shape ``(documents, labels)``."""
         import torch
@@ -79,7 +93,7 @@ class LabelLogitsHead(PromptedHead):
         found = self.read(network, ids, batch["attention_mask"])[:, -1].float()
         tokens = torch.as_tensor(self.tokens, device=ids.device)
         own = found[:, tokens]
-        if self.task.one_label:
+        if not self.apart:
             return own
         others = torch.ones(found.shape[1], dtype=torch.bool, device=ids.device)
         others[tokens] = False
