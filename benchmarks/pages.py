@@ -27,6 +27,9 @@ def keep(folders: Sequence[Path]) -> pd.DataFrame:
     matrix = pd.concat([read_matrix(folder) for folder in folders], ignore_index=True)
     if (matrix["status"] != "finished").any():
         raise ValueError(f"runs that did not finish: {', '.join(matrix.loc[matrix['status'] != 'finished', 'run'])}")
+    if (table := "fingerprints.verbaliser") in matrix:  # a path elsewhere
+        words = matrix["settings.head.verbaliser"]
+        matrix["settings.head.verbaliser"] = words.where(matrix[table].isna(), "table")
     empty = [name for name in matrix if not str(name).startswith("choices.") and matrix[name].isna().all()]
     return matrix.drop(columns=[*_OF_THE_MACHINE, *empty], errors="ignore")
 

@@ -1,6 +1,8 @@
 """A student of a finished run: what it learns, and which teachers are refused."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from patentlab.console.command_line import compose
 from patentlab.experiment import run_experiment
 from patentlab.inference import load
 from patentlab.protocols import Silent
+from patentlab.tracking.identity import name_of_teacher
 from patentlab.tracking.record import Record
 from tests.conftest import Command
 
@@ -38,7 +41,15 @@ def test_a_student_says_what_its_teacher_says(teacher: Path, tmp_path: Path):
     done = run(tmp_path / "run", *STUDENT, f"loss.teacher={teacher}", "loss.hard_share=0", "head.start=frequencies")
     assert done["status"] == "finished"
     assert done["fingerprints"]["teacher"] == json.loads((teacher / "result.json").read_text())["key"]
-    assert done["training"]["teacher"] == "tfidf_linear 1:1 mix=1"
+    name = done["training"]["teacher"]
+    assert re.fullmatch(r"tfidf_linear 1:1 mix=1 \([0-9a-f]{6}\)", name)
+    (tmp_path / "other").mkdir()
+    shutil.copy(teacher / "result.json", tmp_path / "other")
+    settings = (teacher / "config.yaml").read_text()
+    for line, same in (("\nseed: 0", True), ("\n  top_k: 6", False)):
+        assert f"{line}\n" in settings
+        (tmp_path / "other" / "config.yaml").write_text(settings.replace(line, line[:-1] + "1"))
+        assert (name_of_teacher(tmp_path / "other") == name) is same
     taught = load(teacher).classifier.predict(_texts(), Silent())
     said = load(tmp_path / "run").classifier.predict(_texts(), Silent())
     alone = run(tmp_path / "alone", *STUDENT[:-1], "head.start=frequencies")

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from patentlab.analysis.contrasts import CONTRASTS, Contrast, distinct, find_twins
+from patentlab.analysis.losses import LOSS_SETTINGS, plain
 from patentlab.analysis.replicates import effective_seeds, independent_levels, replicate_names, set_apart, speaks_of
 from patentlab.analysis.strategies import augmented, properties
 from patentlab.config import UNLABELLED_POOL
@@ -24,8 +25,9 @@ _ARM_SETTINGS = ("settings.strategy.", "settings.generator.")
 _SOURCES = "settings.strategy.sources"
 _INPUTS = ("fingerprints.data", "fingerprints.model", "fingerprints.unlabelled")  # what paths stand for
 _TEACHER = "settings.loss.teacher"  # a path, and of each seed another: students are told apart by its name without
-LOSS_SETTINGS = ("settings.loss.", "training.teacher")  # what their names begin with
 _UNLABELLED = "settings.data.unlabelled"  # pool, or a path
+_VERBALISER = "settings.head.verbaliser"  # a word, or a path
+_TABLE = "fingerprints.verbaliser"
 # what the arm's name says, what choices, budget and fingerprints say, and what does not change a run
 _MEASURED = ("fidelity.", "retrieval.", "counts.", "parameters.", "latency.")
 _NOT_COMPARED = (*_ARM_SETTINGS, *LOSS_SETTINGS, "settings.tracking.", "settings.data.path", "settings.model.path",
@@ -39,7 +41,6 @@ _CONTROLS = {
     "reveal": "what the generator saw",
 }
 _DIGITS = 12  # of a fingerprint, to be told by
-_PLAIN_LOSSES = ("bce", "cross_entropy")
 
 
 @total_ordering
@@ -51,7 +52,7 @@ class Arm:
         strategy: As the record names it.
         generator: That was asked; None where none is.
         adapted: Whether the generator was trained on the real documents.
-        loss: None for the plain one of the task.
+        loss: None for that of the task, or of the head where it has one of its own.
         settings: Of strategy, generator and loss (a teacher's name among them), under their dotted names with their
             values: those that tell arms of a matrix apart, where the arm has them.
     """
@@ -122,6 +123,9 @@ def arms(matrix: pd.DataFrame) -> Runs:
     if _UNLABELLED in runs:
         named = runs[_UNLABELLED].where(runs[_UNLABELLED].isna() | (runs[_UNLABELLED] == UNLABELLED_POOL), "file")
         runs = runs.assign(**{_UNLABELLED: named})
+    if _TABLE in runs:  # is told by what it holds
+        told = runs[_VERBALISER].where(runs[_TABLE].isna(), "table " + runs[_TABLE].str[:_DIGITS])
+        runs = runs.assign(**{_VERBALISER: told})
     names = [str(name) for name in runs]
     choices = _choices(names)
     renamed = {name: name.removeprefix("choices.") for name in names if name.startswith("choices.")}
@@ -308,7 +312,7 @@ def _identities(runs: pd.DataFrame) -> pd.Series:
     told = zip(shown.to_numpy().tolist(), shown.notna().to_numpy().tolist(), strict=True)
     generator = runs["choices.generator"].where(added)
     adapted = runs["choices.adaptation"].fillna("none").ne("none") & added
-    loss = runs["choices.loss"].where(~runs["choices.loss"].isin(_PLAIN_LOSSES))
+    loss = runs["choices.loss"].where(~plain(runs))
     known: dict[Arm, Arm] = {}  # one object an arm, so that its caption is made once
     found = []
     for strategy, writer, was_adapted, minimised, (values, there) in zip(

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from patentlab.analysis.arms import LOSS_SETTINGS, REAL_ONLY, Arm, Runs
+from patentlab.analysis.arms import REAL_ONLY, Arm, Runs
+from patentlab.analysis.losses import LOSS_SETTINGS
 from patentlab.config import RequestError, closest
 
 _PARTS = ("model", "head", "adapter")
@@ -24,7 +25,7 @@ _CLASSIFIER = ("head", "adapter", "loss", "loss_settings", *_SETTINGS, "fingerpr
 # a choice → what may change with it where it has to: columns, or what their names begin with
 _FOLLOWS = {
     "model": _CLASSIFIER,
-    "head": ("adapter", "adapter.", "loss", "loss_settings", "head.", "trainer."),
+    "head": ("adapter", "adapter.", "loss", "head.", "trainer."),  # the loss of its own, but none that was chosen
     "adapter": ("adapter.", "trainer."),
     "adapter.rank": ("adapter.alpha",),  # the update is scaled by alpha / rank
     "loss": ("loss_settings", "trainer."),

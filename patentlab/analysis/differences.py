@@ -169,9 +169,15 @@ def _read(both: pd.DataFrame, scored: ScoredRuns) -> tuple[list[tuple[Scored, Sc
 
 
 def _names(first: pd.DataFrame, second: pd.DataFrame, between: str) -> tuple[str, str]:
-    """By the value of the choice; of models by the classifier, of what is added by the arm."""
+    """By the value of the choice; of models by the classifier, of what is added by the arm.
+
+    Of heads, and with each the settings that its classifiers differ in: they follow from the head.
+    """
     column = {"model": "classifier", "strategy": "arm", "generator": "arm"}.get(between, between)
     names = [str(side[column].iloc[0]) for side in (first, second)]
+    if between == "head":
+        settings = [str(side["classifier"].iloc[0]).partition(", ") for side in (first, second)]
+        names = [name + comma + words for name, (_, comma, words) in zip(names, settings, strict=True)]
     if names[0] == names[1]:  # arms of one caption
         names = [
             f"{name}, {between} {side[between].iloc[0]}" for name, side in zip(names, (first, second), strict=True)

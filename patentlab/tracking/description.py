@@ -14,8 +14,7 @@ from patentlab.fidelity.profile import cardinality, naming
 from patentlab.mixing.training_set import TrainingSet
 from patentlab.protocols import AnswersAnew, Choice, Classifier, Progress, Replaceable, Silent, TrainingReport
 from patentlab.tasks import Task
-from patentlab.tracking.identity import seedless_name
-from patentlab.tracking.record import read_record
+from patentlab.tracking.identity import name_of_teacher
 
 _TIMED = {1: 8, 32: 32}  # batch size → documents
 
@@ -63,7 +62,6 @@ def describe_training(report: TrainingReport, used: TrainerConfig, asked: Experi
         asked: What was asked for.
     """
     teacher = getattr(asked.loss, "teacher", None)
-    taught_by = read_record(Path(teacher).expanduser()) if teacher else None
     return {
         "optimiser_steps": report.optimiser_steps,
         "examples_seen": report.examples_seen,
@@ -74,7 +72,7 @@ def describe_training(report: TrainingReport, used: TrainerConfig, asked: Experi
         "accumulation": used.accumulation,
         "requested_batch_size": asked.trainer.batch_size,
         **report.chosen,
-        **({"teacher": seedless_name(taught_by.choices)} if taught_by else {}),
+        **({"teacher": name_of_teacher(Path(teacher).expanduser())} if teacher else {}),
     }
 
 

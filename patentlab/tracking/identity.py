@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from omegaconf import OmegaConf
 
 from patentlab import weights
 from patentlab.config import (
@@ -17,6 +19,8 @@ from patentlab.config import (
     ExperimentConfig,
     PromptedHeadConfig,
     RequestError,
+    SeedsConfig,
+    from_settings,
 )
 from patentlab.config.bounds import neutral_value
 from patentlab.config.registry import LOSSES
@@ -32,6 +36,7 @@ STAGE_VERSIONS = {"data": 1, "split": 2, "regime": 1, "synthesis": 2, "mixing": 
 # Raise it when keys are made in another way: those of earlier records are then computed anew from their settings.
 KEY_VERSION = 2
 
+_DIGITS = 6  # of a teacher's key
 _VECTOR_HEADS = ("none", "embedding", "two_layer")  # their runs were never named after them
 
 _NO_EFFECT = ("tracking",)
@@ -174,11 +179,24 @@ def _beside_neutral(section: Any) -> dict[str, Any]:
 def run_name(choices: Mapping[str, Any]) -> str:
     """A name that tells runs apart at a glance: ``minilm-full 1:10 mix=0.2 duplicate seed=0``."""
     apart = [str(choices["seeds"])] if choices.get("seeds") else []
-    return " ".join([seedless_name(choices), f"seed={choices['seed']}", *apart])
+    return " ".join([_seedless_name(choices), f"seed={choices['seed']}", *apart])
 
 
-def seedless_name(choices: Mapping[str, Any]) -> str:
-    """What runs that differ in seeds alone have in common of :func:`run_name`."""
+def name_of_teacher(folder: Path) -> str:
+    """What teachers that differ in seeds alone have in common: a name, and the first digits of a key without seeds.
+
+    Args:
+        folder: Of a finished run.
+    """
+    record = read_record(folder)
+    if record is None:
+        return "unknown"
+    settings: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+    config = replace(from_settings(settings), seed=0, seeds=SeedsConfig())
+    return f"{_seedless_name(record.choices)} ({run_key(config, {})[:_DIGITS]})"
+
+
+def _seedless_name(choices: Mapping[str, Any]) -> str:
     parts = ["-".join(str(choices[name]) for name in ("model", "adapter") if choices[name] != "none")]
     parts += [str(choices["head"])] if choices["head"] not in _VECTOR_HEADS else []
     parts += [str(choices["regime"]), f"mix={choices['mix']:g}"]

@@ -7,6 +7,7 @@ import pytest
 
 from patentlab.analysis.arms import arms
 from patentlab.analysis.classifiers import check_between, classified, pairs_between
+from patentlab.analysis.differences import _names
 from patentlab.config import RequestError
 from tests.analysis.swept import row
 
@@ -77,11 +78,35 @@ def test_a_prompted_head_meets_trained_ones_where_it_was_not_trained_itself():
     lora, asked = {"adapter": "lora"}, {"head": "instruction", "adapter": "none", "loss": "answer"}
     trained = {"head": "instruction", "adapter": "lora", "loss": "answer"}
     alone = runs_of(lora, asked)
-    assert paired(alone, "head", "classifier") == {("minilm-lora-embedding", "minilm-instruction, answer loss")}
+    assert paired(alone, "head", "classifier") == {("minilm-lora-embedding", "minilm-instruction")}
     both = paired(runs_of(lora, asked, trained), "head", "classifier")
-    assert both == {("minilm-lora-embedding", "minilm-lora-instruction, answer loss")}
+    assert both == {("minilm-lora-embedding", "minilm-lora-instruction")}
     full = {"adapter": "full"}
     assert not paired(runs_of(full, trained), "head", "classifier")  # two that were trained, otherwise
+
+
+def test_heads_meet_under_the_loss_that_is_their_own():
+    """A student, or one that was tuned otherwise, is no word on its head."""
+    task = {"settings.data.task": "single_label"}
+    plain = {**task, "adapter": "lora", "loss": "cross_entropy"}
+    student = {**plain, "loss": "distillation", "settings.loss.temperature": 2.0}
+    asked = {**task, "head": "instruction", "adapter": "lora", "loss": "answer"}
+    assert not paired(runs_of(student, asked), "head", "classifier")
+    found = paired(runs_of(plain, student, asked), "head", "classifier")
+    assert found == {("minilm-lora-embedding", "minilm-lora-instruction")}
+
+
+def test_a_loss_that_is_not_that_of_the_task_is_named():
+    task = {"settings.data.task": "single_label"}
+    matrix = runs_of({**task, "loss": "bce"}, {**task, "loss": "cross_entropy"})
+    assert set(classified(arms(matrix)).table["classifier"]) == {"minilm-full", "minilm-full, bce loss"}
+
+
+def test_settings_that_follow_from_a_head_tell_its_variants_apart():
+    letters, words = ({"head": "label_logits", "settings.head.verbaliser": name} for name in ("letters", "word"))
+    found = classified(arms(runs_of({"settings.head.verbaliser": None}, letters, words)))
+    sides = {_names(one, other, "head") for _, one, other in pairs_between(found, "head")}
+    assert sides == {("embedding", f"label_logits, verbaliser {name}") for name in ("letters", "word")}
 
 
 def test_arms_regimes_and_settings_can_be_compared_too():
