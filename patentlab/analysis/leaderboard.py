@@ -71,9 +71,8 @@ def leaderboard(runs: Runs, scored: ScoredRuns, metrics: Sequence[str], level: f
         for (name, part), one, adjusted in zip(sides.items(), against, p, strict=True):
             row = {"rank": ranks[name], **{n: conditions[n] for n in shown}, "classifier": name}
             row |= {column: own.loc[name, column] for column in values}
-            row |= {
-                n: round(float(part[column].mean()), digits) for n, (column, digits) in _COSTS.items() if column in part
-            }
+            costs = {n: (part[column].mean(), digits) for n, (column, digits) in _COSTS.items() if column in part}
+            row |= {n: value if pd.isna(value) else round(float(value), digits) for n, (value, digits) in costs.items()}
             row |= one | {"behind_p_holm": adjusted} | place
             row["standing"] = _standing(name, best, len(sides), float(one["behind"]), float(adjusted), level)
             rows.append(row)

@@ -95,6 +95,8 @@ def compose_question(
     middle, _, behind = rest.partition(_QUESTION)
     space = " " if head.endswith(" ") else ""
     head = head.removesuffix(space)
+    if _ids(tokenizer, "x") == _inner_ids(tokenizer, " x"):  # it puts a space before everything that it is given
+        space = ""
     lead = " " if (behind or middle).endswith(" ") else ""  # belongs to the first token of the answer
     middle, behind = (middle, behind.removesuffix(lead)) if behind else (middle.removesuffix(lead), behind)
     end = _ids(tokenizer, tail.lstrip(" "))[:1] if chat else []

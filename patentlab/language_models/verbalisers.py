@@ -47,11 +47,12 @@ def words_for(labels: LabelSpace, verbaliser: str) -> list[str]:
             words = titles
         case "short":
             short = [re.split(r"[,;:(]", title)[0].strip() or title for title in titles]
-            words = [one if short.count(one) == 1 else title for one, title in zip(short, titles, strict=True)]
+            lower = [one.lower() for one in short]
+            words = [one if lower.count(one.lower()) == 1 else title for one, title in zip(short, titles, strict=True)]
         case "code":
             words = list(labels.names)
         case _:
-            words = _from_table(Path(verbaliser), labels)
+            words = _from_table(Path(verbaliser).expanduser(), labels)
     lower = [word.lower() for word in words]  # answers that are written are read without regard to capitals
     for number, word in enumerate(words):
         if lower[number] in lower[:number]:

@@ -148,8 +148,10 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str], *, earlier: 
 def _once_otherwise(config: ExperimentConfig) -> Iterator[str]:
     """Groups whose settings once gave other results."""
     reduced = config.trainer.precision == "bf16"
-    if isinstance(config.head, PromptedHeadConfig) and (reduced or config.head.verbaliser == "word"):
-        yield "head"  # logits were rounded to bf16; words of titles with "means" were others
+    head = config.head
+    if isinstance(head, PromptedHeadConfig) and (reduced or head.verbaliser == "word" or head.answer == "list"):
+        # logits were rounded to bf16; words of titles with "means" were others; whatever followed a label in a list
+        yield "head"
     if reduced and config.loss.name in LOSSES and LOSSES.get(config.loss.name).compares:
         yield "loss"  # epochs were judged by vectors in fp32 beside others in bf16
 

@@ -1,6 +1,6 @@
 """Wording → tokens: with a chat template and without, examples before the document."""
 
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from patentlab.corpus import LabelSpace
@@ -81,3 +81,14 @@ def test_a_prompt_does_not_change_with_the_day(chat: PreTrainedTokenizerBase):
         assert chat.decode(compose_question(chat, "Choose.", "{text}", "").prefix) == "<u>Choose.\n\n"
     finally:
         chat.chat_template = template
+
+
+def test_a_document_has_one_space_before_it_where_the_tokenizer_puts_it():
+    """As Llama 2 does it, by normalising."""
+    raw = Tokenizer(models.WordLevel({one: at for at, one in enumerate(["<unk>", "<end>", "▁", *"abx:?\n"])}, "<unk>"))
+    raw.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    raw.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, unk_token="<unk>", eos_token="<end>")  # type: ignore[no-untyped-call]
+    question = compose_question(tokenizer, "a", "b: {text}", "a?")
+    document = tokenizer(question.space + "x", add_special_tokens=False)["input_ids"]
+    assert tokenizer.convert_ids_to_tokens([*question.prefix[-2:], *document]) == ["b", ":", "▁", "x"]

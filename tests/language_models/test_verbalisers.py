@@ -22,6 +22,9 @@ def test_short_names_that_would_be_equal_stay_whole():
     labels = LabelSpace(("a", "b", "c"), {"a": "Seats, for cars", "b": "Seats; for trains", "c": "Wheels, in general"})
     assert words_for(labels, "short") == ["Seats, for cars", "Seats; for trains", "Wheels"]
 
+    labels = LabelSpace(("a", "b"), {"a": "Optics, of lenses", "b": "OPTICS; OF MIRRORS"})
+    assert words_for(labels, "short") == ["Optics, of lenses", "Optics; of mirrors"]
+
 
 def test_equal_titles_cannot_stand_for_two_labels():
     labels = LabelSpace(("a", "b"), {"a": "Seats", "b": "Seats"})

@@ -40,6 +40,22 @@ def test_a_label_is_as_likely_as_its_words_are(model: Path, score: str):
         assert np.allclose(row, np.exp(scores) / np.exp(scores).sum(), atol=1e-5)
 
 
+def test_the_first_of_a_list_is_followed_by_the_next_or_by_the_end(model: Path):
+    """Else a label would always be likelier than one whose words begin with its own."""
+    labels = LabelSpace(("a", "b"), {"a": "Image", "b": "Images"})
+    classifier = build(model, MultiLabel(labels), "head=instruction", "head.answer=list", "adapter=none")
+    head, tokenizer = classifier.head, AutoTokenizer.from_pretrained(model)
+    assert isinstance(head, InstructionHead)
+    prompt = [*head.question.prefix, *head.items(TEXTS[:1])[0]["input_ids"]]
+    ends = [head.question.end, *tokenizer(";")["input_ids"]]
+    chances = np.array([
+        sum(np.exp(log_likelihood(model, prompt, [*tokenizer(word)["input_ids"], end])) for end in ends)
+        for word in ("Image", "Images")
+    ])  # fmt: skip
+    found = classifier.predict(TEXTS[:1], Silent())[0]
+    assert np.allclose(found, chances / chances.sum(), atol=1e-5)
+
+
 def test_a_label_that_is_asked_about_by_itself_does_not_see_the_others(model: Path):
     whole = build(model, MultiLabel(LABELS), "head=instruction", "adapter=none").predict(TEXTS, Silent())
     for column, name in enumerate(LABELS.names):

@@ -75,10 +75,16 @@ def test_runs_that_once_gave_other_results_are_other_runs(monkeypatch: pytest.Mo
     requests = {
         "asked": asked, "asked, bf16": [*asked, reduced],
         "letters": [*words, "head.verbaliser=letters"], "words": words,
+        "list": [*lora, "head=instruction", "data.task=multi_label", "head.answer=list"],
         "compared": compared, "compared, bf16": [*compared, reduced],
         "linear": lora, "linear, bf16": [*lora, reduced],
     }  # fmt: skip
     now = {name: run_key(compose(*line), {}) for name, line in requests.items()}
     monkeypatch.setattr("patentlab.tracking.identity._once_otherwise", lambda config: ())
     before = {name: run_key(compose(*line), {}) for name, line in requests.items()}
-    assert {name for name in requests if before[name] != now[name]} == {"asked, bf16", "words", "compared, bf16"}
+    assert {name for name in requests if before[name] != now[name]} == {
+        "asked, bf16",
+        "words",
+        "list",
+        "compared, bf16",
+    }

@@ -42,9 +42,10 @@ class InstructionHead(PromptedHead):
         """Labels are listed line by line."""
         asked = [wording.question.replace("{label}", word) for word in self.words] if self.kind == "yes_no" else ()
         question = self.compose_with(wording, shots, "\n".join(self.words), asked)
-        # of a list it is scored how likely each label comes first, whatever follows
-        ended = self.kind != "list"
-        self.answers = [answer_tokens(self.tokenizer, question, word, ended=ended) for word in self.words]
+        self.answers = [answer_tokens(self.tokenizer, question, word) for word in self.words]
+        if self.kind == "list":  # a label comes first where its words are followed by the next one or by the end
+            following = [f"{word}{_BETWEEN.rstrip()}" for word in self.words]
+            self.answers += [answer_tokens(self.tokenizer, question, words, ended=False) for words in following]
         self.yes_no = [answer_tokens(self.tokenizer, question, word, ended=False)[0] for word in _YES_NO]
         if self.kind == "yes_no" and self.yes_no[0] == self.yes_no[1]:
             raise RequestError("head=instruction: the tokenizer begins Yes and No alike; set head.answer=list")
@@ -81,8 +82,8 @@ class InstructionHead(PromptedHead):
 
     def longest_answer(self) -> int:
         """Of a label, or of the lists of the training documents."""
-        longest = max(len(answer) for answer in self.answers) + 1
-        return {"yes_no": 1, "label": longest - 1}.get(self.kind, max(longest, self.longest_list))
+        longest = max(len(answer) for answer in self.answers)
+        return {"yes_no": 1, "label": longest}.get(self.kind, max(longest, self.longest_list))
 
     def right_answer(self, target: NDArray[Any]) -> str:
         """The labels' words."""
@@ -129,7 +130,9 @@ class InstructionHead(PromptedHead):
 
         prefix = self.prefix(network, ids.device)
         sums, counts = continuation_scores(network.backbone, text_config(network), ids, mask, self.answers, prefix)
-        return sums if self.config.score == "sum" else sums / counts
+        if self.kind == "list":
+            sums = sums[:, : len(self.words)].logaddexp(sums[:, len(self.words) :])
+        return sums if self.config.score == "sum" else sums / counts[: sums.shape[1]]
 
     def _written(self, network: Network, ids: Tensor, mask: Tensor) -> Tensor:
         """Ones at the labels that the likeliest answer names, zeros elsewhere: those of no label at all, too."""
