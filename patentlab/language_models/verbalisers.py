@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from patentlab.config import RequestError
+from patentlab.config import RequestError, config_folder
 from patentlab.corpus import LabelSpace
 from patentlab.data.masking import singular
 from patentlab.language_models.questions import Question, answer_tokens
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 LETTERS, WORD = "letters", "word"  # chosen by their tokens, and so by the tokenizer
+WORDS = config_folder() / "words" / "cpc.csv"
 _SHARED, _NONE = 1e3, 1e6  # costs of a word that says little or is in another title too, and of none
 _SAYING_LITTLE = frozenset(  # in the singular; what patent titles begin with
     ["apparatus", "arrangement", "aspect", "detail", "device", "equipment", "mean", "method", "process", "system"]
@@ -69,7 +70,7 @@ def _calm(title: str) -> str:
 
 
 def _from_table(path: Path, labels: LabelSpace) -> list[str]:
-    allowed = "title, short, code, or the path of a table with columns label,answer"
+    allowed = "title, short, code, word, or the path of a table with columns label,answer"
     if not path.is_file():
         raise RequestError(f"head.verbaliser={path}: no such file; allowed are {allowed}")
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -113,15 +114,25 @@ def single_tokens(tokenizer: PreTrainedTokenizerBase, question: Question, count:
     return list(islice(found.values(), count))
 
 
-def telling_words(tokenizer: PreTrainedTokenizerBase, question: Question, titles: Sequence[str]) -> list[str]:
-    """A word of each title whose first token is no other's: as early as possible, and rather one of this title alone.
+def usual_words() -> dict[str, tuple[str, ...]]:
+    """Words for CPC subclasses, the best ones first: of ``conf/words/cpc.csv``."""
+    with WORDS.open(encoding="utf-8", newline="") as file:
+        return {row["label"]: tuple(row["words"].split(";")) for row in csv.DictReader(file)}
 
-    The cheapest assignment of first tokens to titles (Kuhn 1955).
+
+def telling_words(
+    tokenizer: PreTrainedTokenizerBase, question: Question, titles: Sequence[str], usual: Sequence[Sequence[str]] = ()
+) -> list[str]:
+    """A word for each title whose first token is no other's.
+
+    One that is usual for the label, if there is one, else one of the title: as early as possible, and rather of this
+    title alone. The cheapest assignment of first tokens to titles (Kuhn 1955).
 
     Args:
         tokenizer: Of the model.
         question: That they answer.
         titles: Of the labels.
+        usual: Words that say what a label is about better than its title does; of each label, the best ones first.
 
     Returns:
         Words, in lower case; the tokens that they begin with are all different.
@@ -133,7 +144,9 @@ def telling_words(tokenizer: PreTrainedTokenizerBase, question: Question, titles
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
     found = [re.findall(r"[^\W\d_][\w-]+", title.lower()) for title in titles]
-    words = [[word for word in dict.fromkeys(own) if word not in ENGLISH_STOP_WORDS] for own in found]
+    own_words = [[word for word in dict.fromkeys(own) if word not in ENGLISH_STOP_WORDS] for own in found]
+    better = [tuple(own) for own in usual] or [()] * len(titles)
+    words = [list(dict.fromkeys([*first, *rest])) for first, rest in zip(better, own_words, strict=True)]
     tokens = {word: answer_tokens(tokenizer, question, word, ended=False)[0] for own in words for word in own}
     columns = {token: place for place, token in enumerate(dict.fromkeys(tokens.values()))}
     cost = np.full((len(titles), max(len(columns), len(titles))), _NONE)
@@ -142,7 +155,7 @@ def telling_words(tokenizer: PreTrainedTokenizerBase, question: Question, titles
         for place, word in enumerate(own):
             at = row, columns[tokens[word]]
             shared = sum(word in others for others in words) > 1
-            price = place + _SHARED * (shared or singular(word) in _SAYING_LITTLE)
+            price = place + _SHARED * (place >= len(better[row]) and (shared or singular(word) in _SAYING_LITTLE))
             if price < cost[at]:
                 cost[at], chosen[at] = price, word
     pairs = [(int(row), int(column)) for row, column in zip(*linear_sum_assignment(cost), strict=True)]

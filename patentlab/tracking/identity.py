@@ -26,6 +26,7 @@ from patentlab.config.bounds import neutral_value
 from patentlab.config.registry import LOSSES
 from patentlab.data.sources import data_fingerprint
 from patentlab.data.sources.jsonl import file_fingerprint
+from patentlab.language_models.verbalisers import WORD, WORDS
 from patentlab.synthesis.generators import generator_fingerprint, generator_kind
 from patentlab.synthesis.strategies import find_strategy
 from patentlab.tracking.record import read_record
@@ -68,6 +69,8 @@ def input_fingerprints(config: ExperimentConfig) -> dict[str, str]:
         fingerprints["model"] = weights.fingerprint(config.model.path or "", config.model.revision)
     if (table := _table(config)) is not None:
         fingerprints["verbaliser"] = hashlib.sha256(table.read_bytes()).hexdigest()
+    if getattr(config.head, "verbaliser", None) == WORD:
+        fingerprints["words"] = file_fingerprint(WORDS, "conf/words")
     if (teacher := getattr(config.loss, "teacher", None)) is not None:
         fingerprints["teacher"] = _teacher(teacher)
     if (unlabelled := config.data.unlabelled) not in (None, UNLABELLED_POOL):
@@ -149,9 +152,8 @@ def _once_otherwise(config: ExperimentConfig) -> Iterator[str]:
     """Groups whose settings once gave other results."""
     reduced = config.trainer.precision == "bf16"
     head = config.head
-    if isinstance(head, PromptedHeadConfig) and (reduced or head.verbaliser == "word" or head.answer == "list"):
-        # logits were rounded to bf16; words of titles with "means" were others; whatever followed a label in a list
-        yield "head"
+    if isinstance(head, PromptedHeadConfig) and (reduced or head.answer == "list"):
+        yield "head"  # logits were rounded to bf16; labels of a list were scored whatever followed
     if reduced and config.loss.name in LOSSES and LOSSES.get(config.loss.name).compares:
         yield "loss"  # epochs were judged by vectors in fp32 beside others in bf16
 

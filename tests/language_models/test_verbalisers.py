@@ -1,5 +1,6 @@
 """What stands for labels: titles, codes, tables, letters, and words of titles that begin with tokens of their own."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from patentlab.config import RequestError
 from patentlab.corpus import LabelSpace
 from patentlab.language_models.questions import answer_tokens, compose_question
-from patentlab.language_models.verbalisers import single_tokens, telling_words, words_for
+from patentlab.language_models.verbalisers import single_tokens, telling_words, usual_words, words_for
 from tests.language_models.test_questions import LABELS
 
 
@@ -81,6 +82,19 @@ def test_the_words_that_tell_titles_apart(chat: PreTrainedTokenizerBase):
     assert chosen("wheels", "wooden tents", "boats") == ["wheels", "tents", "boats"]
     assert chosen("wheels and boats", "wooden toys", "brakes") == ["wheels", "toys", "brakes"]  # not the earliest each
     assert chosen("Methods of dyeing", "Systems; 3 tents", "Means for wheels") == ["dyeing", "tents", "wheels"]
+    usual = [["cars", "tents"], [], ["trams", "boats"]]  # rather than what stands in titles, and no two begin alike
+    assert telling_words(chat, question, ["image data", "video signals", "image data"], usual) == [
+        "cars", "video", "trams",
+    ]  # fmt: skip
+    assert telling_words(chat, question, ["cats", "cows"], [["cats", "goats"], ["cows"]]) == ["goats", "cows"]
     for titles in (["wheels", "waggons"], ["the of", "wheels"], ["2", "3"]):
         with pytest.raises(RequestError, match=r"head\.verbaliser=word: no word of .* set head\.verbaliser=letters"):
             chosen(*titles)
+
+
+def test_usual_words_are_those_of_subclasses():
+    words = usual_words()
+    assert words["G06F"] == ("computing", "computer")
+    for label, own in words.items():
+        assert re.fullmatch("[A-HY][0-9]{2}[A-Z]", label), label
+        assert own and all(re.fullmatch("[a-z]+", word) for word in own), label

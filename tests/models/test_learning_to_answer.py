@@ -12,7 +12,7 @@ from patentlab.classifiers.factory import load_classifier
 from patentlab.config import LossConfig
 from patentlab.corpus import Examples
 from patentlab.losses.answer import AnswerLoss
-from patentlab.models.heads import label_logits
+from patentlab.models.heads import prompted
 from patentlab.models.heads.instruction import InstructionHead
 from patentlab.protocols import Silent
 from patentlab.tasks import Task
@@ -132,7 +132,7 @@ def test_words_that_were_learned_stay_however_they_would_be_chosen_today(
     classifier = build(model, SingleLabel(LABELS), "head=label_logits", "adapter=none")
     expected = classifier.predict(TEXTS, Silent())
     classifier.save(tmp_path)
-    monkeypatch.setattr(label_logits, "telling_words", lambda *_: ["x", "y", "z"])
+    monkeypatch.setattr(prompted, "telling_words", lambda *_: ["x", "y", "z"])
     assert np.array_equal(load_classifier(tmp_path, Silent()).predict(TEXTS, Silent()), expected)
 
 

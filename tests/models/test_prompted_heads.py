@@ -76,14 +76,17 @@ def test_letters_score_as_their_logits_do(model: Path):
     assert np.allclose(classifier.predict(TEXTS[:1], Silent())[0], np.exp(scores) / np.exp(scores).sum(), atol=1e-5)
 
 
-def test_a_word_of_its_title_stands_for_a_label(model: Path):
+def test_a_word_that_is_usual_stands_for_a_label(model: Path):
     classifier = build(model, SingleLabel(LABELS), "head=label_logits", "adapter=none")
     head, tokenizer = classifier.head, AutoTokenizer.from_pretrained(model)
-    assert head.words == ("images", "vision", "pictures")
-    assert list(head.tokens) == tokenizer.convert_tokens_to_ids(list("ivp"))  # type: ignore[attr-defined]
+    assert head.words == ("image", "recognition", "video")
+    assert list(head.tokens) == tokenizer.convert_tokens_to_ids(list("irv"))  # type: ignore[attr-defined]
     prompt = tokenizer.decode([*head.question.prefix, *head.question.middle])  # type: ignore[attr-defined]
-    assert "images. Images\nvision. Vision\npictures. Pictures" in prompt
+    assert "image. Images\nrecognition. Vision\nvideo. Pictures" in prompt
     assert "Answer with the word of the subject alone." in prompt
+    assert head_of(model, SingleLabel(LABELS), "head.verbaliser=word").words == head.words
+    others = SingleLabel(LabelSpace(("a", "b"), {"a": "Images", "b": "Vision"}))
+    assert head_of(model, others, "head.verbaliser=word").words == ("images", "vision")  # of titles
 
 
 @pytest.mark.parametrize(("task", "loss"), [(MultiLabel(LABELS), "null"), (SingleLabel(LABELS), "bce")])

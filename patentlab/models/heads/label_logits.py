@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from patentlab.config import LossConfig, PromptedHeadConfig, RequestError, Wording
 from patentlab.config.registry import HEADS
 from patentlab.language_models.questions import Question, Shot, answer_tokens
-from patentlab.language_models.verbalisers import LETTERS, WORD, single_tokens, telling_words, words_for
+from patentlab.language_models.verbalisers import LETTERS, WORD, single_tokens, words_for
 from patentlab.losses import Loss
 from patentlab.losses.binary import BinaryLoss
 from patentlab.models.heads.prompted import PromptedHead
@@ -37,14 +37,10 @@ class LabelLogitsHead(PromptedHead):
     apart = False  # whether labels are taken each by itself
 
     def choose_words(self) -> tuple[str, ...]:
-        """Letters and words of titles by their tokens, so that no two begin alike."""
-        labels, verbaliser = self.task.labels, self.config.verbaliser
-        if verbaliser not in (LETTERS, WORD):
-            return super().choose_words()
-        plain = self.compose_with(self.config.wording[self.kind], (), "")  # answers begin alike, whatever is listed
-        if verbaliser == LETTERS:
-            return tuple(single_tokens(self.tokenizer, plain, len(labels)))
-        return tuple(telling_words(self.tokenizer, plain, words_for(labels, "title")))
+        """Letters, too."""
+        if self.config.verbaliser == LETTERS:
+            return tuple(single_tokens(self.tokenizer, self.plain, len(self.task.labels)))
+        return super().choose_words()
 
     def compose(self, wording: Wording, shots: Sequence[Shot]) -> Question:
         """Labels are listed with their letters or words, or as what they are answered by."""

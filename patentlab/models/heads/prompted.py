@@ -12,7 +12,7 @@ from scipy.special import expit, logit, softmax
 from patentlab.config import PromptedHeadConfig, RequestError, Wording
 from patentlab.corpus import Examples, derive_seed
 from patentlab.language_models.questions import Question, Shot, compose_question
-from patentlab.language_models.verbalisers import words_for
+from patentlab.language_models.verbalisers import WORD, telling_words, usual_words, words_for
 from patentlab.losses.answer import IGNORED
 from patentlab.models.heads import Head
 from patentlab.tasks import Task
@@ -69,7 +69,17 @@ class PromptedHead(Head):
 
     def choose_words(self) -> tuple[str, ...]:
         """What stands for each label."""
-        return tuple(words_for(self.task.labels, self.config.verbaliser))
+        labels = self.task.labels
+        if self.config.verbaliser != WORD:
+            return tuple(words_for(labels, self.config.verbaliser))
+        known = usual_words()
+        usual = [known.get(name, ()) for name in labels.names]
+        return tuple(telling_words(self.tokenizer, self.plain, words_for(labels, "title"), usual))
+
+    @property
+    def plain(self) -> Question:
+        """The prompt without labels: how an answer begins does not hang on what is listed."""
+        return self.compose_with(self.config.wording[self.kind], (), "")
 
     def of_several(self) -> str:
         """What is answered where a document may have several labels and nothing else was asked for."""
