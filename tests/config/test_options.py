@@ -78,7 +78,7 @@ def test_an_options_settings_are_composed_as_its_file_has_them(choice: str):
 
 def test_every_folder_of_conf_is_a_group():
     groups = {path.name for path in config_folder().iterdir() if path.is_dir()}
-    assert groups == set(GROUPS) | {"hydra", "experiment", "claims", "published", "specialised"}
+    assert groups == set(GROUPS) | {"hydra", "experiment", "claims", "published", "specialised", "words"}
 
 
 def test_a_models_defaults_reach_other_groups_and_yield_to_the_command_line():
