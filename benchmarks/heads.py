@@ -35,11 +35,13 @@ def blocks(matrix: pd.DataFrame) -> dict[str, str]:
     """
     table = classified(arms(matrix)).table.merge(matrix[["run", "settings.data.task"]], on="run")
     measured = pd.read_csv(LATENCY) if LATENCY.is_file() else pd.DataFrame(columns=["run", *COSTS])
-    costs = table[["run", "classifier"]].merge(measured, on="run").groupby("classifier")[[*COSTS]].first()
-    return {
-        f"{task}_{str(regime).partition(':')[2]}": _table(own, costs)
-        for (task, regime), own in table.groupby(["settings.data.task", "regime"])
-    }
+    known = table[["run", "classifier", "settings.data.task"]].merge(measured, on="run")
+    found = {}
+    for (task, regime), own in table.groupby(["settings.data.task", "regime"]):
+        asked = known[known["settings.data.task"] == task]  # several labels may be several questions
+        costs = asked.groupby("classifier")[[*COSTS]].first()
+        found[f"{task}_{str(regime).partition(':')[2]}"] = _table(own, costs)
+    return found
 
 
 def _table(runs: pd.DataFrame, costs: pd.DataFrame) -> str:

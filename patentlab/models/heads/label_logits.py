@@ -37,7 +37,7 @@ class LabelLogitsHead(PromptedHead):
     apart = False  # whether labels are taken each by itself
 
     def choose_words(self) -> tuple[str, ...]:
-        """Letters, too."""
+        """Those of every head that asks in words, or letters."""
         if self.config.verbaliser == LETTERS:
             return tuple(single_tokens(self.tokenizer, self.plain, len(self.task.labels)))
         return super().choose_words()
