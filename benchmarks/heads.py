@@ -1,7 +1,7 @@
 """The tables of ``docs/heads.md``, from the run matrix that is kept beside it.
 
 ``python -m benchmarks.heads``: writes them anew; what the text says of them is not checked.
-``python -m benchmarks.heads multirun/A multirun/B``: keeps the matrix of these sweeps first.
+``python -m benchmarks.heads multirun/A multirun/B``: adds the runs of these sweeps to the matrix first.
 """
 
 from __future__ import annotations
@@ -58,9 +58,11 @@ def _table(runs: pd.DataFrame, costs: pd.DataFrame) -> str:
 
 
 def main() -> None:
-    """Keep the matrix of sweeps, if any are given, and write the tables into the page."""
+    """Add the runs of sweeps to the matrix, if any are given, and write the tables into the page."""
     if folders := [Path(name) for name in sys.argv[1:]]:
-        keep(folders).to_parquet(MATRIX, index=False)
+        kept = [read_kept_matrix(MATRIX)] if MATRIX.is_file() else []
+        matrix = pd.concat([*kept, keep(folders)], ignore_index=True)
+        matrix.drop_duplicates("run", keep="last").to_parquet(MATRIX, index=False)
     if not MATRIX.is_file():
         sys.exit(f"{MATRIX}: is not there yet; give the sweeps that it is made of")
     page = fill(PAGE.read_text(encoding="utf-8"), blocks(read_kept_matrix(MATRIX)))
