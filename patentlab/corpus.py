@@ -17,6 +17,7 @@ from patentlab.config import RequestError, closest
 REAL = "real"
 REPEAT = "repeat"  # a real document that a mix has once more
 SETS = ("train", "validation", "test")
+OUTSIDE = "O"  # the tag of a word that belongs to nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Document:
         date: As ``YYYY-MM-DD``, where known; of a patent the grant's.
         split: The set that the source puts it in, if it does: one of ``SETS``.
         title: With which ``text`` begins, where the source has one.
+        tags: Of the words of ``text``, those between white space: ``O``, or ``B-`` or ``I-`` and a type (IOB2). Empty
+            where words have none.
     """
 
     id: str
@@ -42,6 +45,7 @@ class Document:
     date: str | None = None
     split: str | None = None
     title: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 def is_real(document: Document) -> bool:
@@ -145,6 +149,23 @@ class Examples:
         return Examples(texts, self.targets[chosen], added, soft, int((chosen & ~self.has_labels).sum()))
 
 
+def as_array(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """What is known of each document, in one array.
+
+    Args:
+        rows: One a document, of any shapes.
+
+    Returns:
+        First axis documents; an array of arrays where shapes differ, as those of tags do.
+    """
+    if len({row.shape for row in rows}) == 1:
+        return np.stack(rows)
+    found = np.empty(len(rows), dtype=object)
+    for position, row in enumerate(rows):
+        found[position] = row
+    return found
+
+
 def restrict_labels(
     documents: Iterable[Document],
     *,
@@ -195,12 +216,66 @@ def restrict_labels(
     )
 
 
+def restrict_types(
+    documents: Iterable[Document],
+    *,
+    min_count: int = 1,
+    top_k: int | None = None,
+    keep: Sequence[str] | None = None,
+    titles: Mapping[str, str] | None = None,
+) -> Corpus:
+    """Keep the types of tagged words that occur in enough documents, and all documents.
+
+    Args:
+        documents: Of one source, with tags.
+        min_count: Types in fewer documents are dropped: their words get ``O``.
+        top_k: Keep only so many types, the commonest (ties by name).
+        keep: Keep just these types, however rare; the two bounds before do not apply.
+        titles: What types stand for.
+
+    Returns:
+        The corpus, whose label space are the types; a document's labels are the types in it, in their order.
+
+    Raises:
+        RequestError: A type to keep does not occur.
+    """
+    typed = [replace(document, labels=_types(document.tags)) for document in documents]
+    corpus = restrict_labels(
+        [document for document in typed if document.labels],
+        min_count=min_count,
+        top_k=top_k,
+        keep=keep,
+        titles=titles,
+    )
+    kept = set(corpus.labels.names)
+    remaining = tuple(
+        replace(
+            document,
+            labels=tuple(label for label in document.labels if label in kept),
+            tags=tuple(tag if tag[2:] in kept else OUTSIDE for tag in document.tags),
+        )
+        for document in typed
+    )
+    without = sum(not document.labels for document in remaining)
+    return replace(
+        corpus,
+        documents=remaining,
+        dropped={"labels_dropped": corpus.dropped["labels_dropped"], "documents_without_type": without},
+        sets=frozenset(document.split for document in typed),
+    )
+
+
+def _types(tags: Sequence[str]) -> tuple[str, ...]:
+    """Types of tagged words, each once."""
+    return tuple(dict.fromkeys(tag[2:] for tag in tags if tag != OUTSIDE))
+
+
 def _only(texts: Mapping[str, str] | None, kept: set[str]) -> dict[str, str]:
     return {name: text for name, text in (texts or {}).items() if name in kept}
 
 
 def fingerprint(documents: Iterable[Document]) -> str:
-    """SHA-256 over ids, texts, labels and origins, in order.
+    """SHA-256 over ids, texts, labels, origins and tags, in order.
 
     Args:
         documents: Any documents.
@@ -210,7 +285,8 @@ def fingerprint(documents: Iterable[Document]) -> str:
     """
     digest = hashlib.sha256()
     for document in documents:
-        digest.update(json.dumps([document.id, document.text, document.labels, document.origin]).encode())
+        tags = [document.tags] if document.tags else []
+        digest.update(json.dumps([document.id, document.text, document.labels, document.origin, *tags]).encode())
     return digest.hexdigest()
 
 

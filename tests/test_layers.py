@@ -19,6 +19,7 @@ HEAVY = {"torch", "transformers", "peft", "accelerate"}
 # them: their names are looked up before torch is loaded
 OF_TORCH = {
     "classifiers/contrastive.py",
+    "classifiers/preparation.py",
     "classifiers/transformer.py",
     "language_models/decoding.py",
     "language_models/finetuning.py",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,22 @@ from transformers import set_seed
 
 from patentlab import weights
 from patentlab.classifiers.contrastive import fit_by_comparing
+from patentlab.classifiers.preparation import prepare
 from patentlab.classifiers.saving import read_head_state, read_settings, write_head_state, write_settings
 from patentlab.classifiers.settings import TransformerSettings, encoding_of
 from patentlab.config import RequestError
-from patentlab.corpus import Examples, derive_seed
+from patentlab.corpus import Examples, as_array, derive_seed
 from patentlab.models.adapters import attach, load_adapter, save_adapter
 from patentlab.models.backbones import Backbone
-from patentlab.models.batching import Item, as_array, ask, collate_features
+from patentlab.models.batching import Item, ask
 from patentlab.models.encoder import Encoder, EncoderConfig
 from patentlab.models.features import Features
 from patentlab.models.heads import build_head
-from patentlab.models.linear import FeatureClassifier
 from patentlab.models.network import Network
 from patentlab.protocols import Observer, ParameterCounts, Progress, Silent, TrainingReport
 from patentlab.tasks import Task
 from patentlab.training.arguments import precision
-from patentlab.training.best_epoch import Known, put_weights, trainable_weights
-from patentlab.training.probe import start_from_probe
+from patentlab.training.best_epoch import put_weights, trainable_weights
 from patentlab.training.trainer import TrainingData, train
 
 _CALIBRATED = 256  # training documents that calibration looks at
@@ -157,14 +156,14 @@ class TransformerClassifier:
             report = fit_by_comparing(self, train_set, validation, observer, seed)
             self.kept_probe = report.choice is not None and report.choice.kept == "probe"
             return report
-        prepared = self._prepare((train_set, validation), observer)
+        prepared = prepare(self, (train_set, validation), observer)
         trainer = self.settings.trainer
         report = train(
             prepared.model,
             TrainingData(
                 *prepared.items,
                 targets=validation.targets,
-                collate=collate_features if prepared.cached else self.head.collate,
+                collate=prepared.collate,
                 added=train_set.added if self.settings.curriculum else None,
             ),
             trainer,
@@ -203,38 +202,6 @@ class TransformerClassifier:
         self.head.calibrate(lambda texts: self._logits(texts, progress), train_set.texts[:_CALIBRATED])
         return self.head.state() != before
 
-    def _prepare(self, sets: tuple[Examples, Examples], observer: Observer) -> _Prepared:
-        """Items of training and validation documents: vectors of frozen layers where the head needs no more of them."""
-        pooled, config = self.head.pooling is not None, self.settings.head
-        layers: Any = self.network.head
-        cached = pooled and self.settings.adapter.name == "frozen"
-        probed = pooled and "probe" in (config.start, config.fallback)
-        model: nn.Module = FeatureClassifier(layers) if cached else self.network
-        features: list[Features] = []
-        fallback: Known | None = None
-        if cached or probed:
-            features = [self.encoder.vectors(examples.texts, observer.progress) for examples in sets]
-        if cached:
-            layers.standardise(torch.from_numpy(features[0]))
-        if probed:
-            known = sets[0].has_labels
-            seen, targets = [features[0][known], features[1]], [sets[0].targets[known], sets[1].targets]
-            fallback = start_from_probe(model, layers, config, seen, targets, self.loss, observer)
-        if not cached:
-            train_items, validation_items = (
-                self.head.examples(examples, self.loss, training=training)
-                for examples, training in zip(sets, (True, False), strict=True)
-            )
-            return _Prepared(model, (train_items, validation_items), cached, fallback)
-        train_items, validation_items = (
-            [
-                {"features": row, "labels": label}
-                for row, label in zip(vectors, self.loss.encode_examples(examples), strict=True)
-            ]
-            for vectors, examples in zip(features, sets, strict=True)
-        )
-        return _Prepared(model, (train_items, validation_items), cached, fallback)
-
     def predict(self, texts: list[str], progress: Progress) -> NDArray[Any]:
         """Outputs in the form of the task, in the order of the texts."""
         self.network.eval()
@@ -265,20 +232,38 @@ class TransformerClassifier:
         batch_size: int | None = None,
     ) -> NDArray[Any]:
         items = self.head.items(texts)
+        return as_array(self._called(items, self.head.logits, read, progress, batch_size))
+
+    def word_vectors(self, items: Sequence[Item], progress: Progress) -> list[NDArray[Any]]:
+        """What layers read of each item that read a vector a word, shape ``(words, width)``."""
+
+        def read(vectors: torch.Tensor, items: list[Item]) -> list[NDArray[Any]]:
+            return [rows[: len(item["words"])].numpy() for rows, item in zip(vectors, items, strict=True)]
+
+        return self._called(items, self.head.word_vectors, read, progress)
+
+    def _called(
+        self,
+        items: Sequence[Item],
+        call: Callable[[Network, Mapping[str, torch.Tensor]], torch.Tensor],
+        read: Callable[[torch.Tensor, list[Item]], Iterable[NDArray[Any]]],
+        progress: Progress,
+        batch_size: int | None = None,
+    ) -> list[NDArray[Any]]:
         found: list[Any] = [None] * len(items)
-        for positions, logits in ask(
+        for positions, made in ask(
             self.network,
-            lambda batch: self.head.logits(self.network, batch),
+            lambda batch: call(self.network, batch),
             items,
             self.head.collate,
             batch_size or self.batch_size,
             progress,
             "evaluation",
         ):
-            rows = read(logits, [items[position] for position in positions])
+            rows = read(made, [items[position] for position in positions])
             for position, row in zip(positions, rows, strict=True):
                 found[position] = row
-        return as_array(found)
+        return found
 
     def answer_anew(self, texts: list[str], batch_size: int) -> NDArray[Any]:
         """Outputs as of :meth:`predict`, with no vector from the cache."""
@@ -336,13 +321,3 @@ class TransformerClassifier:
             save_adapter(self.network.backbone, folder / "backbone")
         if self.settings.adapter.name == "full":
             self.tokenizer.save_pretrained(folder / "backbone")
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """What is trained on what: the network on texts, or the layers of its head alone on cached vectors."""
-
-    model: nn.Module
-    items: tuple[list[Item], list[Item]]
-    cached: bool
-    fallback: Known | None

@@ -15,6 +15,7 @@ from patentlab.config.head import (
     InstructionHeadConfig,
     LabelSimilarityHeadConfig,
     PromptedHeadConfig,
+    TokenHeadConfig,
     Wording,
 )
 from patentlab.config.mixture import (
@@ -78,6 +79,7 @@ __all__ = [
     "SplitConfig",
     "StrategyConfig",
     "TfidfConfig",
+    "TokenHeadConfig",
     "TrackingConfig",
     "TrainerConfig",
     "Wording",

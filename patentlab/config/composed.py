@@ -108,7 +108,8 @@ def from_hydra(composed: DictConfig, chosen: Mapping[str, Any], read: ReadOption
 def _choose_loss(composed: DictConfig, chosen: dict[str, Any], read: ReadOption) -> None:
     """The loss of the task, for ``loss=null``; settings that were given for it stay."""
     head = str(OmegaConf.select(composed, "head.name"))
-    chosen["loss"] = loss_of(OmegaConf.select(composed, "data.task") or task_of(head), head)
+    task = OmegaConf.select(composed, "data.task") or task_of(head, str(OmegaConf.select(composed, "data.name")))
+    chosen["loss"] = loss_of(task, head)
     with open_dict(composed):
         composed.loss = OmegaConf.merge(settings_of("loss", chosen["loss"], read) or {}, composed.get("loss") or {})
 

@@ -15,7 +15,7 @@ from patentlab.config.generator import GeneratorConfig
 from patentlab.config.head import HeadConfig
 from patentlab.config.mixture import MixConfig, RegimeConfig, StrategyConfig
 from patentlab.config.model import FITTED, AdapterConfig, LossConfig, ModelConfig
-from patentlab.config.registry import HEADS, LOSSES, METRICS, STRATEGIES, TASKS
+from patentlab.config.registry import HEADS, LOSSES, METRICS, SOURCES, STRATEGIES, TASKS
 from patentlab.config.seeds import SeedsConfig
 from patentlab.config.trainer import TrackingConfig, TrainerConfig
 
@@ -23,6 +23,7 @@ RERUN = ("missing", "failed", "always", "never")
 ON_ERROR = ("continue", "stop")
 CONTROL = ("name", "rerun", "on_error", "plan", "exclude")  # of a sweep: settings that say nothing about a run
 _FITTED_TASK = "multi_label"  # of models without a head
+_OF_ONE_LABEL = {"multi_label": "single_label"}  # the task instead, where documents have exactly one label
 LAYER_SETTINGS = ("head.start", "head.dropout", "trainer.head_learning_rate")  # of layers that are trained, not fitted
 _SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -133,6 +134,7 @@ class ExperimentConfig:
         yield from self.regime.check()
         yield from self.mix.check()
         yield from self._check_additions()
+        yield from self._check_tags()
         yield from self._check_model()
         yield from self.trainer.check()
         monitors = TASKS.get(str(self.data.task)).monitors if self.data.task in TASKS else ()
@@ -164,6 +166,33 @@ class ExperimentConfig:
         if mix.ordering == "curriculum" and self.is_fitted:
             yield f"mix=curriculum: model={self.model.name} is fitted to all documents at once and knows no order"
 
+    def _check_tags(self) -> Iterator[str]:
+        """What has tags of words, and what has not."""
+        data, task = self.data, TASKS.get(str(self.data.task)) if self.data.task in TASKS else None
+        if task is None:
+            return
+        tagging = sorted(name for name, head in HEADS.items() if head.tags_words)
+        tags = self.head.name in tagging
+        if task.tags_words and not tags:
+            yield f"data.task={task.name}: has tags of words, and {self._answerer} gives labels; set head={tagging[0]}"
+        if tags and not task.tags_words:
+            yield f"data.task={task.name}: head={self.head.name} gives tags to words; set data.task=null"
+        if not task.tags_words:
+            return
+        if data.name in SOURCES and not SOURCES.get(data.name).tags:
+            tagged = ", ".join(sorted(name for name, source in SOURCES.items() if source.tags))
+            yield f"data={data.name}: its words have no tags; those that have are {tagged}"
+        if data.mask_labels:
+            yield "data.mask_labels: takes words out of texts, and leaves their tags; set it to false"
+        strategy = STRATEGIES.get(self.strategy_used) if self.strategy_used in STRATEGIES else None
+        if strategy is not None and strategy.adds and not strategy.copies:
+            copies = ", ".join(sorted(name for name, other in STRATEGIES.items() if other.adds and other.copies))
+            yield f"strategy={self.strategy.name}: writes texts without tags; for tagged words: {copies}"
+
+    @property
+    def _answerer(self) -> str:
+        return f"model={self.model.name}" if self.is_fitted else f"head={self.head.name}"
+
     def _check_model(self) -> Iterator[str]:
         model, head, adapter, loss = self.model, self.head, self.adapter, self.loss
         yield from model.check()
@@ -183,9 +212,12 @@ class ExperimentConfig:
                 yield f"adapter.targets: model={model.name} names no modules for LoRA; give adapter.targets=[…]"
         if self.data.unlabelled is not None and (self.is_fitted or getattr(loss, "teacher", None) is None):
             yield f"data.unlabelled={self.data.unlabelled}: only a teacher answers for them; use loss=distillation"
-        takes_one = loss.name in LOSSES and LOSSES.get(loss.name).index
-        if takes_one and not (self.data.task in TASKS and TASKS.get(str(self.data.task)).one_label):
-            yield f"loss={loss.name}: needs data.task=single_label; with several labels a document use loss=bce"
+        if loss.name in LOSSES and self.data.task in TASKS:
+            takes_one, task = LOSSES.get(loss.name).index, TASKS.get(str(self.data.task))
+            if takes_one and not (task.one_label or task.tags_words):
+                yield f"loss={loss.name}: needs data.task=single_label; with several labels a document use loss=bce"
+            if task.tags_words and not takes_one:
+                yield f"loss={loss.name}: a word has one tag; set loss=cross_entropy or weighted_cross_entropy"
 
     def _check_head(self) -> Iterator[str]:
         if self.head.name not in HEADS:
@@ -220,15 +252,17 @@ def follow(config: ExperimentConfig) -> ExperimentConfig:
     Returns:
         The same with ``data.task`` and ``trainer.monitor`` given, where head and task are known.
     """
-    task, trainer = config.data.task or task_of(config.head.name), config.trainer
+    task, trainer = config.data.task or task_of(config.head.name, config.data.name), config.trainer
     if trainer.monitor is None and task in TASKS:
         trainer = replace(trainer, monitor=TASKS.get(task).main_metric)
     return replace(config, data=replace(config.data, task=task), trainer=trainer)
 
 
-def task_of(head: str) -> str:
-    """The task that a head answers, where ``data.task`` does not say."""
-    return str(HEADS.get(head).default_task) if head in HEADS else _FITTED_TASK
+def task_of(head: str, source: str) -> str:
+    """The task that a head answers on documents of a source, where ``data.task`` does not say."""
+    task = str(HEADS.get(head).default_task) if head in HEADS else _FITTED_TASK
+    one_label = source in SOURCES and SOURCES.get(source).one_label
+    return _OF_ONE_LABEL.get(task, task) if one_label else task
 
 
 def loss_of(task: str, head: str) -> str:

@@ -59,6 +59,22 @@ class LabelSimilarityHeadConfig(HeadConfig):
 
 
 @dataclass
+class TokenHeadConfig(HeadConfig):
+    """What the token head has beside its layers.
+
+    Attributes:
+        subword: Which token of a word is read: the ``first``, or the ``last``, which alone has seen the whole word
+            where a backbone reads from left to right.
+    """
+
+    subword: str = bounded("first", words=("first", "last"))
+
+    def check(self) -> Iterator[str]:
+        """A line per problem."""
+        yield from out_of_bounds(self, "head.")
+
+
+@dataclass
 class Wording:
     """How a document is asked about.
 

@@ -169,7 +169,7 @@ def stratify(targets: NDArray[np.int8], shares: NDArray[np.float64] | Sequence[f
     """Assign documents to folds of given shares, so that each label is spread as the shares are.
 
     Args:
-        targets: Zeros and ones of shape ``(documents, labels)``; every document has a label.
+        targets: Zeros and ones of shape ``(documents, labels)``; having none is spread like a label.
         shares: One number per fold, with sum 1.
         seed: Of the order and of ties.
 
@@ -180,6 +180,8 @@ def stratify(targets: NDArray[np.int8], shares: NDArray[np.float64] | Sequence[f
     # each label would all go to the largest fold, whatever the seed.
     generator = np.random.RandomState(seed)  # what the library draws from
     order = generator.permutation(len(targets))
+    if (empty := ~targets.any(axis=1)).any():
+        targets = np.column_stack([targets, empty])
     folds = np.empty(len(targets), dtype=np.int64)
     folds[order] = IterativeStratification(targets[order].astype(bool), np.asarray(shares, float), generator)
     return folds

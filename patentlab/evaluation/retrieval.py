@@ -38,11 +38,13 @@ def ndcg_at(vectors: NDArray[np.floating], targets: Targets, cutoff: int = CUTOF
         cutoff: Ranks that count.
 
     Returns:
-        The mean over queries, from 0 to 1; NaN where there is no query.
+        The mean over queries, from 0 to 1; NaN where there is no query, or no two documents to rank for it.
     """
     from sklearn.metrics import ndcg_score
 
     vectors, targets = vectors[:_MOST], targets[:_MOST]
+    if len(targets) < 3:
+        return float("nan")
     relevance = label_jaccard(targets)
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     similarity = (unit @ unit.T).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Losses over the labels of a document that has exactly one: their probabilities add up to 1."""
+"""Losses over labels of which a document has exactly one, or tags of which a word has: probabilities add up to 1."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SoftmaxLoss(Loss):
         """Softmax over the labels."""
         import torch
 
-        return torch.softmax(at_least_fp32(logits), dim=1)
+        return torch.softmax(at_least_fp32(logits), dim=-1)
 
 
 @LOSSES.add("cross_entropy")
@@ -39,10 +39,12 @@ class CrossEntropy(SoftmaxLoss):
     weight: NDArray[np.float64] | None = None
 
     def total(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """The sum over all documents, weighted by their labels where there are weights."""
+        """The sum over all documents, or over words with a tag each; weighted by these where there are weights."""
         import torch
 
         weight = None if self.weight is None else torch.as_tensor(self.weight).to(logits)
+        if logits.ndim > 2:
+            logits, targets = logits.flatten(0, -2), targets.flatten()
         return torch.nn.functional.cross_entropy(logits, targets, weight, reduction="sum")
 
 

@@ -91,23 +91,6 @@ def by_length(items: Sequence[Item], batch_size: int) -> Iterator[list[int]]:
         yield order[start : start + batch_size]
 
 
-def as_array(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Outputs of documents in one array.
-
-    Args:
-        rows: One a document, of any shapes.
-
-    Returns:
-        First axis documents; an array of arrays where shapes differ, as those of tags do.
-    """
-    if len({row.shape for row in rows}) == 1:
-        return np.stack(rows)
-    found = np.empty(len(rows), dtype=object)
-    for position, row in enumerate(rows):
-        found[position] = row
-    return found
-
-
 def ask(
     network: torch.nn.Module,
     call: Callable[[dict[str, Tensor]], Tensor],

@@ -52,6 +52,15 @@ class LinearLayers(nn.Module):
         with torch.no_grad():
             self.linear.bias.copy_(torch.logit(frequencies.clamp(1e-3, 1 - 1e-3)))
 
+    def start_from_shares(self, shares: Tensor) -> None:
+        """The same where exactly one of the logits is right: before any training, each at its share.
+
+        Args:
+            shares: Of what is to be learned from, shape ``(logits,)``.
+        """
+        with torch.no_grad():
+            self.linear.bias.copy_(shares.clamp(min=1e-4).log())
+
     def start_from(self, weight: Tensor, bias: Tensor) -> None:
         """Make a linear head the classifier that was fitted on features as they come.
 

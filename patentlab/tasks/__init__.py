@@ -37,11 +37,13 @@ class Answer:
 
     Attributes:
         labels: Given to it, the likeliest first.
-        probabilities: Of every label.
+        probabilities: Of every label; where words are tagged, of the surest word of each type that was given.
+        tags: Of its words, where they are tagged.
     """
 
     labels: tuple[str, ...]
     probabilities: Mapping[str, float]
+    tags: tuple[str, ...] = ()
 
 
 class Task(Protocol):
@@ -52,6 +54,7 @@ class Task(Protocol):
     Attributes:
         name: As ``data.task`` has it.
         one_label: Whether a document keeps its main label alone.
+        tags_words: Whether words are tagged: then labels are the types of their tags.
         main_metric: What runs are compared by.
         monitors: Metrics that may choose an epoch and decisions.
         default_loss: What is minimised, where ``loss=null`` and the head has none of its own.
@@ -61,6 +64,7 @@ class Task(Protocol):
 
     name: ClassVar[str]
     one_label: ClassVar[bool]
+    tags_words: ClassVar[bool]
     main_metric: ClassVar[str]
     monitors: ClassVar[tuple[str, ...]]
     default_loss: ClassVar[str]

@@ -28,6 +28,7 @@ class DocumentClassification(ABC):
 
     name: ClassVar[str]
     one_label: ClassVar[bool]
+    tags_words: ClassVar[bool] = False
     main_metric: ClassVar[str] = "f1_micro"
     monitors: ClassVar[tuple[str, ...]] = ("f1_micro", "f1_macro")
     default_loss: ClassVar[str]

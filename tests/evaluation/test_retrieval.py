@@ -66,3 +66,7 @@ def test_what_has_no_vectors_or_nothing_to_rank_is_not_measured():
     without = np.vstack([targets[:3], [[0, 0]]]).astype(np.int8)
     assert measure_retrieval(Embedding(), texts, without, "after", Silent()) == {}
     assert measure_retrieval(Embedding(), texts[:2], np.eye(2, dtype=np.int8), "after", Silent()) == {}
+
+
+def test_two_documents_are_no_ranking():
+    assert np.isnan(ndcg_at(np.eye(2), np.ones((2, 1), dtype=np.int8)))

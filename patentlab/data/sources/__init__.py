@@ -23,6 +23,8 @@ class Source:
             ``TEXT_FIELDS``, and the source knows its labels.
         dated: Whether its documents have dates without ``data.date``.
         split: Whether it may have sets of its own without ``data.split.column``.
+        tags: Whether words of its documents have tags.
+        one_label: Whether its documents have exactly one label: then a head that answers with labels is asked for one.
     """
 
     read: Callable[[DataConfig], Corpus]
@@ -30,6 +32,8 @@ class Source:
     columns: bool = True
     dated: bool = False
     split: bool = False
+    tags: bool = False
+    one_label: bool = False
 
 
 def read_corpus(config: DataConfig) -> Corpus:

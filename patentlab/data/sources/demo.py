@@ -16,10 +16,10 @@ import numpy as np
 import yaml
 
 from patentlab.config import DataConfig
-from patentlab.config.registry import SOURCES, TASKS
-from patentlab.corpus import Corpus, Document, derive_seed, restrict_labels
+from patentlab.config.registry import SOURCES
+from patentlab.corpus import Corpus, Document, derive_seed
 from patentlab.data.sources import Source
-from patentlab.data.sources.rows import fill, template_fields, title_of
+from patentlab.data.sources.rows import fill, keep_labels, template_fields, title_of
 
 VERSION = 1  # raise when the same seed yields other documents
 _VOCABULARY = "demo_vocabulary.yaml"
@@ -118,15 +118,7 @@ def read(config: DataConfig) -> Corpus:
     documents = [
         _document(index, config, labels, prior, partners) for index in range(1 if config.size is None else config.size)
     ]
-    titles = {label.name: label.product for label in labels}
-    return restrict_labels(
-        documents,
-        min_count=config.min_count,
-        top_k=config.top_k,
-        keep=config.keep_labels,
-        one_label=TASKS.get(config.task).one_label,
-        titles=titles,
-    )
+    return keep_labels(documents, config, {label.name: label.product for label in labels})
 
 
 def fingerprint(config: DataConfig) -> str:

@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from patentlab.config import DataConfig, RequestError
-from patentlab.config.registry import SOURCES, TASKS
-from patentlab.corpus import Corpus, Document, restrict_labels
+from patentlab.config.registry import SOURCES
+from patentlab.corpus import Corpus, Document
 from patentlab.data.sources import Source
 from patentlab.data.sources.csv_table import table_rows
-from patentlab.data.sources.rows import BadRowError, BadRows, fill, read_date, template_fields, title_of
+from patentlab.data.sources.rows import BadRowError, BadRows, fill, keep_labels, read_date, template_fields, title_of
 from patentlab.storage import file_digest
 
 PATENTS, ABSTRACTS, CODES, TITLES = "g_patent.tsv", "g_patent_abstract.tsv", "g_cpc_current.tsv", "g_cpc_title.tsv"
@@ -81,15 +81,8 @@ def read(config: DataConfig) -> Corpus:
             documents.append(Document(patent, text, labels, date=day, title=title_of(text, fields)))
     titles = _titles(folder, config.level, bad)
     bad.check(len(documents))
-    corpus = restrict_labels(
-        documents[: config.size],
-        min_count=config.min_count,
-        top_k=config.top_k,
-        keep=config.keep_labels,
-        one_label=TASKS.get(config.task).one_label,
-        titles=titles,
-        coarse=_coarse_titles(folder, config.level, bad),
-    )
+    coarse = _coarse_titles(folder, config.level, bad)
+    corpus = keep_labels(documents[: config.size], config, titles, coarse)
     return replace(corpus, dropped={"rows_skipped": bad.count, **left_out, **corpus.dropped})
 
 

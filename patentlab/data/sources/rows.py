@@ -12,7 +12,7 @@ from typing import Any
 
 from patentlab.config import DataConfig, RequestError
 from patentlab.config.registry import TASKS
-from patentlab.corpus import Corpus, Document, restrict_labels
+from patentlab.corpus import Corpus, Document, restrict_labels, restrict_types
 
 _SHOWN = 5
 SET_NAMES = {
@@ -99,14 +99,35 @@ def read_rows(rows: Iterable[Row], config: DataConfig, file: str) -> Corpus:
     bad.check(len(documents))
     if not documents:
         raise RequestError(f"{file}: no documents in it")
-    corpus = restrict_labels(
-        documents,
-        min_count=config.min_count,
-        top_k=config.top_k,
-        keep=config.keep_labels,
-        one_label=TASKS.get(config.task).one_label,
-    )
+    corpus = keep_labels(documents, config)
     return replace(corpus, dropped={"rows_skipped": bad.count, **corpus.dropped})
+
+
+def keep_labels(
+    documents: Iterable[Document],
+    config: DataConfig,
+    titles: Mapping[str, str] | None = None,
+    coarse: Mapping[str, str] | None = None,
+) -> Corpus:
+    """The corpus of documents: the labels that are kept, those of documents or of their words, as the task asks.
+
+    Args:
+        documents: Of one source.
+        config: ``task``, ``min_count``, ``top_k`` and ``keep_labels`` are used.
+        titles: What labels stand for.
+        coarse: What the labels of the next coarser level stand for, by label.
+
+    Returns:
+        The corpus; ``dropped`` counts what was left out.
+
+    Raises:
+        RequestError: A label to keep does not occur.
+    """
+    task = TASKS.get(config.task)
+    bounds: dict[str, Any] = {"min_count": config.min_count, "top_k": config.top_k, "keep": config.keep_labels}
+    if task.tags_words:
+        return restrict_types(documents, **bounds, titles=titles)
+    return restrict_labels(documents, **bounds, one_label=task.one_label, titles=titles, coarse=coarse)
 
 
 def template_fields(template: str) -> tuple[str, ...]:
@@ -170,8 +191,8 @@ def document_of(row: Mapping[str, Any], config: DataConfig, where: str) -> Docum
     if config.split.column is not None:
         held = _value(row, config.split.column)
     labels = tuple(_labels(_value(row, config.labels or ""), config))
-    text = fill(config.text, fields)
-    return Document(document_id, text, labels, date=day, split=_set(held), title=title_of(text, fields))
+    text, tags = fill(config.text, fields), tuple(row.get("__tags__", ()))
+    return Document(document_id, text, labels, date=day, split=_set(held), title=title_of(text, fields), tags=tags)
 
 
 def _value(row: Mapping[str, Any], name: str) -> Any:

@@ -50,6 +50,9 @@ class Head(ABC):
         own_layers: Whether it has weights of its own, which a frozen backbone leaves to be trained.
         answers_untrained: Whether it answers where nothing was trained (``adapter=none``).
         writes: Whether it learns the tokens of an answer, and takes a loss of tokens.
+        tags_words: Whether it gives tags to words, and not labels to documents.
+        reads_words: Whether its layers read a vector a word, as of :meth:`word_vectors`: then those of frozen backbones
+            are computed once a run.
         linear: Whether it can be a linear classifier on vectors: one that was fitted, or that a loss compares.
         pooling: How hidden states become the one vector a document that is all the layers see: then vectors of frozen
             backbones are kept in the cache, and a probe can be fitted on them. None where they see more, or other.
@@ -62,6 +65,8 @@ class Head(ABC):
     own_layers: ClassVar[bool] = True
     answers_untrained: ClassVar[bool] = False
     writes: ClassVar[bool] = False
+    tags_words: ClassVar[bool] = False
+    reads_words: ClassVar[bool] = False
     linear: ClassVar[bool] = False
     pooling: str | None = None
     words: tuple[str, ...] = ()
@@ -88,6 +93,18 @@ class Head(ABC):
         Returns:
             First axis documents.
         """
+
+    def word_vectors(self, network: Network, batch: Mapping[str, Tensor]) -> Tensor:
+        """What layers read that read a vector a word.
+
+        Args:
+            network: The backbone.
+            batch: As of :meth:`collate`.
+
+        Returns:
+            Shape ``(documents, words, width)``.
+        """
+        raise NotImplementedError
 
     def items(self, texts: Sequence[str]) -> list[Item]:
         """What the network is asked of each text.
