@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,10 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from patentlab.analysis.arms import Runs
-from patentlab.analysis.predictions import Predictions, left_out, read_run
+from patentlab.analysis.predictions import Judged, left_out, read_run
 from patentlab.analysis.scored import Scored, ScoredRuns, check_same_documents
-from patentlab.statistics.arrays import Labels
-from patentlab.statistics.bootstrap import Average, bootstrap_f1_over_runs, resampled_difference
+from patentlab.statistics.bootstrap import Average, Counts, bootstrap_f1_of_counts, resampled_difference
 from patentlab.statistics.multiple_testing import benjamini_hochberg, holm
 from patentlab.statistics.significance import mcnemar
 from patentlab.statistics.undecidable import UndecidableError
@@ -30,20 +29,20 @@ RARE = 5  # documents of a label; with fewer, intervals of macro-F1 are not what
 class _Pair(NamedTuple):
     """A run and its twin on the documents of both."""
 
-    run: Predictions
-    twin: Predictions
+    run: Judged
+    twin: Judged
 
     @property
     def ids(self) -> tuple[str, ...]:
         return self.run.ids
 
     @property
-    def true(self) -> Labels:
+    def true(self) -> NDArray[Any]:
         return self.run.true
 
-    def decided(self, metric: str) -> tuple[Labels, Labels, Labels]:
-        """True labels, and those of both that the metric is measured on."""
-        return self.true, self.run.decided(metric), self.twin.decided(metric)
+    def counted(self, metric: str) -> tuple[Hashable, Counts, Counts]:
+        """What tells the test documents from others, and what a metric of both is of."""
+        return (self.true.shape, self.true.tobytes()), self.run.f1_counts(metric), self.twin.f1_counts(metric)
 
 
 def paired_comparisons(
@@ -53,7 +52,7 @@ def paired_comparisons(
 
     All of it is conditional on these runs: it says what other test documents would have given, and nothing of other
     seeds (:func:`patentlab.analysis.arms.mean_gains` does). F1 is compared by
-    :func:`patentlab.statistics.bootstrap.bootstrap_f1_over_runs`, with percentile intervals. It takes unequal test
+    :func:`patentlab.statistics.bootstrap.bootstrap_f1_of_counts`, with percentile intervals. It takes unequal test
     sets of different seeds for independent; where they share documents, its interval is somewhat too narrow. Mean
     average precision is resampled by :class:`patentlab.analysis.scored.ScoredRuns`, which draws documents that seeds
     share together; so few resamples are no basis for adjusted p-values, and it has none.
@@ -107,9 +106,9 @@ class _Reader:
 
     def __init__(self, folders: Mapping[str, Path], uses: Iterable[str]) -> None:
         self._folders, self._left = folders, Counter(uses)
-        self._held: dict[str, Predictions | str] = {}
+        self._held: dict[str, Judged | str] = {}
 
-    def __call__(self, run: str) -> Predictions | str:
+    def __call__(self, run: str) -> Judged | str:
         """Its predictions, or why there are none."""
         if run not in self._held:
             try:
@@ -138,12 +137,11 @@ def _comparison(group: pd.DataFrame, reader: _Reader, scored: ScoredRuns, resamp
     for average in _AVERAGES if found else ():
         name = f"f1_{average}"
         try:
-            decisions = [pair.decided(name) for pair in found]
-            f1 = bootstrap_f1_over_runs(decisions, average, resamples, seed=seed)
+            f1 = bootstrap_f1_of_counts([pair.counted(name) for pair in found], average, resamples, seed=seed)
             row |= {name: f1.estimate, f"{name}_low": f1.low, f"{name}_high": f1.high, f"{name}_p": f1.p}
         except UndecidableError as reason:
             sentences.append(f"{name}: {reason}")
-    if found:
+    if found and all("map_macro" in one.score for pair in both for one in pair):
         try:
             value = float(np.mean([run.score["map_macro"] - twin.score["map_macro"] for run, twin in both]))
             drawn = np.mean([run.resampled["map_macro"] - twin.resampled["map_macro"] for run, twin in both], axis=0)
@@ -151,6 +149,7 @@ def _comparison(group: pd.DataFrame, reader: _Reader, scored: ScoredRuns, resamp
             row |= dict(zip(_MAP, (precision.estimate, precision.low, precision.high, precision.p), strict=True))
         except UndecidableError as reason:
             sentences.append(f"map_macro: {reason}")
+    if found:
         accuracy = documents_right([(run.ids, run.right, twin.right) for run, twin in both])
         row |= dict(zip(_ACCURACY, accuracy, strict=True))
     return row | {"sentence": "; ".join(sentences)}
@@ -182,7 +181,7 @@ def documents_right(pairs: Iterable[tuple[Sequence[str], NDArray[np.bool_], NDAr
     return Right(accuracy, test.only_first, test.only_second, test.p_exact, test.p_mid)
 
 
-def _pair(run: Predictions | str, twin: Predictions | str) -> _Pair:
+def _pair(run: Judged | str, twin: Judged | str) -> _Pair:
     if isinstance(run, str):
         raise UndecidableError(run)
     if isinstance(twin, str):

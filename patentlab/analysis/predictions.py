@@ -8,17 +8,51 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet
 from numpy.typing import NDArray
 
 from patentlab.evaluation import multi_label
 from patentlab.evaluation.calibration import BINS, expected_calibration_error
+from patentlab.evaluation.tagging import EntityCounts, count_entities
 from patentlab.protocols import Targets
 from patentlab.statistics.arrays import Labels
+from patentlab.statistics.bootstrap import Counts
+from patentlab.statistics.significance import subset_correct
 from patentlab.statistics.undecidable import UndecidableError
 from patentlab.tasks.documents import MultiLabel
 from patentlab.tracking.record import read_record
 
 Probabilities = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class TagPredictions:
+    """What a run said of the words of its test documents.
+
+    Attributes:
+        ids: Of the documents, sorted.
+        labels: Types of entities.
+        entities: Counted by document and type.
+        right: Which documents have all tags right, shape ``(documents,)``.
+    """
+
+    ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    entities: EntityCounts
+    right: NDArray[np.bool_]
+
+    @property
+    def true(self) -> NDArray[np.int64]:
+        """Entities that there are, shape ``(documents, types)``."""
+        return self.entities.true
+
+    def f1_counts(self, metric: str) -> Counts:
+        """What F1 is of: entities given rightly, and those that there are or were given, added up."""
+        return self.entities.right, self.entities.true + self.entities.given
+
+    @property
+    def ranked(self) -> None:
+        """Nothing is ranked: each word has one tag."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +75,21 @@ class Predictions:
     scores: Probabilities
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which documents have exactly their labels, shape ``(documents,)``."""
+        return subset_correct(self.true, self.predicted)
+
+    @property
+    def ranked(self) -> Probabilities:
+        """What documents are ranked by for each label."""
+        return self.scores
+
+    def f1_counts(self, metric: str) -> Counts:
+        """What a metric is of: labels given rightly, and those that there are or were given, added up."""
+        given = self.decided(metric)
+        return self.true & given, self.true.astype(np.float32) + given
+
     def decided(self, metric: str) -> Labels:
         """The labels that a metric is measured on, as ``true``."""
         if metric not in self.thresholds:
@@ -55,8 +104,12 @@ class Predictions:
         return bool(best.all() and all(one))
 
 
-def read_predictions(folder: Path) -> Predictions:
-    """Read ``predictions.parquet`` of a run; ``per_label.csv`` names the columns of its scores.
+Judged = Predictions | TagPredictions
+"""What was said of test documents, or of their words."""
+
+
+def read_predictions(folder: Path) -> Judged:
+    """Read ``predictions.parquet`` of a run; ``per_label.csv`` names the columns of its scores, or types of entities.
 
     Args:
         folder: Of the run.
@@ -65,18 +118,26 @@ def read_predictions(folder: Path) -> Predictions:
         UndecidableError: The folder lacks one of them, they do not fit together, or there are no test documents.
     """
     labels = tuple(_read_labels(folder)["label"])
+    path = _existing(folder, "predictions.parquet")
+    truth = "tags" if "tags" in pyarrow.parquet.read_schema(path).names else "labels"
     table = pd.read_parquet(
-        _existing(folder, "predictions.parquet"),
-        columns=["id", "labels", "predicted", "scores"],
-        filters=[("set", "==", "test")],
+        path, columns=["id", truth, "predicted", "scores"], filters=[("set", "==", "test")]
     ).sort_values("id")
     if table.empty:
         raise UndecidableError("no test documents")
+    if truth == "tags":
+        return _of_tags(table, labels)
     if set(table["scores"].map(len)) != {len(labels)}:
         raise UndecidableError("predictions.parquet and per_label.csv differ in the number of labels")
     true, predicted = (_encode(table[name], labels) for name in ("labels", "predicted"))
     scores = np.stack(table["scores"].tolist())
     return Predictions(tuple(table["id"].astype(str)), labels, true, predicted, scores, read_thresholds(folder))
+
+
+def _of_tags(table: pd.DataFrame, types: tuple[str, ...]) -> TagPredictions:
+    true, given = ([list(tags) for tags in table[name]] for name in ("tags", "predicted"))
+    right = np.array([own == other for own, other in zip(true, given, strict=True)])
+    return TagPredictions(tuple(table["id"].astype(str)), types, count_entities(true, given, types), right)
 
 
 def read_thresholds(folder: Path) -> dict[str, float]:
@@ -147,7 +208,10 @@ def reliability(runs: pd.DataFrame, folders: Mapping[str, Path], bins: int = BIN
         reasons: list[tuple[object, str]] = []
         for seed, run in zip(group["seed"], group["run"], strict=True):
             try:
-                found = _stated_and_observed(read_run(run, folders))
+                read_one = read_run(run, folders)
+                if isinstance(read_one, TagPredictions):
+                    raise UndecidableError("words have tags, not documents labels")
+                found = _stated_and_observed(read_one)
             except UndecidableError as reason:
                 reasons.append((seed, str(reason)))
                 continue
@@ -223,7 +287,7 @@ def _encode(names: pd.Series, labels: tuple[str, ...]) -> Labels:
     return encoded
 
 
-def read_run(run: str, folders: Mapping[str, Path]) -> Predictions:
+def read_run(run: str, folders: Mapping[str, Path]) -> Judged:
     """:func:`read_predictions` of a run by its name.
 
     Args:

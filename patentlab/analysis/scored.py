@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from patentlab.analysis.predictions import Predictions, read_run
-from patentlab.statistics.arrays import Floats, Labels
+from patentlab.analysis.predictions import Judged, read_run
+from patentlab.statistics.arrays import Floats
 from patentlab.statistics.resampled_scores import (
     Weights,
     poisson_weights,
     resampled_average_precision,
-    resampled_f1,
+    resampled_f1_of_counts,
 )
-from patentlab.statistics.significance import subset_correct
 from patentlab.statistics.undecidable import UndecidableError
 
 RESAMPLED = ("f1_micro", "f1_macro", "map_macro")
@@ -34,7 +34,7 @@ class Scored:
     Attributes:
         ids: Of the documents, sorted.
         labels: Their names.
-        true: Boolean, shape ``(documents, labels)``.
+        true: Which labels documents have, or how many entities of each type; shape ``(documents, labels)``.
         right: Which documents have exactly their labels, shape ``(documents,)``.
         score: By metric, on the documents as they are.
         resampled: By metric, on resampled documents, shape ``(resamples,)``. The draws of a document are the
@@ -43,7 +43,7 @@ class Scored:
 
     ids: tuple[str, ...]
     labels: tuple[str, ...]
-    true: Labels
+    true: NDArray[Any]
     right: NDArray[np.bool_]
     score: Mapping[str, float]
     resampled: Mapping[str, Floats]
@@ -62,9 +62,9 @@ class ScoredRuns:
         self._folders, self._resamples, self._seed = folders, resamples, seed
         self._scored: dict[str, Scored | str] = {}
         self._draws: dict[tuple[str, ...], Weights] = {}
-        self._true: dict[bytes, tuple[tuple[str, ...], Labels]] = {}
+        self._true: dict[bytes, tuple[tuple[str, ...], NDArray[Any]]] = {}
 
-    def __call__(self, run: str, read: Predictions | str | None = None) -> Scored:
+    def __call__(self, run: str, read: Judged | str | None = None) -> Scored:
         """Those of a run.
 
         Args:
@@ -85,17 +85,18 @@ class ScoredRuns:
             raise UndecidableError(scored)
         return scored
 
-    def _score(self, run: Predictions) -> Scored:
+    def _score(self, run: Judged) -> Scored:
         weights = self._weights(run.ids)
-        micro, _ = resampled_f1(run.true, run.decided("f1_micro"), weights)
-        _, macro = resampled_f1(run.true, run.decided("f1_macro"), weights)
-        precision = resampled_average_precision(run.true, run.scores, weights)
-        found = dict(zip(RESAMPLED, (micro, macro, precision), strict=True))
+        micro, _ = resampled_f1_of_counts(*run.f1_counts("f1_micro"), weights)
+        _, macro = resampled_f1_of_counts(*run.f1_counts("f1_macro"), weights)
+        found = {"f1_micro": micro, "f1_macro": macro}
+        if run.ranked is not None:
+            found["map_macro"] = resampled_average_precision(run.true, run.ranked, weights)
         values, resampled = ({name: float(one[0]) for name, one in found.items()},
                              {name: one[1:] for name, one in found.items()})  # fmt: skip
         # runs with the same test set hold one copy of it
         ids, true = self._true.setdefault(_digest("\n".join(run.ids).encode(), run.true.tobytes()), (run.ids, run.true))
-        return Scored(ids, run.labels, true, subset_correct(run.true, run.predicted), values, resampled)
+        return Scored(ids, run.labels, true, run.right, values, resampled)
 
     def _weights(self, ids: tuple[str, ...]) -> Weights:
         """Those of resamples, below a row of ones."""
@@ -108,7 +109,7 @@ class ScoredRuns:
         return self._draws[ids]
 
 
-def check_same_documents(first: Scored | Predictions, second: Scored | Predictions) -> None:
+def check_same_documents(first: Scored | Judged, second: Scored | Judged) -> None:
     """Whether what two runs predicted can be compared document by document.
 
     Args:

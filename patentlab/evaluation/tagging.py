@@ -89,19 +89,19 @@ def evaluate(true: Tags, given: Tags, types: Sequence[str]) -> dict[str, float]:
 
     Returns:
         F1, precision and recall of entities, strictly read (right words and right type): ``micro`` over all entities,
-        ``macro`` as the mean over the types that occur or were given; ``token_accuracy`` (words with the right tag) and
+        ``macro`` as the mean over all types (seqeval leaves out those that neither occur nor were given);
+        ``token_accuracy`` (words with the right tag) and
         ``accuracy`` (documents with all tags right). Undefined values are 0.
     """
     counts = count_entities(true, given, types)
     right, there, said = (layer.sum(axis=0) for layer in (counts.right, counts.true, counts.given))
-    known = (there + said) > 0
-    by_type = _scores(right[known], there[known], said[known])
+    by_type = _scores(right, there, said)
     overall = _scores(right.sum(), there.sum(), said.sum())
     words = np.concatenate([np.equal(own, other) for own, other in zip(true, given, strict=True)] or [np.zeros(0)])
     whole = [list(tags) == list(others) for tags, others in zip(true, given, strict=True)]
     return {
         **{f"{name}_micro": float(value) for name, value in overall.items()},
-        **{f"{name}_macro": float(value.mean()) if known.any() else 0.0 for name, value in by_type.items()},
+        **{f"{name}_macro": float(value.mean()) for name, value in by_type.items()},
         "token_accuracy": float(words.mean()) if len(words) else 0.0,
         "accuracy": float(np.mean(whole)) if whole else 0.0,
     }

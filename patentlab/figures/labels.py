@@ -31,16 +31,18 @@ def draw_labels(tables: Mapping[str, pd.DataFrame], title: str, folder: Path) ->
         folder: Gets ``per_label_f1.png`` and ``confusions.png``.
     """
     if {"per_label", "confusions"} <= set(tables):
-        save(f1_against_support(tables["per_label"], title), folder / "per_label_f1.png")
-        save(confusion_map(tables["confusions"], tables["per_label"], title), folder / "confusions.png")
+        what = "entities of the type" if "entities" in tables["confusions"] else "documents with the label"
+        save(f1_against_support(tables["per_label"], title, what), folder / "per_label_f1.png")
+        save(confusion_map(tables["confusions"], tables["per_label"], title, what), folder / "confusions.png")
 
 
-def f1_against_support(table: pd.DataFrame, title: str) -> Figure:
-    """F1 of each label against the number of test documents that have it; the labels at the edges are named.
+def f1_against_support(table: pd.DataFrame, title: str, what: str = "documents with the label") -> Figure:
+    """F1 of each label against how often it occurs in the test set; the labels at the edges are named.
 
     Args:
         table: A row per label with ``label, f1, support``.
         title: Of the figure.
+        what: Is counted.
 
     Returns:
         The figure; labels without a test document are left out.
@@ -53,7 +55,7 @@ def f1_against_support(table: pd.DataFrame, title: str) -> Figure:
     axes.set_xlim(0.8, 1.7 * max(shown["support"].max(), 2))  # room for the names
     axes.set_ylim(-0.06, 1.06)
     axes.grid(alpha=0.3)
-    axes.set_xlabel("test documents with the label")
+    axes.set_xlabel(f"test {what}")
     axes.set_ylabel("F1")
     axes.set_title(title, loc="left", fontsize=10, **_PLAIN)
     across = np.log10(axes.get_xlim()[1] / axes.get_xlim()[0])
@@ -71,13 +73,17 @@ def f1_against_support(table: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def confusion_map(table: pd.DataFrame, per_label: pd.DataFrame, title: str) -> Figure:
-    """What documents with a label were given, as shares of the documents with that label.
+def confusion_map(
+    table: pd.DataFrame, per_label: pd.DataFrame, title: str, what: str = "documents with the label"
+) -> Figure:
+    """What documents with a label, or entities of a type, were given, as shares of these.
 
     Args:
         table: ``label, given, share``, as of :func:`patentlab.evaluation.classification.confusions`.
-        per_label: ``label, support``; the commonest labels are shown, the commonest first.
+        per_label: ``label, support``; the commonest labels are shown, the commonest first, and behind them what else
+            was given: parts of entities, or nothing.
         title: Of the figure.
+        what: Is counted.
 
     Returns:
         A heat map; on its diagonal is the recall of each label.
@@ -85,19 +91,20 @@ def confusion_map(table: pd.DataFrame, per_label: pd.DataFrame, title: str) -> F
     order = per_label[per_label["support"] > 0].sort_values("support", ascending=False, kind="stable")
     names = order["label"].tolist()[:MOST_LABELS]
     shares = table.pivot_table(index="label", columns="given", values="share", fill_value=0.0)
-    grid = shares.reindex(index=names, columns=names, fill_value=0.0).to_numpy(dtype=float)
+    others = [name for name in shares.columns if name not in set(per_label["label"])]
+    grid = shares.reindex(index=names, columns=[*names, *others], fill_value=0.0).to_numpy(dtype=float)
     size = max(2.2 + 0.17 * len(names), 4.6)  # smaller ones have no room for what is written beside them
     figure, axes = new_axes(size + 0.8, size)
     image = axes.imshow(grid, cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7, **_PLAIN)
+    axes.set_xticks(range(len(names) + len(others)), [*names, *others], rotation=90, fontsize=7, **_PLAIN)
     axes.set_yticks(range(len(names)), names, fontsize=7, **_PLAIN)
     axes.set_xlabel("given wrongly (on the diagonal: rightly)")
-    axes.set_ylabel("documents with the label")
+    axes.set_ylabel(what)
     left_out = len(order) - len(names)
     title += f"; {left_out} rarer labels left out" if left_out else ""
     axes.set_title(fill(title, int(9 * size)), loc="left", fontsize=10, **_PLAIN)
     bar = figure.colorbar(image, ax=axes, shrink=0.7)
-    bar.set_label("share of the row's documents")
+    bar.set_label(f"share of the row's {what.partition(' ')[0]}")
     bar.locator = MaxNLocator(5)
     bar.update_ticks()
     return figure

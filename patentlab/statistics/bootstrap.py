@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,10 +11,12 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
 from patentlab.statistics.aggregation import standard_error
-from patentlab.statistics.arrays import CHUNK, FEWEST, Floats, Labels, booleans
+from patentlab.statistics.arrays import CHUNK, FEWEST, Floats, booleans
 from patentlab.statistics.undecidable import UndecidableError
 
 Average = Literal["micro", "macro"]
+Counts = tuple[ArrayLike, ArrayLike]
+"""Of shape ``(documents, labels)``: how often a label is true and predicted, and how often either, added up."""
 Method = Literal["percentile", "bca"]
 _EQUAL = 1e-12  # apart by rounding alone
 
@@ -113,19 +115,51 @@ def bootstrap_f1_over_runs(
         ValueError: As for :func:`paired_bootstrap_f1`.
         UndecidableError: There are no runs, or as for :func:`paired_bootstrap_f1`.
     """
+    counted = []
+    for pair in pairs:
+        true, first, second = booleans(*pair, dimensions=2)
+        sides = [(true & given, true.astype(np.float64) + given) for given in (first, second)]
+        counted.append(((true.shape, true.tobytes()), sides[0], sides[1]))
+    return bootstrap_f1_of_counts(counted, average, resamples, confidence, seed, method)
+
+
+def bootstrap_f1_of_counts(
+    pairs: Sequence[tuple[Hashable, Counts, Counts]],
+    average: Average,
+    resamples: int = 10_000,
+    confidence: float = 0.95,
+    seed: int = 0,
+    method: Method = "percentile",
+) -> Difference:
+    """:func:`bootstrap_f1_over_runs` of counts, where a document may have a label many times, as entities of a type.
+
+    Args:
+        pairs: Of each run what tells its test set from others, and counts of both classifiers.
+        average: As for :func:`paired_bootstrap_f1`.
+        resamples: Of the bootstrap.
+        confidence: Of the interval.
+        seed: Of the resamples.
+        method: As for :func:`paired_bootstrap_f1`.
+
+    Returns:
+        Of the mean difference.
+
+    Raises:
+        ValueError: There is no such average or method.
+        UndecidableError: As for :func:`bootstrap_f1_over_runs`.
+    """
     if method not in ("percentile", "bca"):
         raise ValueError(f"method is percentile or bca, not {method}")
     if not pairs:
         raise UndecidableError("needs at least 1 run, has 0")
-    test_sets: dict[tuple[tuple[int, ...], bytes], list[Floats]] = {}
-    for pair in pairs:
-        true, first, second = booleans(*pair, dimensions=2)
-        if len(true) < FEWEST:
-            raise UndecidableError(f"needs at least {FEWEST} documents, has {len(true)}")
-        if true.shape[1] == 0:
+    test_sets: dict[Hashable, list[Floats]] = {}
+    for test_set, first, second in pairs:
+        documents, labels = np.shape(first[0])
+        if documents < FEWEST:
+            raise UndecidableError(f"needs at least {FEWEST} documents, has {documents}")
+        if labels == 0:
             raise UndecidableError("needs at least 1 label, has 0")
-        counts = np.stack([_counts(true, first, average), _counts(true, second, average)], axis=1)
-        test_sets.setdefault((true.shape, true.tobytes()), []).append(counts)
+        test_sets.setdefault(test_set, []).append(np.stack([_summed(first, average), _summed(second, average)], axis=1))
     sets = [np.stack(counts, axis=1) for counts in test_sets.values()]
     generator = np.random.default_rng(seed)
     estimate = sum(float(_gain(counts.sum(axis=0))) for counts in sets) / len(pairs)
@@ -217,12 +251,12 @@ def resampled_difference(estimate: float, resampled: ArrayLike, confidence: floa
     return _interval(estimate, values, confidence, 0.0, 0.0)
 
 
-def _counts(true: Labels, predicted: Labels, average: Average) -> Floats:
-    """True positives, and true plus predicted labels, of each document: shape ``(documents, 2, labels or 1)``."""
+def _summed(counts: Counts, average: Average) -> Floats:
+    """Hits and sizes of each document: shape ``(documents, 2, labels or 1)``."""
     if average not in ("micro", "macro"):
         raise ValueError(f"average is micro or macro, not {average}")
-    counts = np.stack([true & predicted, true.astype(np.float64) + predicted], axis=1)
-    return np.asarray(counts.sum(axis=2, keepdims=True) if average == "micro" else counts)
+    both = np.stack([np.asarray(one, dtype=np.float64) for one in counts], axis=1)
+    return np.asarray(both.sum(axis=2, keepdims=True) if average == "micro" else both)
 
 
 def _gain(sums: Floats) -> Floats:

@@ -45,9 +45,25 @@ def resampled_f1(true: ArrayLike, predicted: ArrayLike, weights: Weights) -> tup
         UndecidableError: Values are missing.
     """
     a, b = booleans(true, predicted, dimensions=2)
-    hits = (weights @ (a & b).astype(np.float32)).astype(np.float64)
-    sizes = (weights @ (a.astype(np.float32) + b)).astype(np.float64)
-    return _f1(hits.sum(axis=1), sizes.sum(axis=1)), _f1(hits, sizes).mean(axis=1)
+    return resampled_f1_of_counts(a & b, a.astype(np.float32) + b, weights)
+
+
+def resampled_f1_of_counts(hits: ArrayLike, sizes: ArrayLike, weights: Weights) -> tuple[Floats, Floats]:
+    """The same of counts, where a document may have a label many times, as entities of a type.
+
+    Args:
+        hits: What is true and predicted, shape ``(documents, labels)``.
+        sizes: What is true, and what is predicted, added up; the same shape.
+        weights: As of :func:`poisson_weights`.
+
+    Returns:
+        Micro- and macro-F1, both of shape ``(resamples,)``.
+    """
+    drawn_hits, drawn_sizes = (
+        (weights @ np.asarray(counts, dtype=np.float32)).astype(np.float64) for counts in (hits, sizes)
+    )
+    micro = _f1(drawn_hits.sum(axis=1), drawn_sizes.sum(axis=1))
+    return micro, _f1(drawn_hits, drawn_sizes).mean(axis=1)
 
 
 def resampled_average_precision(true: ArrayLike, scores: ArrayLike, weights: Weights) -> Floats:

@@ -119,7 +119,7 @@ def test_rows_are_a_family_and_each_run_is_read_once(
     table = pd.concat([pairs.table, other, gap, same], ignore_index=True)
     read: list[Path] = []
 
-    def count(folder: Path) -> predictions.Predictions:
+    def count(folder: Path) -> predictions.Judged:
         read.append(folder)
         return read_predictions(folder)
 

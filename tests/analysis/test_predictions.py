@@ -11,7 +11,7 @@ from sklearn.metrics import f1_score
 
 from patentlab.analysis.arms import Runs
 from patentlab.analysis.comparisons import paired_comparisons
-from patentlab.analysis.predictions import per_label, read_predictions, reliability
+from patentlab.analysis.predictions import Predictions, per_label, read_predictions, reliability
 from patentlab.evaluation import single_label
 from patentlab.evaluation.calibration import expected_calibration_error
 from patentlab.figures.calibration import reliability as reliability_figure
@@ -20,10 +20,16 @@ from patentlab.statistics.undecidable import UndecidableError
 from tests.analysis.written_runs import NAMES, THRESHOLD, draw, pairs_of, write
 
 
+def of_labels(folder: Path) -> Predictions:
+    found = read_predictions(folder)
+    assert isinstance(found, Predictions)
+    return found
+
+
 def test_test_documents_are_read_as_they_were_written(tmp_path: Path):
     true, scores = draw(20, 0)
     ids = [f"d{number}" for number in np.random.default_rng(0).permutation(20)]
-    found = read_predictions(write(tmp_path / "run", true, scores, ids=ids))
+    found = of_labels(write(tmp_path / "run", true, scores, ids=ids))
     order = np.argsort(ids)
     assert found.ids == tuple(sorted(ids))
     assert found.labels == NAMES
@@ -35,7 +41,7 @@ def test_test_documents_are_read_as_they_were_written(tmp_path: Path):
 
 def test_documents_without_a_predicted_label_have_none(tmp_path: Path):
     true, _ = draw(5, 0)
-    assert not read_predictions(write(tmp_path / "run", true, np.zeros(true.shape, np.float32))).predicted.any()
+    assert not of_labels(write(tmp_path / "run", true, np.zeros(true.shape, np.float32))).predicted.any()
 
 
 def test_files_that_are_missing_or_do_not_fit_are_named(tmp_path: Path):
@@ -83,7 +89,7 @@ def test_single_label_tasks_are_judged_by_their_best_label(tmp_path: Path):
     logits = 2 * true + generator.normal(size=(2, *true.shape))
     scores = (np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)).astype(np.float32)
     folders = {f"run{i}": write(tmp_path / f"run{i}", true, scores[i], single=True) for i in range(2)}
-    found = read_predictions(folders["run0"])
+    found = of_labels(folders["run0"])
     assert found.single
     expected = single_label.evaluate(true, scores[0])
     table, summary = reliability(pd.DataFrame({"run": ["run0"], "arm": "a", "seed": 0}), folders)

@@ -49,7 +49,7 @@ def test_runs_of_the_same_documents_have_the_same_draws_and_hold_them_once(tmp_p
 def test_each_run_is_read_once_and_why_not_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     read: list[Path] = []
 
-    def count(folder: Path) -> predictions.Predictions:
+    def count(folder: Path) -> predictions.Judged:
         read.append(folder)
         return read_predictions(folder)
 
