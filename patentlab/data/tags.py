@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from patentlab.corpus import OUTSIDE
 
 SCHEMES = ("iob2", "iob1", "bioes")
+_ANNOTATED = re.compile(r"\[([^\[\]:]*) : ([^\[\]]*)\]")
 _LETTERS = {"iob2": "BI", "iob1": "BI", "bioes": "BIES"}
 _ALIASES = str.maketrans({"L": "E", "U": "S", "W": "S", "M": "I"})  # BILOU, BMEWO: other letters for the same places
 
@@ -59,3 +61,41 @@ def _parsed(tags: Sequence[str], scheme: str) -> Iterator[tuple[str, str]]:
 def _check_closed(open_type: str | None, scheme: str, tags: Sequence[str], position: int) -> None:
     if scheme == "bioes" and open_type is not None:
         raise ValueError(f"{tags[position - 1]} is not ended by E-{open_type}", position - 1)
+
+
+def tagged_words(annotated: str) -> tuple[list[str], list[str]]:
+    """Words of an annotated text, and their tags.
+
+    Args:
+        annotated: With entities, or slots, as ``[name : words]``; what stands beside a bracket without white space
+            belongs to its word.
+
+    Returns:
+        Words, and as many tags (IOB2).
+
+    Raises:
+        ValueError: A bracket does not close, or says nothing.
+    """
+    plain, spans, end = "", [], 0
+    for match in _ANNOTATED.finditer(annotated):
+        plain += annotated[end : match.start()]
+        spans.append((len(plain), len(plain) + len(match[2].strip()), match[1].strip()))
+        plain += match[2].strip()
+        end = match.end()
+    plain += annotated[end:]
+    if wrong := re.search(r"[\[\]]", plain):
+        raise ValueError(f"a bracket that is no slot [name : words]: {plain[wrong.start() :]!r:.40}")
+    if any(start == stop or not name for start, stop, name in spans):
+        raise ValueError(f"a slot without name or words: {annotated!r:.80}")
+    words, tags, last = [], [], -1
+    for word in re.finditer(r"\S+", plain):
+        at = next((n for n, (start, stop, _) in enumerate(spans) if word.start() < stop and word.end() > start), -1)
+        tags.append(OUTSIDE if at < 0 else f"{'I' if at == last else 'B'}-{spans[at][2]}")
+        words.append(word[0])
+        last = at
+    return words, tags
+
+
+def without_annotation(annotated: str) -> str:
+    """The text of :func:`tagged_words` as it is, without brackets and names."""
+    return _ANNOTATED.sub(lambda match: match[2], annotated)

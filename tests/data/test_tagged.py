@@ -13,9 +13,7 @@ from patentlab.console.command_line import compose
 from patentlab.corpus import Corpus, fingerprint, restrict_types
 from patentlab.data.documents import read_documents
 from patentlab.data.sources import data_fingerprint, read_corpus
-from patentlab.data.sources.massive import tagged_words
-from patentlab.data.sources.rows import BadRowError
-from patentlab.data.tags import to_iob2
+from patentlab.data.tags import tagged_words, to_iob2, without_annotation
 from patentlab.evaluation.tagging import entities
 
 IOB2 = ["B-x", "B-x", "I-x", "O", "B-y", "I-y", "I-y", "B-x", "O"]
@@ -203,13 +201,14 @@ def test_wnut_by_its_own_sets_and_nested_stratified_regimes(shared_data: Path):
 )
 def test_slots_are_tags(annotated: str, words: str, tags: str):
     assert tagged_words(annotated) == (words.split(), tags.split())
+    assert without_annotation(annotated) == words
 
 
 @pytest.mark.parametrize(
     "annotated", ["play [artist : u2", "play u2]", "play [artist] now", "play [ : u2]", "[a : ] x"]
 )
 def test_annotations_that_do_not_close_or_say_nothing(annotated: str):
-    with pytest.raises(BadRowError, match="annot_utt has a"):
+    with pytest.raises(ValueError, match=r"a bracket that is no slot|a slot without name or words"):
         tagged_words(annotated)
 
 
@@ -244,3 +243,17 @@ def test_massive_from_a_folder_of_locales(tmp_path: Path):
     (tmp_path / "de-DE.jsonl").write_text("".join(lines).replace('"annot_utt": "ho"', '"annot_utt": "[a : ho"'))
     with pytest.raises(RequestError, match=r"de-DE.jsonl:3: annot_utt has a bracket that is no slot"):
         read_corpus(compose("data=massive", f"data.path={tmp_path}", "data.locale=de-DE").data)
+
+
+def test_the_demonstration_has_tags_where_they_are_asked_for():
+    labelled = read_corpus(compose("data.size=50").data)
+    corpus = read_corpus(compose("data.size=50", "head=token", "loss=null").data)
+    assert corpus.labels.names[:2] == ("cognition", "communication")
+    assert len(corpus.labels) == 8
+    assert [document.text for document in corpus.documents] == [document.text for document in labelled.documents]
+    assert all(len(document.tags) == len(document.text.split()) for document in corpus.documents)
+    first = corpus.documents[0]
+    assert [word for word, tag in zip(first.text.split(), first.tags, strict=True) if tag != "O"] == [
+        "battery", "prosthetic", "socket."
+    ]  # fmt: skip
+    assert not any(document.tags for document in labelled.documents)

@@ -167,7 +167,10 @@ CONLL = ["data=conll", "data.path=x"]
 @pytest.mark.parametrize(
     ("overrides", "problem"),
     [
-        (["head=token"], "data=demo: its words have no tags; those that have are conll, massive"),
+        (
+            ["data=jsonl", "data.path=x", "head=token"],
+            "its words have no tags; those that have are conll, demo, massive",
+        ),
         ([*CONLL, "head=embedding", "data.task=tagging"], "and head=embedding gives labels; set head=token"),
         ([*CONLL, "data.task=multi_label"], r"head=token gives tags to words; set data.task=null"),
         ([*CONLL, "loss=bce"], "loss=bce: a word has one tag; set loss=cross_entropy"),

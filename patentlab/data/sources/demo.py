@@ -2,7 +2,8 @@
 
 No document describes a real patent. The corpus is made hard on purpose: labels have a long tail and come in
 correlated sets, families share terms, neighbouring labels share some of their own, every abstract carries patent
-boilerplate, and many mention a product that they are not about.
+boilerplate, and many mention a product that they are not about. Where words are tagged, products and terms have the
+family that they belong to; boilerplate has none, and some terms are of two families.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import numpy as np
 import yaml
 
 from patentlab.config import DataConfig
-from patentlab.config.registry import SOURCES
+from patentlab.config.registry import SOURCES, TASKS
 from patentlab.corpus import Corpus, Document, derive_seed
 from patentlab.data.sources import Source
 from patentlab.data.sources.rows import fill, keep_labels, template_fields, title_of
+from patentlab.data.tags import tagged_words, without_annotation
 
 VERSION = 1  # raise when the same seed yields other documents
 _VOCABULARY = "demo_vocabulary.yaml"
@@ -151,7 +153,7 @@ def _document(
     rng = np.random.default_rng(derive_seed(config.corpus_seed or 0, f"document {index}"))
     chosen = _label_set(rng, labels, prior, partners)
     own = [labels[position] for position in chosen]
-    title = _fill(rng, _TITLES, own[0], labels).capitalize()
+    title = _fill(rng, _TITLES, own[0], labels)
     sentences = [_fill(rng, _OPENINGS, own[0], labels)]
     sentences += [_fill(rng, _SENTENCES, label, labels) for label in own]
     if rng.random() < _CONTRAST_RATE:
@@ -161,8 +163,11 @@ def _document(
     if "claim" in template_fields(config.text):  # drawn by itself, so that titles and abstracts are the same without
         own_rng = np.random.default_rng(derive_seed(config.corpus_seed or 0, f"claim {index}"))
         fields["claim"] = "1. " + _fill(own_rng, _CLAIMS, own[0], labels)
-    text = fill(config.text, fields)
-    return Document(f"demo-{index:06d}", text, tuple(label.name for label in own), title=title_of(text, fields))
+    plain = {name: without_annotation(text) for name, text in fields.items()}
+    plain["title"] = plain["title"].capitalize()
+    text, names = fill(config.text, plain), tuple(label.name for label in own)
+    tags = tuple(tagged_words(fill(config.text, fields))[1]) if TASKS.get(config.task).tags_words else ()
+    return Document(f"demo-{index:06d}", text, names, title=title_of(text, plain), tags=tags)
 
 
 def _label_set(
@@ -187,15 +192,18 @@ def _label_set(
 def _fill(rng: np.random.Generator, templates: tuple[str, ...], label: _Label, labels: tuple[_Label, ...]) -> str:
     template = templates[rng.integers(len(templates))]
     terms = {slot: _term(rng, label, labels) for slot in "abc"}
-    with_article = {slot.upper(): f"{_article(term)}{term}" for slot, term in terms.items()}
-    return template.format(product=label.product, **terms, **with_article)
+    marked = {slot: f"[{family} : {term}]" if family else term for slot, (family, term) in terms.items()}
+    with_article = {slot.upper(): f"{_article(terms[slot][1])}{term}" for slot, term in marked.items()}
+    return template.format(product=f"[{label.family} : {label.product}]", **marked, **with_article)
 
 
-def _term(rng: np.random.Generator, label: _Label, labels: tuple[_Label, ...]) -> str:
+def _term(rng: np.random.Generator, label: _Label, labels: tuple[_Label, ...]) -> tuple[str, str]:
+    """The family that a term belongs to, none of boilerplate, and the term."""
     source = rng.choice(len(_TERM_SOURCES), p=_TERM_SOURCES)
     other = labels[rng.integers(len(labels))]
     pool = (label.terms, label.shared, _BOILERPLATE, other.terms)[source]
-    return str(pool[rng.integers(len(pool))])
+    family = (label.family, label.family, "", other.family)[source]
+    return family, str(pool[rng.integers(len(pool))])
 
 
 def _article(term: str) -> str:
@@ -204,4 +212,4 @@ def _article(term: str) -> str:
     return "an " if term[0] in "aeiou" else "a "
 
 
-SOURCES.add("demo")(Source(read, fingerprint, columns=False))
+SOURCES.add("demo")(Source(read, fingerprint, columns=False, tags=True))

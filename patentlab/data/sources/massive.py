@@ -6,7 +6,6 @@ annotated as ``[name : words]`` inside the utterance.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +13,11 @@ from typing import Any
 
 from patentlab.config import DataConfig, RequestError
 from patentlab.config.registry import SOURCES
-from patentlab.corpus import OUTSIDE, Corpus
+from patentlab.corpus import Corpus
 from patentlab.data.sources import Source
 from patentlab.data.sources.jsonl import file_fingerprint, json_rows
 from patentlab.data.sources.rows import BadRowError, Row, read_rows, text_of
-
-_SLOT = re.compile(r"\[([^\[\]:]*) : ([^\[\]]*)\]")
+from patentlab.data.tags import tagged_words
 
 
 @dataclass
@@ -98,7 +96,10 @@ def _rows(rows: Iterator[Row], config: MassiveConfig) -> Iterator[Row]:
 
 
 def _row(row: Mapping[str, Any], config: MassiveConfig) -> dict[str, Any]:
-    words, tags = tagged_words(text_of(row, "annot_utt"))
+    try:
+        words, tags = tagged_words(text_of(row, "annot_utt"))
+    except ValueError as problem:
+        raise BadRowError(f"annot_utt has {problem}") from None
     text = text_of(row, "utt")
     other_words = [word.casefold() for word in text.split()] != [word.casefold() for word in words]
     label = text_of(row, config.label)
@@ -112,39 +113,6 @@ def _row(row: Mapping[str, Any], config: MassiveConfig) -> dict[str, Any]:
         "__tags__": tags,
         "__split__": row.get("partition"),
     }
-
-
-def tagged_words(annotated: str) -> tuple[list[str], list[str]]:
-    """Words of an annotated utterance, and their tags.
-
-    Args:
-        annotated: With slots as ``[name : words]``; what stands beside a bracket without white space belongs to its
-            word.
-
-    Returns:
-        Words, and as many tags (IOB2).
-
-    Raises:
-        BadRowError: A bracket does not close, or is no slot.
-    """
-    plain, spans, end = "", [], 0
-    for match in _SLOT.finditer(annotated):
-        plain += annotated[end : match.start()]
-        spans.append((len(plain), len(plain) + len(match[2].strip()), match[1].strip()))
-        plain += match[2].strip()
-        end = match.end()
-    plain += annotated[end:]
-    if wrong := re.search(r"[\[\]]", plain):
-        raise BadRowError(f"annot_utt has a bracket that is no slot [name : words]: {plain[wrong.start() :]!r:.40}")
-    if any(start == stop or not name for start, stop, name in spans):
-        raise BadRowError(f"annot_utt has a slot without name or words: {annotated!r:.80}")
-    words, tags, last = [], [], -1
-    for word in re.finditer(r"\S+", plain):
-        at = next((n for n, (start, stop, _) in enumerate(spans) if word.start() < stop and word.end() > start), -1)
-        tags.append(OUTSIDE if at < 0 else f"{'I' if at == last else 'B'}-{spans[at][2]}")
-        words.append(word[0])
-        last = at
-    return words, tags
 
 
 SOURCES.add("massive", settings=MassiveConfig)(Source(read, fingerprint, split=True, tags=True, one_label=True))
