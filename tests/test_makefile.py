@@ -24,6 +24,7 @@ FIGURES = (
     "calibration",
     "heads",
     "attention",
+    "entities",
 )
 # runs of a seed, of which the small edition has two
 SWEEPS = {
@@ -36,6 +37,7 @@ SWEEPS = {
     "retrieval": 6,
     "heads": 6,
     "attention": 6,
+    "entities": 6,
 }
 
 

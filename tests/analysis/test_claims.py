@@ -313,14 +313,16 @@ def of_experiment(name: str, excluded: Callable[[dict[str, str]], bool]) -> pd.D
     return pd.DataFrame(told)
 
 
+def _sees_anyway(chosen: dict[str, str]) -> bool:
+    return chosen["model"] == "roberta_large" and chosen["model.attention"] == "bidirectional"
+
+
 @pytest.mark.parametrize(
     ("name", "excluded"),
     [
         ("head_vs_instruction", lambda chosen: False),
-        (
-            "label_supervised",
-            lambda chosen: chosen["model"] == "roberta_large" and chosen["model.attention"] == "bidirectional",
-        ),
+        ("label_supervised", _sees_anyway),
+        ("entities", _sees_anyway),
     ],
 )
 def test_every_claim_finds_its_runs_in_its_own_experiment(name: str, excluded: Callable[[dict[str, str]], bool]):
@@ -337,7 +339,17 @@ def test_every_claim_finds_its_runs_in_its_own_experiment(name: str, excluded: C
         assert table.loc["head_ahead_of_instruction", "value"] == pytest.approx(
             heads["embedding"] - heads["instruction"]
         )
+    elif name == "entities":
+        mean = scored.groupby(["choices.model", "settings.model.attention", "settings.head.subword"])["score"].mean()
+        causal = mean["llama3_1_8b", "causal", "last"]
+        ahead = causal - mean["llama3_1_8b", "causal", "first"]
+        assert table.loc["last_token_ahead_of_first", "value"] == pytest.approx(ahead)
+        encoder = scored[(scored["choices.model"] == "roberta_large") & (scored["settings.head.subword"] == "last")]
+        assert table.loc["decoder_ahead_of_encoder", "value"] == pytest.approx(causal - encoder["score"].mean())
     else:
+        means = scored.groupby(["choices.model", "settings.model.attention", "settings.head.pooling"])["score"].mean()
+        ahead = means["llama3_1_8b", "causal", "mean"] - means["llama3_1_8b", "causal", "last"]
+        assert table.loc["mean_ahead_of_last", "value"] == pytest.approx(ahead)
         own = scored[scored["settings.head.pooling"] == "mean"]
         encoder = own[own["choices.model"] == "roberta_large"]["score"].mean()
         decoder = own[(own["choices.model"] == "llama3_1_8b") & (own["settings.model.attention"] == "causal")]["score"]
