@@ -61,11 +61,13 @@ class LabelSpace:
         names: Sorted label names; their positions are the columns of every target and score array.
         titles: What a label stands for, where known.
         coarse: Titles of the next coarser level, where labels have one.
+        types: Of tagged words, where a task asks for these and for labels of documents at once.
     """
 
     names: tuple[str, ...]
     titles: Mapping[str, str] = field(default_factory=dict)
     coarse: Mapping[str, str] = field(default_factory=dict)
+    types: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Number of labels."""
@@ -166,6 +168,22 @@ def as_array(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return found
 
 
+def as_pairs(first: Sequence[Any], second: Sequence[Any]) -> NDArray[Any]:
+    """Two things that are known of each document, in an array of two columns.
+
+    Args:
+        first: One a document.
+        second: Likewise, of any shapes.
+
+    Returns:
+        Shape ``(documents, 2)``, of objects.
+    """
+    found = np.empty((len(first), 2), dtype=object)
+    for position, pair in enumerate(zip(first, second, strict=True)):
+        found[position, 0], found[position, 1] = pair
+    return found
+
+
 def restrict_labels(
     documents: Iterable[Document],
     *,
@@ -263,6 +281,20 @@ def restrict_types(
         dropped={"labels_dropped": corpus.dropped["labels_dropped"], "documents_without_type": without},
         sets=frozenset(document.split for document in typed),
     )
+
+
+def with_types(corpus: Corpus, min_count: int = 1) -> Corpus:
+    """A corpus of labels whose label space has the types of tagged words too.
+
+    Args:
+        corpus: Of documents with labels and tags.
+        min_count: Types in fewer documents are dropped: their words get ``O``.
+    """
+    tagged = restrict_types(corpus.documents, min_count=min_count)
+    documents = tuple(
+        replace(document, tags=other.tags) for document, other in zip(corpus.documents, tagged.documents, strict=True)
+    )
+    return replace(corpus, documents=documents, labels=replace(corpus.labels, types=tagged.labels.names))
 
 
 def _types(tags: Sequence[str]) -> tuple[str, ...]:

@@ -119,7 +119,10 @@ def read_predictions(folder: Path) -> Judged:
     """
     labels = tuple(_read_labels(folder)["label"])
     path = _existing(folder, "predictions.parquet")
-    truth = "tags" if "tags" in pyarrow.parquet.read_schema(path).names else "labels"
+    names = pyarrow.parquet.read_schema(path).names
+    if {"tags", "labels"} <= set(names):
+        raise UndecidableError("labels and tags at once: their scores are means of both")
+    truth = "tags" if "tags" in names else "labels"
     table = pd.read_parquet(
         path, columns=["id", truth, "predicted", "scores"], filters=[("set", "==", "test")]
     ).sort_values("id")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -95,5 +94,5 @@ def _words(classifier: TransformerClassifier, sets: Sequence[Examples], observer
         items = classifier.head.examples(examples, classifier.loss, training=training)
         vectors = classifier.word_vectors(items, observer.progress)
         found.append([{**item, "features": rows} for item, rows in zip(items, vectors, strict=True)])
-    layers.standardise(torch.from_numpy(np.concatenate([item["features"] for item in found[0]])))
+    classifier.head.standardise(layers, [item["features"] for item in found[0]])
     return Prepared(FeatureClassifier(layers), (found[0], found[1]), collate_words, cached=True)

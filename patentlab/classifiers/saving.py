@@ -103,12 +103,14 @@ def save_model(classifier: Classifier, meaning: Meaning, config: ExperimentConfi
 
 def describe_task(task: Task) -> dict[str, Any]:
     """A task as JSON holds it."""
-    return {"task": task.name, "labels": list(task.labels.names), "titles": dict(task.labels.titles)}
+    types = {"types": list(task.labels.types)} if task.labels.types else {}
+    return {"task": task.name, "labels": list(task.labels.names), "titles": dict(task.labels.titles), **types}
 
 
 def task_from(content: Mapping[str, Any]) -> Task:
     """A task as of :func:`describe_task`."""
-    task: Task = TASKS.get(content["task"])(LabelSpace(tuple(content["labels"]), content.get("titles") or {}))
+    labels = LabelSpace(tuple(content["labels"]), content.get("titles") or {}, types=tuple(content.get("types", ())))
+    task: Task = TASKS.get(content["task"])(labels)
     return task
 
 

@@ -238,7 +238,7 @@ class TransformerClassifier:
         """What layers read of each item that read a vector a word, shape ``(words, width)``."""
 
         def read(vectors: torch.Tensor, items: list[Item]) -> list[NDArray[Any]]:
-            return [rows[: len(item["words"])].numpy() for rows, item in zip(vectors, items, strict=True)]
+            return [rows[: item["rows"]].numpy() for rows, item in zip(vectors, items, strict=True)]
 
         return self._called(items, self.head.word_vectors, read, progress)
 

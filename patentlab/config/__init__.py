@@ -13,6 +13,7 @@ from patentlab.config.generator import AdaptationConfig, GeneratorConfig
 from patentlab.config.head import (
     HeadConfig,
     InstructionHeadConfig,
+    JointHeadConfig,
     LabelSimilarityHeadConfig,
     PromptedHeadConfig,
     TokenHeadConfig,
@@ -66,6 +67,7 @@ __all__ = [
     "GeneratorConfig",
     "HeadConfig",
     "InstructionHeadConfig",
+    "JointHeadConfig",
     "LabelSimilarityHeadConfig",
     "LossConfig",
     "MixConfig",

@@ -24,6 +24,7 @@ ON_ERROR = ("continue", "stop")
 CONTROL = ("name", "rerun", "on_error", "plan", "exclude")  # of a sweep: settings that say nothing about a run
 _FITTED_TASK = "multi_label"  # of models without a head
 _OF_ONE_LABEL = {"multi_label": "single_label"}  # the task instead, where documents have exactly one label
+_GIVEN = {(True, False): "tags of words", (False, True): "labels of documents", (True, True): "both labels and tags"}
 LAYER_SETTINGS = ("head.start", "head.dropout", "trainer.head_learning_rate")  # of layers that are trained, not fitted
 _SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -171,12 +172,16 @@ class ExperimentConfig:
         data, task = self.data, TASKS.get(str(self.data.task)) if self.data.task in TASKS else None
         if task is None:
             return
-        tagging = sorted(name for name, head in HEADS.items() if head.tags_words)
-        tags = self.head.name in tagging
-        if task.tags_words and not tags:
-            yield f"data.task={task.name}: has tags of words, and {self._answerer} gives labels; set head={tagging[0]}"
-        if tags and not task.tags_words:
-            yield f"data.task={task.name}: head={self.head.name} gives tags to words; set data.task=null"
+        gives = (False, True)  # tags of words, labels of documents
+        if self.head.name in HEADS:
+            gives = HEADS.get(self.head.name).tags_words, HEADS.get(self.head.name).labels_documents
+        wanted = task.tags_words, task.labels_documents
+        if gives != wanted:
+            heads = (name for name, head in HEADS.items() if (head.tags_words, head.labels_documents) == wanted)
+            yield (
+                f"data.task={task.name}: asks for {_GIVEN[wanted]}, and {self._answerer} gives {_GIVEN[gives]}; "
+                f"set head={' or '.join(sorted(heads))}, or data.task=null"
+            )
         if not task.tags_words:
             return
         if data.name in SOURCES and not SOURCES.get(data.name).tags:

@@ -75,6 +75,23 @@ class TokenHeadConfig(HeadConfig):
 
 
 @dataclass
+class JointHeadConfig(TokenHeadConfig):
+    """What the joint head has beside: a vector a document too.
+
+    Attributes:
+        label_share: Of the label in the loss, the tags have the rest: each is a mean, over documents and over words.
+    """
+
+    label_share: float = bounded(0.5, above=0, below=1)
+
+    def check(self) -> Iterator[str]:
+        """A line per problem."""
+        yield from super().check()
+        if self.pooling is None:
+            yield f"head.pooling=null: must be given for head={self.name}"
+
+
+@dataclass
 class Wording:
     """How a document is asked about.
 

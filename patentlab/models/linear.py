@@ -82,6 +82,34 @@ class LinearLayers(nn.Module):
         return logits
 
 
+class RowsApart(nn.Module):
+    """Layers for the first row of a document's vectors, and others for all that follow.
+
+    Args:
+        first: Of the first row.
+        others: Of the others.
+    """
+
+    def __init__(self, first: LinearLayers, others: LinearLayers) -> None:
+        super().__init__()
+        self.first, self.others = first, others
+
+    def forward(self, features: Tensor) -> Tensor:
+        """:meth:`both` of vectors of shape ``(documents, rows, width)``."""
+        return self.both(features[:, 0], features[:, 1:])
+
+    def both(self, first: Tensor, others: Tensor) -> Tensor:
+        """Logits of shape ``(documents, rows, most logits of either)``; those that a row lacks are -1e9.
+
+        Args:
+            first: Shape ``(documents, width)``.
+            others: Shape ``(documents, other rows, width)``.
+        """
+        logits = self.first(first).unsqueeze(1), self.others(others)
+        most = max(part.shape[-1] for part in logits)
+        return torch.cat([nn.functional.pad(part, (0, most - part.shape[-1]), value=-1e9) for part in logits], dim=1)
+
+
 class VocabularyLayer(nn.Linear):
     """The layer that predicts tokens, in fp32 whatever its weights are: in bf16, logits from 16 on are eighths."""
 

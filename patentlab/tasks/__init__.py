@@ -54,7 +54,8 @@ class Task(Protocol):
     Attributes:
         name: As ``data.task`` has it.
         one_label: Whether a document keeps its main label alone.
-        tags_words: Whether words are tagged: then labels are the types of their tags.
+        tags_words: Whether words are tagged.
+        labels_documents: Whether documents are labelled; else labels are the types of tags.
         main_metric: What runs are compared by.
         monitors: Metrics that may choose an epoch and decisions.
         default_loss: What is minimised, where ``loss=null`` and the head has none of its own.
@@ -65,6 +66,7 @@ class Task(Protocol):
     name: ClassVar[str]
     one_label: ClassVar[bool]
     tags_words: ClassVar[bool]
+    labels_documents: ClassVar[bool]
     main_metric: ClassVar[str]
     monitors: ClassVar[tuple[str, ...]]
     default_loss: ClassVar[str]

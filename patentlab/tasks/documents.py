@@ -29,6 +29,7 @@ class DocumentClassification(ABC):
     name: ClassVar[str]
     one_label: ClassVar[bool]
     tags_words: ClassVar[bool] = False
+    labels_documents: ClassVar[bool] = True
     main_metric: ClassVar[str] = "f1_micro"
     monitors: ClassVar[tuple[str, ...]] = ("f1_micro", "f1_macro")
     default_loss: ClassVar[str]

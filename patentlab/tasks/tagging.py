@@ -33,6 +33,7 @@ class Tagging:
     name: ClassVar[str] = "tagging"
     one_label: ClassVar[bool] = False
     tags_words: ClassVar[bool] = True
+    labels_documents: ClassVar[bool] = False
     main_metric: ClassVar[str] = "f1_micro"
     monitors: ClassVar[tuple[str, ...]] = ("f1_micro", "f1_macro", "token_accuracy")
     default_loss: ClassVar[str] = "cross_entropy"
@@ -63,7 +64,7 @@ class Tagging:
 
     def evaluate(self, targets: Any, outputs: Any, decision: Decision) -> dict[str, float]:
         """As :func:`patentlab.evaluation.tagging.evaluate`, with shares of words, and documents, not (wholly) read."""
-        true = self._named(targets)
+        true = self.named(targets)
         unread = [np.isnan(rows).any(axis=1) for rows in outputs]
         return tagging.evaluate(true, self.decide(outputs), self.labels.names) | {
             "unread_words": float(np.concatenate(unread).mean()) if unread else 0.0,
@@ -76,7 +77,7 @@ class Tagging:
 
     def tables(self, targets: Any, outputs: Any, decision: Decision) -> dict[str, pd.DataFrame]:
         """``per_label`` and ``confusions`` of entities, as of :mod:`patentlab.evaluation.tagging`."""
-        true, given = self._named(targets), self.decide(outputs)
+        true, given = self.named(targets), self.decide(outputs)
         return {
             "per_label": tagging.per_type(true, given, self.labels.names),
             "confusions": tagging.confusions(true, given),
@@ -107,7 +108,8 @@ class Tagging:
             found.append(Answer(tuple(sorted(best, key=lambda name: -best[name])), best, tuple(tags)))
         return found
 
-    def _named(self, targets: Any) -> list[list[str]]:
+    def named(self, targets: Any) -> list[list[str]]:
+        """Tags of numbers."""
         return [[self.tags[number] for number in row] for row in targets]
 
 

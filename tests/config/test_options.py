@@ -30,6 +30,7 @@ NEEDED = {
     "data=conll": ["data.path=somewhere"],
     "data=massive": ["data.path=somewhere"],
     "head=token": ["data=conll", "data.path=somewhere"],
+    "head=joint": ["data=massive", "data.path=somewhere"],
     "data=hub": ["data.path=somewhere"],
     "strategy=corpus": ["mix.real_share=0.5", "strategy.path=somewhere"],
     "mix=curriculum": ["mix.real_share=0.5"],

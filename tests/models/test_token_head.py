@@ -171,12 +171,21 @@ CONLL = ["data=conll", "data.path=x"]
             ["data=jsonl", "data.path=x", "head=token"],
             "its words have no tags; those that have are conll, demo, massive",
         ),
-        ([*CONLL, "head=embedding", "data.task=tagging"], "and head=embedding gives labels; set head=token"),
-        ([*CONLL, "data.task=multi_label"], r"head=token gives tags to words; set data.task=null"),
+        (
+            [*CONLL, "head=embedding", "data.task=tagging"],
+            "and head=embedding gives labels of documents; set head=token",
+        ),
+        (
+            [*CONLL, "data.task=multi_label"],
+            r"asks for labels of documents, and head=token gives tags of words; set head=embedding or ",
+        ),
         ([*CONLL, "loss=bce"], "loss=bce: a word has one tag; set loss=cross_entropy"),
         (["data=massive", "data.path=x", "head=token", "data.mask_labels=true"], r"data.mask_labels: takes words out"),
         ([*CONLL, "mix=0.5", "strategy=eda"], "strategy=eda: writes texts without tags; for tagged words: duplicate"),
-        ([*CONLL, "model=tfidf_linear", "data.task=tagging"], "and model=tfidf_linear gives labels; set head=token"),
+        (
+            [*CONLL, "model=tfidf_linear", "data.task=tagging"],
+            "and model=tfidf_linear gives labels of documents; set head=token",
+        ),
     ],
 )
 def test_choices_that_do_not_go_with_tags(overrides: list[str], problem: str):

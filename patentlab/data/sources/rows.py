@@ -12,7 +12,7 @@ from typing import Any
 
 from patentlab.config import DataConfig, RequestError
 from patentlab.config.registry import TASKS
-from patentlab.corpus import Corpus, Document, restrict_labels, restrict_types
+from patentlab.corpus import Corpus, Document, restrict_labels, restrict_types, with_types
 
 _SHOWN = 5
 SET_NAMES = {
@@ -125,9 +125,10 @@ def keep_labels(
     """
     task = TASKS.get(config.task)
     bounds: dict[str, Any] = {"min_count": config.min_count, "top_k": config.top_k, "keep": config.keep_labels}
-    if task.tags_words:
+    if not task.labels_documents:
         return restrict_types(documents, **bounds, titles=titles)
-    return restrict_labels(documents, **bounds, one_label=task.one_label, titles=titles, coarse=coarse)
+    corpus = restrict_labels(documents, **bounds, one_label=task.one_label, titles=titles, coarse=coarse)
+    return with_types(corpus) if task.tags_words else corpus
 
 
 def template_fields(template: str) -> tuple[str, ...]:

@@ -50,7 +50,8 @@ class Head(ABC):
         own_layers: Whether it has weights of its own, which a frozen backbone leaves to be trained.
         answers_untrained: Whether it answers where nothing was trained (``adapter=none``).
         writes: Whether it learns the tokens of an answer, and takes a loss of tokens.
-        tags_words: Whether it gives tags to words, and not labels to documents.
+        tags_words: Whether it gives tags to words.
+        labels_documents: Whether it gives labels to documents.
         reads_words: Whether its layers read a vector a word, as of :meth:`word_vectors`: then those of frozen backbones
             are computed once a run.
         linear: Whether it can be a linear classifier on vectors: one that was fitted, or that a loss compares.
@@ -66,6 +67,7 @@ class Head(ABC):
     answers_untrained: ClassVar[bool] = False
     writes: ClassVar[bool] = False
     tags_words: ClassVar[bool] = False
+    labels_documents: ClassVar[bool] = True
     reads_words: ClassVar[bool] = False
     linear: ClassVar[bool] = False
     pooling: str | None = None
@@ -103,6 +105,15 @@ class Head(ABC):
 
         Returns:
             Shape ``(documents, words, width)``.
+        """
+        raise NotImplementedError
+
+    def standardise(self, layers: Any, vectors: Sequence[NDArray[Any]]) -> None:
+        """Fix the statistics of layers that read a vector a word.
+
+        Args:
+            layers: As of :meth:`layers`.
+            vectors: Of the words of each training document, shape ``(words, width)``.
         """
         raise NotImplementedError
 

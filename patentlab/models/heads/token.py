@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     from patentlab.models.batching import Item
     from patentlab.models.network import Network
 
-_UNREAD = -1  # the place of a word without a token
+UNREAD = -1  # the place of a word without a token
 
 
 @HEADS.add("token", settings=TokenHeadConfig)
 class TokenHead(Head):
     """A logit a tag, of the vector of each word. Words are what stands between white space.
+
+    Attributes:
+        before_words: Vectors that its layers read before those of words.
 
     A text is tokenised whole, and words are found by the offsets of tokens: a tokenizer that was given words apart
     would glue some of them, or cut them otherwise than in running text.
@@ -37,7 +40,9 @@ class TokenHead(Head):
 
     default_task: ClassVar[str] = "tagging"
     tags_words: ClassVar[bool] = True
+    labels_documents: ClassVar[bool] = False
     reads_words: ClassVar[bool] = True
+    before_words: ClassVar[int] = 0
     config: TokenHeadConfig
 
     def __init__(
@@ -48,7 +53,12 @@ class TokenHead(Head):
             raise RequestError(
                 f"head={config.name}: needs a fast tokenizer, which knows where its tokens stand in a text"
             )
-        self.classes = 2 * len(task.labels) + 1
+        self.classes = 2 * len(self.types) + 1
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Of tags."""
+        return self.task.labels.names
 
     def layers(self, width: int) -> nn.Module:
         """One linear layer, or two where ``head.hidden`` is given."""
@@ -63,13 +73,14 @@ class TokenHead(Head):
         found = []
         for text, ids, offsets in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True):
             places = word_places(text, offsets, last=self.config.subword == "last")
-            found.append({"input_ids": ids or [filler], "attention_mask": [1] * max(len(ids), 1), "words": places})
+            item = {"input_ids": ids or [filler], "attention_mask": [1] * max(len(ids), 1), "words": places}
+            found.append(item | {"rows": len(places) + self.before_words})
         return found
 
     def examples(self, examples: Examples, loss: Loss, *, training: bool) -> list[Item]:
         """Items with a tag's number for each word that is read, and -100 for the others."""
         return [
-            {**item, "labels": np.where(item["words"] == _UNREAD, IGNORED, tags)}
+            {**item, "labels": np.where(item["words"] == UNREAD, IGNORED, tags)}
             for item, tags in zip(self.items(examples.texts), examples.targets, strict=True)
         ]
 
@@ -79,12 +90,13 @@ class TokenHead(Head):
 
         from patentlab.models.batching import Collator
 
-        batch = Collator(self.tokenizer)([{k: v for k, v in item.items() if k != "labels"} for item in items])
-        words = padded([item["words"] for item in items], _UNREAD)
+        tokens = [{name: item[name] for name in ("input_ids", "attention_mask")} for item in items]
+        batch = Collator(self.tokenizer)(tokens)
+        words = padded([item["words"] for item in items], UNREAD)
         if self.tokenizer.padding_side == "left":
             longest = batch["input_ids"].shape[1]
             shift = np.array([[longest - len(item["input_ids"])] for item in items])
-            words = np.where(words == _UNREAD, _UNREAD, words + shift)
+            words = np.where(words == UNREAD, UNREAD, words + shift)
         batch["words"] = torch.from_numpy(words)
         if "labels" in items[0]:
             batch["labels"] = torch.from_numpy(padded([item["labels"] for item in items], IGNORED))
@@ -105,11 +117,20 @@ class TokenHead(Head):
         numbers = np.concatenate([np.asarray(row) for row in targets])
         return np.asarray(np.eye(self.classes, dtype=np.int8)[numbers])
 
+    def standardise(self, layers: Any, vectors: Sequence[NDArray[Any]]) -> None:
+        """All words count the same."""
+        import torch
+
+        layers.standardise(torch.from_numpy(np.concatenate(list(vectors))))
+
     def word_vectors(self, network: Network, batch: Mapping[str, Tensor]) -> Tensor:
         """What the layers read: shape ``(documents, words, width)``."""
-        hidden = network.hidden(batch["input_ids"], batch["attention_mask"])
-        places = batch["words"].clamp(min=0).unsqueeze(-1).expand(-1, -1, hidden.shape[-1])
-        return hidden.gather(1, places)
+        return self.at_words(network.hidden(batch["input_ids"], batch["attention_mask"]), batch["words"])
+
+    @staticmethod
+    def at_words(hidden: Tensor, places: Tensor) -> Tensor:
+        """Hidden states at the places of words: shape ``(documents, words, width)``; any, of words without a token."""
+        return hidden.gather(1, places.clamp(min=0).unsqueeze(-1).expand(-1, -1, hidden.shape[-1]))
 
     def logits(self, network: Network, batch: Mapping[str, Tensor]) -> Tensor:
         """Shape ``(documents, words, tags)``; of words without a token they mean nothing."""
@@ -123,7 +144,7 @@ class TokenHead(Head):
         for rows, item in zip(loss.probabilities(logits).numpy(), items, strict=True):
             places = np.asarray(item["words"])
             own = rows[: len(places)].copy()
-            own[places == _UNREAD] = np.nan
+            own[places == UNREAD] = np.nan
             found.append(own)
         return as_array(found)
 
@@ -149,7 +170,7 @@ def word_places(text: str, offsets: Sequence[tuple[int, int]], *, last: bool = F
             if offsets[following][1] > word.start():
                 inside.append(following)
             following += 1
-        found.append((inside[-1] if last else inside[0]) if inside else _UNREAD)
+        found.append((inside[-1] if last else inside[0]) if inside else UNREAD)
     return np.array(found, dtype=np.int64)
 
 
