@@ -29,6 +29,7 @@ NEEDED = {
     "data=csv": ["data.path=somewhere"],
     "data=conll": ["data.path=somewhere"],
     "data=massive": ["data.path=somewhere"],
+    "data=newsgroups": ["data.path=somewhere"],
     "head=token": ["data=conll", "data.path=somewhere"],
     "head=joint": ["data=massive", "data.path=somewhere"],
     "data=hub": ["data.path=somewhere"],
