@@ -1,8 +1,9 @@
 """What an answer costs: finished runs asked in turns, on an idle machine.
 
-``python -m benchmarks.latency ROUNDS RUN RUN…``: a run is a folder with a saved model. Writes
-``docs/matrices/latency.csv``, milliseconds a document, medians over rounds, which ``benchmarks.heads`` shows. A record
-has the same numbers of the run itself, which say more of what else the machine did.
+``python -m benchmarks.latency ROUNDS RUN RUN…``: a run is a folder with a saved model. Adds to
+``docs/matrices/latency.csv`` milliseconds a document, medians over rounds, which ``benchmarks.heads`` shows. A record
+has the same numbers of the run itself, which say more of what else the machine did. Another machine is another clock:
+one of the runs that are there already is to be among those that are measured.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ def measure(folders: list[Path], rounds: int) -> pd.DataFrame:
 def main() -> None:
     """Measure and keep."""
     rounds, *names = sys.argv[1:]
-    measure([Path(name) for name in names], int(rounds)).round(1).to_csv(LATENCY, index=False)
+    kept = [pd.read_csv(LATENCY)] if LATENCY.is_file() else []
+    found = measure([Path(name) for name in names], int(rounds)).round(1)
+    pd.concat([*kept, found]).drop_duplicates("run", keep="last").to_csv(LATENCY, index=False)
 
 
 if __name__ == "__main__":
