@@ -289,8 +289,13 @@ def with_types(corpus: Corpus, min_count: int = 1) -> Corpus:
     Args:
         corpus: Of documents with labels and tags.
         min_count: Types in fewer documents are dropped: their words get ``O``.
+
+    Raises:
+        RequestError: There are no types.
     """
     tagged = restrict_types(corpus.documents, min_count=min_count)
+    if corpus.documents and not tagged.labels:
+        raise RequestError("data: no word has a tag but O")
     documents = tuple(
         replace(document, tags=other.tags) for document, other in zip(corpus.documents, tagged.documents, strict=True)
     )

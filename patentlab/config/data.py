@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from omegaconf import MISSING
 
 from patentlab.config.bounds import bounded, out_of_bounds
-from patentlab.config.registry import SOURCES
+from patentlab.config.registry import SOURCES, TASKS
 
 LEVELS = ("section", "class", "subclass", "group")
 TEXT_FIELDS = ("title", "abstract", "claim")
@@ -72,7 +72,8 @@ class DataConfig:
         yield from out_of_bounds(self, "data.")
         yield from self.split.check()
         if self.keep_labels is not None:
-            if len(set(self.keep_labels)) < 2:
+            types = self.task in TASKS and not TASKS.get(self.task).labels_documents  # of tags, O is another
+            if len(set(self.keep_labels)) < (1 if types else 2):
                 yield f"data.keep_labels={','.join(self.keep_labels)}: must name two labels at least"
             if self.top_k is not None:
                 yield "data.keep_labels: names the labels already; leave out data.top_k"

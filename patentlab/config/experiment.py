@@ -187,6 +187,8 @@ class ExperimentConfig:
         if data.name in SOURCES and not SOURCES.get(data.name).tags:
             tagged = ", ".join(sorted(name for name, source in SOURCES.items() if source.tags))
             yield f"data={data.name}: its words have no tags; those that have are {tagged}"
+        if self.mix.ordering == "ensemble":
+            yield f"mix=ensemble: averages probabilities of labels, and data.task={task.name} has tags"
         if data.mask_labels:
             yield "data.mask_labels: takes words out of texts, and leaves their tags; set it to false"
         strategy = STRATEGIES.get(self.strategy_used) if self.strategy_used in STRATEGIES else None

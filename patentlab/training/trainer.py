@@ -18,6 +18,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from patentlab.config import TrainerConfig
 from patentlab.corpus import derive_seed
+from patentlab.losses.answer import IGNORED
 from patentlab.models.batching import Collate, Item
 from patentlab.protocols import Observer, TrainingReport
 from patentlab.training.arguments import optimiser, training_arguments
@@ -162,6 +163,8 @@ class _Counter:
     def __call__(self, outputs: dict[str, Tensor], labels: Tensor, num_items_in_batch: Any = None) -> Tensor:
         if torch.is_grad_enabled():
             self.examples += len(labels)
-        return self.loss(outputs["logits"], labels) / (
-            labels.numel() if num_items_in_batch is None else num_items_in_batch
-        )
+        if num_items_in_batch is None:  # of validation documents
+            num_items_in_batch = labels.numel() if labels.is_floating_point() else int((labels != IGNORED).sum())
+        # a step may have nothing that is learned: a document of which no word could be read
+        mean: Tensor = self.loss(outputs["logits"], labels) / max(num_items_in_batch, 1)
+        return mean

@@ -257,3 +257,24 @@ def test_the_demonstration_has_tags_where_they_are_asked_for():
         "battery", "prosthetic", "socket."
     ]  # fmt: skip
     assert not any(document.tags for document in labelled.documents)
+
+
+def test_what_cannot_be_had_of_tags_is_said(tmp_path: Path):
+    with pytest.raises(RequestError, match=r"data.text=\[\{title\}\] \{abstract\}: must have no brackets"):
+        read_corpus(compose("data.size=5", "head=token", "loss=null", "data.text='[{title}] {abstract}'").data)
+    write_conll(tmp_path, train="a\tO\n\nb\tO\n", test="c\tO\n")
+    with pytest.raises(RequestError, match="no labels are left; 3 documents had none"):
+        corpus_of(f"data.path={tmp_path}")
+    write_conll(tmp_path, train=TRAIN, test=TEST)
+    one = corpus_of(f"data.path={tmp_path}", "data.keep_labels=[person]")
+    assert one.labels.names == ("person",)
+
+
+def test_documents_without_entities_are_drawn_like_those_of_a_label(tmp_path: Path):
+    from patentlab.synthesis.strategies.resampling import oversample
+
+    write_conll(tmp_path, train=TRAIN, test=TEST)
+    documents = corpus_of(f"data.path={tmp_path}").documents
+    drawn = Counter(document.labels for document in oversample(documents, 300, 0))
+    assert set(drawn) == {("person",), ("place",), ()}
+    assert all(70 <= count <= 130 for count in drawn.values())

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from patentlab.classifiers.factory import load_classifier
+from patentlab.classifiers.preparation import prepare
 from patentlab.classifiers.saving import Meaning
 from patentlab.classifiers.settings import TransformerSettings
 from patentlab.classifiers.transformer import TransformerClassifier
@@ -19,6 +20,7 @@ from patentlab.corpus import Document, LabelSpace
 from patentlab.models.heads.token import TokenHead, word_places
 from patentlab.protocols import Observer, Silent
 from patentlab.tasks.tagging import Tagging
+from patentlab.training.trainer import _Counter
 from tests.conftest import Command
 
 LABELS = LabelSpace(("part", "whole"))
@@ -46,6 +48,9 @@ def test_words_are_found_by_the_offsets_of_tokens():
     assert word_places(text, offsets).tolist() == [1, 3, 5, -1]
     assert word_places(text, offsets, last=True).tolist() == [2, 4, 5, -1]
     assert word_places("ab cd", [(0, 5)]).tolist() == [0, 0]
+    cut = [(0, 2), (3, 4), (0, 0)]  # the second word goes on, and its end was not read
+    assert word_places("ab cde", cut).tolist() == [0, 1]
+    assert word_places("ab cde", cut, last=True).tolist() == [0, -1]
     assert word_places("", [(0, 0)]).tolist() == []
 
 
@@ -179,6 +184,7 @@ CONLL = ["data=conll", "data.path=x"]
             [*CONLL, "data.task=multi_label"],
             r"asks for labels of documents, and head=token gives tags of words; set head=embedding or ",
         ),
+        ([*CONLL, "mix=ensemble", "mix.real_share=0.5", "strategy=duplicate"], "mix=ensemble: averages probabilities"),
         ([*CONLL, "loss=bce"], "loss=bce: a word has one tag; set loss=cross_entropy"),
         (["data=massive", "data.path=x", "head=token", "data.mask_labels=true"], r"data.mask_labels: takes words out"),
         ([*CONLL, "mix=0.5", "strategy=eda"], "strategy=eda: writes texts without tags; for tagged words: duplicate"),
@@ -230,3 +236,21 @@ def test_a_run_on_tagged_documents_leaves_what_every_run_leaves(tmp_path: Path, 
     given = pd.read_parquet(folder / "predictions.parquet")
     assert list(given.columns) == ["id", "set", "words", "tags", "predicted", "scores"]
     assert given["tags"].map(len).tolist() == given["words"].map(len).tolist()
+
+
+def test_words_that_are_not_read_count_in_no_statistic_and_in_no_loss(tiny_model):
+    classifier = classifier_on(tiny_model("bert"), "adapter=frozen", "trainer.max_length=3")
+    examples = Tagging(LABELS).encode(DOCUMENTS[:2])
+    prepared = prepare(classifier, (examples, examples), Observer(classifier.task.measure))
+    read = np.concatenate([item["features"][item["labels"] != -100] for item in prepared.items[0]])
+    assert len(read) == 5
+    assert np.allclose(classifier.network.head.shift.numpy(), read.mean(axis=0), atol=1e-6)  # type: ignore[operator]
+    counter = _Counter(classifier.loss)
+    batch = prepared.collate(prepared.items[0])
+    with torch.no_grad():
+        outputs = prepared.model(**batch)
+        value = counter(outputs, batch["labels"])
+        expected = torch.nn.functional.cross_entropy(outputs["logits"].flatten(0, 1), batch["labels"].flatten())
+        assert value.item() == pytest.approx(expected.item(), rel=1e-5)
+        nothing = counter(outputs, torch.full_like(batch["labels"], -100), num_items_in_batch=torch.tensor(0))
+    assert nothing.item() == 0.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from patentlab.config import DataConfig, RequestError
-from patentlab.config.registry import SOURCES
+from patentlab.config.registry import SOURCES, TASKS
 from patentlab.corpus import Corpus
 from patentlab.data.masking import mask_names
 from patentlab.storage import file_digest
@@ -55,10 +55,11 @@ def read_corpus(config: DataConfig) -> Corpus:
         corpus = replace(corpus, labels=replace(corpus.labels, titles={**corpus.labels.titles, **known}))
     if not corpus.labels:
         dropped = corpus.dropped.get("labels_dropped", 0)
-        why = f"{corpus.dropped.get('documents_without_label', 0)} documents had none"
+        why = f"{corpus.dropped.get('documents_without_label', len(corpus.documents))} documents had none"
         rare = f"lower data.min_count={config.min_count}, which left out all {dropped}"
         raise RequestError(f"data={config.name}: no labels are left; {rare if dropped else why}")
-    if len(corpus.labels) < 2 or len(corpus.documents) < 3:
+    fewest = 2 if TASKS.get(config.task).labels_documents else 1  # of tags, O is another
+    if len(corpus.labels) < fewest or len(corpus.documents) < 3:
         raise RequestError(
             f"data={config.name}: {len(corpus.labels)} labels and {len(corpus.documents)} documents are left, too few; "
             "lower data.min_count, or raise data.top_k or data.size"

@@ -16,7 +16,7 @@ from importlib import resources
 import numpy as np
 import yaml
 
-from patentlab.config import DataConfig
+from patentlab.config import DataConfig, RequestError
 from patentlab.config.registry import SOURCES, TASKS
 from patentlab.corpus import Corpus, Document, derive_seed
 from patentlab.data.sources import Source
@@ -166,7 +166,10 @@ def _document(
     plain = {name: without_annotation(text) for name, text in fields.items()}
     plain["title"] = plain["title"].capitalize()
     text, names = fill(config.text, plain), tuple(label.name for label in own)
-    tags = tuple(tagged_words(fill(config.text, fields))[1]) if TASKS.get(config.task).tags_words else ()
+    try:
+        tags = tuple(tagged_words(fill(config.text, fields))[1]) if TASKS.get(config.task).tags_words else ()
+    except ValueError:
+        raise RequestError(f"data.text={config.text}: must have no brackets where words are tagged") from None
     return Document(f"demo-{index:06d}", text, names, title=title_of(text, plain), tags=tags)
 
 

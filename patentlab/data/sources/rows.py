@@ -193,6 +193,10 @@ def document_of(row: Mapping[str, Any], config: DataConfig, where: str) -> Docum
         held = _value(row, config.split.column)
     labels = tuple(_labels(_value(row, config.labels or ""), config))
     text, tags = fill(config.text, fields), tuple(row.get("__tags__", ()))
+    if tags and len(tags) != len(text.split()):
+        raise BadRowError(
+            f"{len(tags)} tags for {len(text.split())} words; data.text must leave tagged words as they are"
+        )
     return Document(document_id, text, labels, date=day, split=_set(held), title=title_of(text, fields), tags=tags)
 
 

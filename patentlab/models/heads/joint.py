@@ -62,7 +62,8 @@ class JointHead(TokenHead):
     def loss(self, config: LossConfig, targets: NDArray[Any] | None) -> Loss:
         """That which was asked for, of both."""
         labels, words = (None, None) if targets is None else self._both(targets)
-        return _Both(config, build_loss(config, labels), build_loss(config, words), self)
+        length = 1.0 if labels is None or words is None else len(words) / max(len(labels), 1)
+        return _Both(config, build_loss(config, labels), build_loss(config, words), self, length)
 
     def _both(self, targets: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
         """Zeros and ones of labels, and of all words."""
@@ -105,20 +106,19 @@ class JointHead(TokenHead):
 class _Both(SoftmaxLoss):
     """The mean over documents of the label's loss and the mean over words of the tags', weighted.
 
-    It is multiplied by the number of targets, since the trainer divides by it.
+    The trainer divides by the number of targets of a step, 1 + words a document. So that it is the same however a step
+    is cut into batches, the weights take the mean number of words of the training documents.
     """
 
-    def __init__(self, config: LossConfig, of_labels: Loss, of_tags: Loss, head: JointHead) -> None:
+    def __init__(self, config: LossConfig, of_labels: Loss, of_tags: Loss, head: JointHead, length: float) -> None:
         super().__init__(config)
-        self.of_labels, self.of_tags, self.label_share = of_labels, of_tags, head.config.label_share
+        self.weights = head.config.label_share * (1 + length), (1 - head.config.label_share) * (1 + length) / length
+        self.of_labels, self.of_tags = of_labels, of_tags
         self.sizes = len(head.task.labels), head.classes
 
     def total(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Of logits of shape ``(documents, 1 + words, labels or tags)``."""
-        known = targets != IGNORED
-        words = known[:, 1:].sum().clamp(min=1)
         labels, tags = self.sizes
-        of_labels = self.of_labels(logits[:, 0, :labels], targets[:, 0]) / len(targets)
-        of_tags = self.of_tags(logits[:, 1:, :tags], targets[:, 1:]) / words
-        total: Tensor = known.sum() * (self.label_share * of_labels + (1 - self.label_share) * of_tags)
-        return total
+        of_labels = self.of_labels(logits[:, 0, :labels], targets[:, 0])
+        of_tags = self.of_tags(logits[:, 1:, :tags], targets[:, 1:])
+        return self.weights[0] * of_labels + self.weights[1] * of_tags

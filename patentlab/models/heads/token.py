@@ -158,9 +158,10 @@ def word_places(text: str, offsets: Sequence[tuple[int, int]], *, last: bool = F
         last: Take each word's last token instead of its first.
 
     Returns:
-        Shape ``(words,)``; -1 where no token has a character of the word.
+        Shape ``(words,)``; -1 where no token has a character of the word, or where its last one was cut off and wanted.
     """
     found, token = [], 0
+    final = max((place for place, (_, end) in enumerate(offsets) if end), default=UNREAD)
     for word in re.finditer(r"\S+", text):
         while token < len(offsets) and offsets[token][1] <= word.start():
             token += 1  # special ones end at 0
@@ -170,7 +171,8 @@ def word_places(text: str, offsets: Sequence[tuple[int, int]], *, last: bool = F
             if offsets[following][1] > word.start():
                 inside.append(following)
             following += 1
-        found.append((inside[-1] if last else inside[0]) if inside else UNREAD)
+        cut = last and bool(inside) and offsets[inside[-1]][1] < word.end() and inside[-1] == final
+        found.append((inside[-1] if last else inside[0]) if inside and not cut else UNREAD)
     return np.array(found, dtype=np.int64)
 
 

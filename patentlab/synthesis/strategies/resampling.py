@@ -100,7 +100,7 @@ def oversample(real: Sequence[Document], count: int, seed: int) -> tuple[Documen
         raise RequestError("strategy=oversample: there are no real documents to draw from; raise mix.real_share")
     holders: dict[str, list[Document]] = {}
     for document in real:
-        for label in document.labels:
+        for label in document.labels or ("",):  # documents of tagged words may have none, and are like one label more
             holders.setdefault(label, []).append(document)
     labels = sorted(holders)
     generator = np.random.default_rng(seed)
