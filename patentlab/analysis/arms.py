@@ -25,6 +25,7 @@ _ARM_SETTINGS = ("settings.strategy.", "settings.generator.")
 _SOURCES = "settings.strategy.sources"
 _INPUTS = ("fingerprints.data", "fingerprints.model", "fingerprints.unlabelled")  # what paths stand for
 _TEACHER = "settings.loss.teacher"  # a path, and of each seed another: students are told apart by its name without
+_TASK = "settings.data.task"
 _UNLABELLED = "settings.data.unlabelled"  # pool, or a path
 _VERBALISER = "settings.head.verbaliser"  # a word, or a path
 _TABLE = "fingerprints.verbaliser"
@@ -134,6 +135,8 @@ def arms(matrix: pd.DataFrame) -> Runs:
     kept += [name for name in names if name == "timing.total"]
     settings = [name for name in names if name.startswith("settings.") and not name.startswith(_NOT_COMPARED)]
     extra = _varying(runs, choices, settings)
+    if _TASK in runs and _TASK not in extra and len(set(runs[_TASK].dropna())) > 1:
+        extra.append(_TASK)  # its losses tell such runs apart, and yet they answer different questions
     inputs = _varying(runs, choices, [name for name in names if name in _INPUTS])
     table = runs[["run", "key", *renamed, *kept]].rename(columns=renamed)
     budget = runs.get("settings.mix.budget", np.nan)

@@ -226,3 +226,19 @@ def test_a_condition_that_is_null_in_some_runs_is_a_value(swept: tuple[pd.DataFr
     runs = arms(both)
     board = leaderboard(runs, ScoredRuns({}), ["f1_micro"])
     assert len(board) == 16 and board["data.split.cosine"].isna().sum() == 8
+
+
+def test_runs_of_several_tasks_are_ranked_apart(swept: tuple[pd.DataFrame, dict[str, Path], Said]):
+    matrix, folders, _ = swept
+    several = matrix.assign(
+        run=matrix["run"] + " several", key=matrix["key"].astype(str) + " several",
+        **{"choices.loss": "bce", "settings.data.task": "multi_label"},
+    )  # fmt: skip
+    one = matrix.assign(**{"choices.loss": "cross_entropy", "settings.data.task": "single_label"})
+    both = pd.concat([one, several], ignore_index=True)
+    folders = folders | {f"{name} several": folder for name, folder in folders.items()}
+    ranked = leaderboard(arms(both), ScoredRuns(folders), METRICS)
+    assert set(ranked["data.task"]) == {"single_label", "multi_label"}
+    alone = leaderboard(arms(one), ScoredRuns(folders), METRICS)
+    own = ranked[ranked["data.task"] == "single_label"].drop(columns="data.task").reset_index(drop=True)
+    pd.testing.assert_frame_equal(own, alone.drop(columns="data.task", errors="ignore"))
