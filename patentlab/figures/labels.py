@@ -90,7 +90,12 @@ def confusion_map(
     """
     order = per_label[per_label["support"] > 0].sort_values("support", ascending=False, kind="stable")
     names = order["label"].tolist()[:MOST_LABELS]
-    shares = table.pivot_table(index="label", columns="given", values="share", fill_value=0.0)
+    given = table["given"]
+    if "entities" in table:  # a label of documents may be called so
+        given = given.where(~given.astype(str).str.startswith("part of "), "in part")  # of whichever type
+    shares = table.assign(given=given).pivot_table(
+        index="label", columns="given", values="share", fill_value=0.0, aggfunc="sum"
+    )
     others = [name for name in shares.columns if name not in set(per_label["label"])]
     grid = shares.reindex(index=names, columns=[*names, *others], fill_value=0.0).to_numpy(dtype=float)
     size = max(2.2 + 0.17 * len(names), 4.6)  # smaller ones have no room for what is written beside them
