@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from patentlab.classifiers.factory import build_classifier
 from patentlab.classifiers.label_consistency import Judge
-from patentlab.classifiers.saving import Meaning, save_model
+from patentlab.classifiers.saving import save_model
 from patentlab.config import ExperimentConfig
 from patentlab.corpus import fingerprint
 from patentlab.data.documents import read_documents
@@ -21,6 +21,7 @@ from patentlab.figures.labels import draw_labels
 from patentlab.inference import taught
 from patentlab.mixing.training_set import make_training_set
 from patentlab.protocols import Classifier, Observer, Progress, TrainingReport
+from patentlab.robustness import measure_also
 from patentlab.synthesis.strategies import find_strategy
 from patentlab.tasks import build_task
 from patentlab.tracking.artifacts import write_history, write_predictions, write_training_set
@@ -28,7 +29,7 @@ from patentlab.tracking.description import count_documents, describe_cost, descr
 from patentlab.tracking.identity import input_fingerprints, run_key, run_name
 from patentlab.tracking.lifecycle import Clock, recorded
 from patentlab.tracking.mirror import Mirror, SweepRun
-from patentlab.tracking.record import Record, machine, peak_memory, reset_peak_memory
+from patentlab.tracking.record import Record, peak_memory, reset_peak_memory
 from patentlab.training.length import trainer_steps
 from patentlab.training.memory import fit_within_memory
 
@@ -99,7 +100,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
             decision = task.choose(validation.targets, outputs["validation"])
             record.threshold, record.thresholds = decision.threshold, dict(decision.thresholds)
             record.metrics |= {n: task.evaluate(held.targets, outputs[n], decision) for n, held in held_out.items()}
-            record.metrics |= {n: task.evaluate(test.targets, outputs["test"], d) for n, d in task.references().items()}
+            record.metrics |= measure_also(config, classifier, task, decision, split.test, outputs["test"], progress)
             record.fallback = describe_fallback(classifier, report.choice, task, held_out, record.metrics, progress)
         record.parameters, record.latency = describe_cost(classifier, test.texts)
         record.training = describe_training(report, trainer, config)
@@ -107,9 +108,8 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
         write_history(report.history, folder)
         tables = write_predictions(task, sets, outputs, test.targets, decision, folder)
         draw_labels(tables, run_name(record.choices), folder)
-        record.saved = save_model(classifier, Meaning(task, decision, config.data.text), config, folder)
-        record.timing, record.machine = clock.total(), machine()
-        record.memory = {**peak_memory(), "model_bytes": classifier.count_bytes()}
+        record.saved = save_model(classifier, task, decision, config, folder)
+        record.timing, record.memory = clock.total(), {**peak_memory(), "model_bytes": classifier.count_bytes()}
     return record
 
 

@@ -13,6 +13,7 @@ from patentlab.classifiers.factory import load_classifier
 from patentlab.classifiers.saving import MODEL_FOLDER, Meaning
 from patentlab.config import LossConfig, RequestError, data_folder
 from patentlab.corpus import Examples
+from patentlab.data.normalisation import normalise
 from patentlab.protocols import Classifier, Progress, Silent
 from patentlab.storage import cache_folder, digest, make_once
 from patentlab.tasks import Answer, Task
@@ -42,7 +43,7 @@ class TrainedRun:
         """Answer for texts.
 
         Args:
-            texts: Any number, made as those that it was trained on.
+            texts: Any number, made as those that it was trained on; normalised here, where those were.
             progress: Shows how far it is.
 
         Returns:
@@ -50,7 +51,8 @@ class TrainedRun:
         """
         if not texts:
             return []
-        outputs = self.classifier.predict(list(texts), progress or Silent())
+        read = [normalise(text) for text in texts] if self.meaning.normalised else list(texts)
+        outputs = self.classifier.predict(read, progress or Silent())
         return self.meaning.task.answers(outputs, self.meaning.decision)
 
 

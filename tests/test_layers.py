@@ -9,7 +9,18 @@ PACKAGE = Path(__file__).resolve().parents[1] / "patentlab"
 SHARED = {"config", "corpus", "protocols", "storage", "weights"}
 # from left to right: data flows one way
 ROOMS = ["config", "data", "evaluation", "tasks", "language_models", "synthesis", "mixing", "fidelity", "losses"]
-ROOMS += ["models", "training", "classifiers", "tracking", "sweep", "statistics", "analysis", "figures", "report"]
+ROOMS += [
+    "models",
+    "training",
+    "classifiers",
+    "robustness",
+    "tracking",
+    "sweep",
+    "statistics",
+    "analysis",
+    "figures",
+    "report",
+]
 # rooms that show and ask, by what all commands share
 SPEAKING = {"sweep"}
 # the method section, trained runs, and the commands see everything

@@ -44,11 +44,13 @@ class Meaning:
         task: What was asked.
         decision: How outputs become answers.
         text: The template that a document's text was made by, where it is known.
+        normalised: Whether texts were written plainly before they were read.
     """
 
     task: Task
     decision: Decision
     text: str | None = None
+    normalised: bool = False
 
     def write(self, folder: Path) -> None:
         """Write ``task.json``.
@@ -57,6 +59,8 @@ class Meaning:
             folder: Exists.
         """
         content = {**describe_task(self.task), "decision": asdict(self.decision), "text": self.text}
+        if self.normalised:
+            content["normalised"] = True
         (folder / TASK_FILE).write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
@@ -68,7 +72,9 @@ class Meaning:
         """
         if (folder / TASK_FILE).is_file():
             content = json.loads((folder / TASK_FILE).read_text(encoding="utf-8"))
-            return cls(task_from(content), Decision(**content["decision"]), content["text"])
+            return cls(
+                task_from(content), Decision(**content["decision"]), content["text"], content.get("normalised", False)
+            )
         if (folder / _EARLIER_TASK_FILE).is_file():
             content = json.loads((folder / _EARLIER_TASK_FILE).read_text(encoding="utf-8"))
             single = content["single"]
@@ -77,14 +83,17 @@ class Meaning:
         return None
 
 
-def save_model(classifier: Classifier, meaning: Meaning, config: ExperimentConfig, folder: Path) -> dict[str, Any]:
+def save_model(
+    classifier: Classifier, task: Task, decision: Decision, config: ExperimentConfig, folder: Path
+) -> dict[str, Any]:
     """Save a classifier with what its outputs mean, if that is wanted.
 
     Args:
         classifier: Trained.
-        meaning: Of its outputs.
-        config: ``trainer.save_model`` says whether: ``auto`` means adapters and heads whatever their base, and anything
-            else up to 100 MB.
+        task: What was asked.
+        decision: How outputs become answers.
+        config: ``data`` says how texts were made; ``trainer.save_model`` says whether: ``auto`` means adapters and
+            heads whatever their base, and anything else up to 100 MB.
         folder: Of the run; ``model`` in it is made.
 
     Returns:
@@ -96,7 +105,7 @@ def save_model(classifier: Classifier, meaning: Meaning, config: ExperimentConfi
     target = folder / MODEL_FOLDER
     target.mkdir()
     classifier.save(target)
-    meaning.write(target)
+    Meaning(task, decision, config.data.text, bool(getattr(config.data, "normalise", False))).write(target)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     return {"folder": MODEL_FOLDER, "bytes": size}
 

@@ -7,6 +7,7 @@ that is added later leaves every finished run finished.
 
 from patentlab.config.composed import Composition, from_hydra, from_settings, load_option, register
 from patentlab.config.data import LEVELS, TEXT_FIELDS, UNLABELLED_POOL, DataConfig, SplitConfig
+from patentlab.config.evaluate import EvaluateConfig, HostileConfig, ObfuscatedConfig
 from patentlab.config.experiment import CONTROL, LAYER_SETTINGS, ON_ERROR, RERUN, ExperimentConfig
 from patentlab.config.folders import config_folder, data_folder
 from patentlab.config.generator import AdaptationConfig, GeneratorConfig
@@ -63,15 +64,18 @@ __all__ = [
     "AdapterConfig",
     "Composition",
     "DataConfig",
+    "EvaluateConfig",
     "ExperimentConfig",
     "GeneratorConfig",
     "HeadConfig",
+    "HostileConfig",
     "InstructionHeadConfig",
     "JointHeadConfig",
     "LabelSimilarityHeadConfig",
     "LossConfig",
     "MixConfig",
     "ModelConfig",
+    "ObfuscatedConfig",
     "PromptedHeadConfig",
     "RecommendedSettings",
     "RegimeConfig",

@@ -86,7 +86,7 @@ class DataConfig:
             yield f"data.labels: must name where data={self.name} keeps the labels"
         if self.split.method == "date" and self.date is None and not source.dated:
             yield f"data.split.method=date: data={self.name} needs data.date, the column with dates"
-        if self.split.method == "given" and self.size is not None:
+        if self.split.method == "given" and self.size is not None and not (source.made and self.path is None):
             yield "data.size: cannot be had with data.split.method=given, which takes the source's sets whole"
         if self.split.method == "given" and self.split.column is None and not source.split:
             yield f"data.split.method=given: data={self.name} needs data.split.column, with train, validation or test"

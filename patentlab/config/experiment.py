@@ -11,6 +11,7 @@ from omegaconf import MISSING
 
 from patentlab.config.bounds import bounded, out_of_bounds
 from patentlab.config.data import DataConfig
+from patentlab.config.evaluate import EvaluateConfig
 from patentlab.config.generator import GeneratorConfig
 from patentlab.config.head import HeadConfig
 from patentlab.config.mixture import MixConfig, RegimeConfig, StrategyConfig
@@ -43,6 +44,7 @@ class ExperimentConfig:
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     seed: int = bounded(least=0)
     seeds: SeedsConfig = field(default_factory=SeedsConfig)
@@ -118,6 +120,7 @@ class ExperimentConfig:
             "mix": self.mix.real_share,
             "ordering": self.mix.ordering,
             "loss": self.loss.name,
+            **({"evaluate": self.evaluate.name} if self.evaluate.name != "none" else {}),
             "seed": self.seed,
             **({"seeds": str(self.seeds)} if str(self.seeds) else {}),
         }
@@ -141,6 +144,7 @@ class ExperimentConfig:
         monitors = TASKS.get(str(self.data.task)).monitors if self.data.task in TASKS else ()
         if monitors and self.trainer.monitor not in monitors:
             yield f"trainer.monitor={self.trainer.monitor}: allowed are {', '.join(monitors)}"
+        yield from self._check_evaluation()
         yield from self.tracking.check()
         yield from self.seeds.check()
         yield from out_of_bounds(self, "")
@@ -195,6 +199,19 @@ class ExperimentConfig:
         if strategy is not None and strategy.adds and not strategy.copies:
             copies = ", ".join(sorted(name for name, other in STRATEGIES.items() if other.adds and other.copies))
             yield f"strategy={self.strategy.name}: writes texts without tags; for tagged words: {copies}"
+
+    def _check_evaluation(self) -> Iterator[str]:
+        yield from self.evaluate.check()
+        name, source = self.evaluate.name, SOURCES.get(self.data.name) if self.data.name in SOURCES else None
+        if name == "obfuscated":
+            if source is not None and source.rewritten is None:
+                yield f"evaluate=obfuscated: data={self.data.name} cannot tell what to obfuscate; set data=injection"
+            if self.data.task != "detection":
+                yield f"evaluate=obfuscated: measures alarms, and data.task={self.data.task} has none; set detection"
+        elif name == "hostile" and self.data.task in TASKS:
+            task = TASKS.get(str(self.data.task))
+            if task.tags_words or not task.labels_documents:
+                yield f"evaluate=hostile: asks for labels of documents, and data.task={task.name} has tags"
 
     @property
     def _answerer(self) -> str:

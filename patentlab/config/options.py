@@ -23,7 +23,14 @@ from patentlab.config.problems import closest
 ReadOption = Callable[[str, str], Mapping[str, Any] | None]
 """Group and option → what the option's file says, its ``defaults`` included; None where there is no such file."""
 
-_REGISTRIES = (registry.SOURCES, registry.STRATEGIES, registry.GENERATORS, registry.LOSSES, registry.HEADS)
+_REGISTRIES = (
+    registry.SOURCES,
+    registry.STRATEGIES,
+    registry.GENERATORS,
+    registry.LOSSES,
+    registry.HEADS,
+    registry.EVALUATIONS,
+)
 
 
 def options(group: str) -> list[str]:

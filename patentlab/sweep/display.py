@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Group
 from rich.live import Live
@@ -90,6 +91,39 @@ class SweepDisplay:
         say(line)
 
 
+def _beside_numbers(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Mapping[str, float]]]:
+    """Metrics that are no numbers, but have numbers by name once more."""
+    return {name: found for name, found in metrics.items() if any(isinstance(one, Mapping) for one in found.values())}
+
+
+def _columns(title: str, metrics: Mapping[str, Mapping[str, Any]]) -> Table:
+    """A column a set, a row a metric."""
+    sets = {name: found for name, found in metrics.items() if name not in _beside_numbers(metrics)}
+    table = Table(title=title, title_justify="left")
+    table.add_column("metric")
+    for column in sets:
+        table.add_column(column, justify="right")
+    for name in dict.fromkeys(name for found in sets.values() for name in found):
+        table.add_row(name, *(f"{found[name]:.3f}" if name in found else "" for found in sets.values()))
+    return table
+
+
+def _rows(title: str, tampered: Mapping[str, Mapping[str, float]]) -> Table:
+    """A row for what became of documents, a column a rate; those with an interval alone, which stands beside them."""
+    ends = (name for found in tampered.values() for name in found if name.endswith("_low"))
+    rates = list(dict.fromkeys(name.removesuffix("_low") for name in ends))
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for column in rates:
+        table.add_column(column, justify="right")
+    for name, found in tampered.items():
+        told = (
+            f"{found[r]:.3f} [{found[f'{r}_low']:.3f}, {found[f'{r}_high']:.3f}]" if r in found else "" for r in rates
+        )
+        table.add_row(name, *told)
+    return table
+
+
 def report_single(record: Record, executed: bool) -> None:
     """The metrics of a finished run, what it was trained on, and how to compare it with others.
 
@@ -99,13 +133,9 @@ def report_single(record: Record, executed: bool) -> None:
     """
     if not executed:
         say("this run is there already; rerun=always executes it again")
-    table = Table(title=run_name(record.choices), title_justify="left")
-    table.add_column("metric")
-    for column in record.metrics:
-        table.add_column(column, justify="right")
-    for name in next(iter(record.metrics.values())):
-        table.add_row(name, *(f"{values[name]:.3f}" for values in record.metrics.values()))
-    console.print(table)
+    console.print(_columns(run_name(record.choices), record.metrics))
+    for name, tampered in _beside_numbers(record.metrics).items():
+        console.print(_rows(name, tampered))
     counts = record.counts
     threshold = "" if record.threshold is None else f", threshold {record.threshold:.3f} chosen on validation"
     own = {name: value for name, value in record.thresholds.items() if value != record.threshold}

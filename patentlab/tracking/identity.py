@@ -45,6 +45,7 @@ _NO_EFFECT_WITHIN = {
     "data": ("path", "titles"),
     "model": ("path", "recommended"),
     "strategy": ("path",),
+    "evaluate": ("transfer",),
     "loss": ("teacher",),
     "generator": ("path", "licence", "base_url", "api_key_variable", "concurrency", "timeout", "retries"),
     "trainer": ("save_model",),
@@ -75,6 +76,8 @@ def input_fingerprints(config: ExperimentConfig) -> dict[str, str]:
         fingerprints["teacher"] = _teacher(teacher)
     if (unlabelled := config.data.unlabelled) not in (None, UNLABELLED_POOL):
         fingerprints["unlabelled"] = file_fingerprint(Path(str(unlabelled)).expanduser(), "data.unlabelled")
+    if (folder := getattr(config.evaluate, "transfer", None)) is not None:
+        fingerprints["transfer"] = _files(Path(folder).expanduser())
     if config.generates:
         fingerprints["generator"] = generator_fingerprint(config.generator)
     return fingerprints | find_strategy(config.strategy_used).inputs(config.strategy)
@@ -84,6 +87,15 @@ def _table(config: ExperimentConfig) -> Path | None:
     """The file that a head takes its words for labels from, if it does."""
     path = Path(getattr(config.head, "verbaliser", "")).expanduser()
     return path if path.is_file() else None
+
+
+def _files(folder: Path) -> str:
+    """Of the files of a folder that are measured too."""
+    paths = sorted(folder.glob("*.jsonl"))
+    if not paths:
+        raise RequestError(f"evaluate.transfer={folder}: no *.jsonl in it")
+    named = "".join(f"{path.name} {file_fingerprint(path, 'evaluate.transfer')}\n" for path in paths)
+    return hashlib.sha256(named.encode()).hexdigest()
 
 
 def _teacher(folder: str) -> str:
@@ -129,6 +141,8 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str], *, earlier: 
         settings["model"]["baseline"] = 2
     for group in _once_otherwise(config):
         settings[group]["version"] = 2
+    if not settings["evaluate"]:
+        del settings["evaluate"]
     settings.pop("seeds", None)
     settings |= _seeds(config)
     if config.strategy_used == "none":

@@ -14,7 +14,7 @@ import yaml
 from patentlab.config import ExperimentConfig, RequestError
 from patentlab.tracking.identity import KEY_VERSION
 from patentlab.tracking.mirror import Mirror
-from patentlab.tracking.record import Record, installed_versions, read_record
+from patentlab.tracking.record import Record, installed_versions, machine, read_record
 
 
 class Clock:
@@ -66,7 +66,7 @@ def recorded(record: Record, folder: Path, mirror: Mirror, config: ExperimentCon
         (folder / "config.yaml").write_text(
             yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8"
         )
-        record.versions, record.key_version = installed_versions(), KEY_VERSION
+        record.versions, record.machine, record.key_version = installed_versions(), machine(), KEY_VERSION
         record.write(folder)
         mirror.start(record, settings, folder)
         if earlier is not None and earlier.status == "running":

@@ -29,7 +29,7 @@ class Record:
     choices: dict[str, Any]
     status: str = "running"
     error: str | None = None
-    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)  # numbers by set, or by what became of it
     main_metric: str | None = None
     threshold: float | None = None
     thresholds: dict[str, float] = field(default_factory=dict)
@@ -171,7 +171,7 @@ def final_metrics(record: Record) -> dict[str, float]:
             # MLflow allows no @ in the name of a metric
             f"{group.replace('@', '')}.{name}": value
             for group, content in groups.items()
-            for name, value in content.items()
+            for name, value in flatten(content).items()
         }
     )
     return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}

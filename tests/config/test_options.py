@@ -33,6 +33,7 @@ NEEDED = {
     "head=token": ["data=conll", "data.path=somewhere"],
     "head=joint": ["data=massive", "data.path=somewhere"],
     "data=hub": ["data.path=somewhere"],
+    "evaluate=obfuscated": ["data=injection"],
     "strategy=corpus": ["mix.real_share=0.5", "strategy.path=somewhere"],
     "mix=curriculum": ["mix.real_share=0.5"],
     "mix=ensemble": ["mix.real_share=0.5"],

@@ -1,13 +1,13 @@
 """Where labelled documents come from. A file a format; each registers as a :class:`Source`."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from patentlab.config import DataConfig, RequestError
 from patentlab.config.registry import SOURCES, TASKS
-from patentlab.corpus import Corpus
+from patentlab.corpus import Corpus, Document
 from patentlab.data.masking import mask_names
 from patentlab.storage import file_digest
 
@@ -24,6 +24,8 @@ class Source:
         dated: Whether its documents have dates without ``data.date``.
         split: Whether it may have sets of its own without ``data.split.column``.
         tags: Whether words of its documents have tags.
+        made: Whether documents are made, any number of them, so that ``data.size`` cuts no set off.
+        rewritten: Documents of it → the same under an obfuscation, if it can tell what of them to obfuscate.
         one_label: Whether its documents have exactly one label: then a head that answers with labels is asked for one.
     """
 
@@ -34,6 +36,8 @@ class Source:
     split: bool = False
     tags: bool = False
     one_label: bool = False
+    made: bool = False
+    rewritten: Callable[[DataConfig, Sequence[Document], str], list[Document]] | None = None
 
 
 def read_corpus(config: DataConfig) -> Corpus:

@@ -215,4 +215,4 @@ def _article(term: str) -> str:
     return "an " if term[0] in "aeiou" else "a "
 
 
-SOURCES.add("demo")(Source(read, fingerprint, columns=False, tags=True))
+SOURCES.add("demo")(Source(read, fingerprint, columns=False, tags=True, made=True))

@@ -1,0 +1,126 @@
+"""Detection of injected instructions that are written otherwise, or come from elsewhere; and its false alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from patentlab.config import DataConfig, ExperimentConfig, ObfuscatedConfig, RequestError
+from patentlab.config.registry import EVALUATIONS, OBFUSCATIONS, SOURCES
+from patentlab.corpus import Document, derive_seed
+from patentlab.data.sources import Source, injection
+from patentlab.data.sources.jsonl import json_rows
+from patentlab.data.sources.rows import BadRowError, text_of
+from patentlab.evaluation import detection
+from patentlab.protocols import Progress
+from patentlab.robustness import Rates, Trained
+from patentlab.tasks import Decision
+
+
+@EVALUATIONS.add("obfuscated", settings=ObfuscatedConfig)
+def obfuscated(config: ExperimentConfig, trained: Trained, progress: Progress) -> dict[str, dict[str, Any]]:
+    """Test documents under each obfuscation, and files of prompts.
+
+    Args:
+        config: ``data`` rewrites its documents; ``evaluate`` names obfuscations and files.
+        trained: Of two labels.
+        progress: Shows how far it is.
+
+    Returns:
+        ``test_under``: the task's metrics by obfuscation, at the threshold of the validation documents as they are.
+        With ``evaluate.transfer`` also ``transfer``: recall and false alarms by file (and by field, ``notinject.Common
+        Queries``), at that threshold, and ``recalibrated``, at one that lets 1% of other benign prompts through.
+
+    Raises:
+        RequestError: A file is missing or broken.
+    """
+    further = config.evaluate
+    assert isinstance(further, ObfuscatedConfig)
+    source: Source = SOURCES.get(config.data.name)
+    assert source.rewritten is not None  # checked before anything ran
+    found: dict[str, dict[str, Any]] = {"test_under": {}}
+    for name in further.obfuscations if further.obfuscations is not None else OBFUSCATIONS.names():
+        documents = source.rewritten(config.data, trained.test, name)
+        outputs = trained.classifier.predict([document.text for document in documents], progress)
+        targets = trained.task.encode(documents).targets
+        found["test_under"][name] = trained.task.evaluate(targets, outputs, trained.decision)
+    if further.transfer is not None:
+        found |= _transferred(config, further, trained, progress)
+    return found
+
+
+def _transferred(
+    config: ExperimentConfig, further: ObfuscatedConfig, trained: Trained, progress: Progress
+) -> dict[str, dict[str, Any]]:
+    folder = Path(str(further.transfer)).expanduser()
+    scores: dict[str, np.ndarray] = {}
+    texts = dict(_texts(folder, further, config.data))
+    for name, documents in texts.items():
+        outputs = trained.classifier.predict([document.text for document in documents], progress)
+        scores[name] = np.asarray(outputs[:, 1], dtype=np.float64)
+    found: dict[str, dict[str, Any]] = {"transfer": _measured(texts, scores, trained)}
+    if further.calibrated_on is None:
+        return found
+    benign = scores[further.calibrated_on]
+    half = np.random.default_rng(derive_seed(config.seed_of("split"), "calibrated")).permutation(len(benign))
+    first, rest = half[: (len(half) + 1) // 2], np.sort(half[(len(half) + 1) // 2 :])
+    own = Decision(detection.threshold_at(benign[first]))
+    held = texts[further.calibrated_on]
+    texts[further.calibrated_on], scores[further.calibrated_on] = [held[row] for row in rest], benign[rest]
+    found["recalibrated"] = _measured(texts, scores, replace(trained, decision=own))
+    return found
+
+
+def _measured(
+    texts: Mapping[str, Sequence[Document]], scores: Mapping[str, np.ndarray], trained: Trained
+) -> dict[str, Rates]:
+    alarm, threshold = trained.task.labels.names[1], trained.decision.threshold
+    found = {}
+    for name, documents in texts.items():
+        positive = np.array([alarm in document.labels for document in documents], dtype=np.bool_)
+        raised = scores[name] >= (0.5 if threshold is None else threshold)
+        found[name] = detection.rates(raised, positive)
+        # where a file has both, what ranks them needs no threshold
+        if positive.any() and not positive.all():
+            from sklearn.metrics import roc_auc_score
+
+            found[name]["roc_auc"] = float(roc_auc_score(positive, scores[name]))
+    return found
+
+
+def _texts(folder: Path, further: ObfuscatedConfig, config: DataConfig) -> Iterator[tuple[str, list[Document]]]:
+    """Documents by file, and by field where ``evaluate.by`` names one."""
+    paths = sorted(folder.glob("*.jsonl"))
+    wanted = {*further.payloads, *further.by, *([further.calibrated_on] if further.calibrated_on else [])}
+    if missing := sorted(wanted - {path.stem for path in paths}):
+        raise RequestError(
+            f"evaluate.transfer={folder}: has no {', '.join(f'{name}.jsonl' for name in missing)}, which "
+            "evaluate.calibrated_on, evaluate.payloads or evaluate.by names"
+        )
+    for path in paths:
+        rows = list(_rows(path, config))
+        documents = [document for document, _ in rows]
+        if path.stem in further.payloads:
+            yield path.stem, injection.carried(config, documents)
+            continue
+        yield path.stem, documents
+        if (column := further.by.get(path.stem)) is not None:
+            for value in sorted({str(row.get(column)) for _, row in rows}):
+                yield f"{path.stem}.{value}", [one for one, row in rows if str(row.get(column)) == value]
+
+
+def _rows(path: Path, config: DataConfig) -> Iterator[tuple[Document, Mapping[str, Any]]]:
+    for where, row in json_rows(path, "utf-8"):
+        try:
+            if isinstance(row, BadRowError):
+                raise row
+            text, label = text_of(row, "text"), text_of(row, "label")
+            if label not in injection.LABELS:
+                raise BadRowError(f"label is {label!r}; wanted are {' and '.join(injection.LABELS)}")
+        except BadRowError as problem:
+            raise RequestError(f"{where}: {problem}") from None
+        yield injection.plain(config, Document(where, text, (label,))), row
