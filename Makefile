@@ -21,12 +21,14 @@ parameters  := tuned
 heads       := head_vs_instruction
 attention   := label_supervised
 entities    := entities
-FIGURES     := arms labels calibration fidelity shares learning orderings leakage retrieval parameters heads attention entities
+injection   := injection
+FIGURES     := arms labels calibration fidelity shares learning orderings leakage retrieval parameters heads attention entities injection
 SWEEPS      := volume_vs_fidelity fidelity shares regimes orderings leakage tuned
 # Claims (conf/claims/) that a sweep's report judges.
 claims-head_vs_instruction := claims=head_vs_instruction
 claims-label_supervised    := claims=label_supervised
 claims-entities            := claims=entities
+claims-injection           := claims=injection metric=recall
 # The small edition: the demonstration corpus, few documents, short training. Data of your own with the full one:
 # make figures EDITION=full ARGS="data=patentsview data.path=FOLDER"
 EDITION     ?= small
@@ -41,6 +43,7 @@ small-tuned     := regime=1:4 trainer.max_steps=30
 small-head_vs_instruction := mix.budget=null data.size=800 data.top_k=8 model=smollm2_135m adapter=lora head=embedding,label_logits,instruction adapter.targets=[q_proj,v_proj] trainer.max_length=128 trainer.batch_size=4 trainer.accumulation=1 trainer.epochs=4 trainer.validations=2 trainer.learning_rate=3e-3 regime=1:4
 small-label_supervised    := mix.budget=null data.size=800 data.top_k=8 model=smollm2_135m,minilm adapter=lora head.pooling=last,mean trainer.max_length=128 trainer.batch_size=4 trainer.epochs=4 trainer.validations=2 trainer.learning_rate=1e-3 regime=1:4
 small-entities            := mix.budget=null data.size=400 model=smollm2_135m,minilm trainer.max_length=128 trainer.batch_size=8 trainer.epochs=4 trainer.validations=4 trainer.learning_rate=1e-3 regime=1:2
+small-injection           := mix.budget=null data.size=3000 model=minilm adapter=frozen trainer.max_length=256 evaluate.obfuscations=[base64,homoglyphs,leetspeak,spacing,string_splitting]
 comma       := ,
 space       := $(subst ,, )
 

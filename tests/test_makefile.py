@@ -25,6 +25,7 @@ FIGURES = (
     "heads",
     "attention",
     "entities",
+    "injection",
 )
 # runs of a seed, of which the small edition has two
 SWEEPS = {
@@ -38,6 +39,7 @@ SWEEPS = {
     "heads": 6,
     "attention": 6,
     "entities": 6,
+    "injection": 4,
 }
 
 

@@ -41,6 +41,8 @@ _CONTROLS = {
     "oversample": "random oversampling",
     "reveal": "what the generator saw",
 }
+_OF_SETS = ("metrics.validation.", "metrics.test.", "metrics.test_at_")
+_CORPUS_SEED = "settings.data.corpus_seed"
 _DIGITS = 12  # of a fingerprint, to be told by
 
 
@@ -101,8 +103,8 @@ class Runs:
             in words, those that differ), ``seeds.split`` and so on, the columns of ``cell``, ``strategy, loss,
             generator, adaptation``, ``cluster`` (the generator, adapted or not; where none was asked, the strategy),
             ``test_set`` (a fingerprint), ``overlap`` (see :func:`overlap_of`),
-            test metrics under their own names, and ``fidelity.…, retrieval.…, counts.…, parameters.…, latency.…,
-            timing.total``.
+            test metrics under their own names, those of ``evaluate`` as ``test_under.base64.recall``, and ``fidelity.…,
+            retrieval.…, counts.…, parameters.…, latency.…, timing.total``.
         cell: The columns in which runs under the same conditions are equal: :data:`CELL`, and every other setting that
             differs between runs of the same choices, seeds apart, under its dotted name; so do the first digits of the
             fingerprints of data and model.
@@ -131,9 +133,13 @@ def arms(matrix: pd.DataFrame) -> Runs:
     choices = _choices(names)
     renamed = {name: name.removeprefix("choices.") for name in names if name.startswith("choices.")}
     renamed |= {name: name.removeprefix("metrics.test.") for name in names if name.startswith("metrics.test.")}
+    further = (name for name in names if name.startswith("metrics.") and not name.startswith(_OF_SETS))
+    renamed |= {name: name.removeprefix("metrics.") for name in further}
     kept = [name for name in names if name.startswith(_MEASURED)]
     kept += [name for name in names if name == "timing.total"]
     settings = [name for name in names if name.startswith("settings.") and not name.startswith(_NOT_COMPARED)]
+    if _CORPUS_SEED in settings and (runs[_CORPUS_SEED].fillna(runs["choices.seed"]) == runs["choices.seed"]).all():
+        settings.remove(_CORPUS_SEED)  # a corpus is made for each seed: it is drawn anew with the rest
     extra = _varying(runs, choices, settings)
     if _TASK in runs and _TASK not in extra and len(set(runs[_TASK].dropna())) > 1:
         extra.append(_TASK)  # its losses tell such runs apart, and yet they answer different questions

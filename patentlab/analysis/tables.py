@@ -24,6 +24,7 @@ from patentlab.analysis.fidelity_gain import (
 from patentlab.analysis.optimum import optimum, share_curve
 from patentlab.analysis.quantities import Evidence, same_size
 from patentlab.analysis.replicates import set_apart
+from patentlab.analysis.robustness import tampered
 from patentlab.analysis.strategies import augmented
 from patentlab.analysis.variance import spread
 from patentlab.statistics.power import (
@@ -109,6 +110,7 @@ def tables(evidence: Evidence, metric: str = "f1_micro", fidelity: str = "mmd2")
     found["leakage"] = leakage(evidence, metric)
     found["retrieval"] = retrieval(runs)
     found["parameters"] = parameters(runs, metric)
+    found["tampered"] = tampered(runs)
     found["variance_components"] = spread(runs, metric)
     return found
 

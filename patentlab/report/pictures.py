@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -17,11 +18,14 @@ from patentlab.analysis.fidelity_gain import comparable
 from patentlab.analysis.predictions import per_label, reliability
 from patentlab.analysis.strategies import properties
 from patentlab.analysis.tables import by_regime
+from patentlab.config.registry import OBFUSCATIONS
+from patentlab.data.obfuscations import family_of
 from patentlab.figures.arms import arm_bars, leakage, parameters, retrieval
 from patentlab.figures.calibration import reliability as draw_reliability
 from patentlab.figures.fidelity import fidelity_against_gain
 from patentlab.figures.mixing import learning_curves, orderings, score_against_share
 from patentlab.figures.per_label import arms_per_label
+from patentlab.figures.tampered import tampered_map
 from patentlab.report.captions import CAPTIONS, NAMES
 
 Tables = Mapping[str, pd.DataFrame]
@@ -89,6 +93,7 @@ def pictures(found: Tables, cell: Sequence[str], metric: str = "f1_micro", fidel
         yield _picture("leakage", conditions, leakage(_sorted(part), score))
     for conditions, part in _split(found["retrieval"], cell):
         yield _picture("retrieval", conditions, retrieval(_sorted(part)))
+    yield from _tampered(found.get("tampered", pd.DataFrame()))
     of_adapters = [name for name in cell if name.startswith("adapter.")]  # a rank is a number of trained parameters
     for conditions, part in _split(found["parameters"], cell, *_CLASSIFIER, *of_adapters):
         learned = [apart_from_loss(arm) for arm in part["arm"]]
@@ -143,6 +148,30 @@ def _leaderboards(
             arm=part["classifier"], place=part["classifier"].map(order)
         )
         yield _picture("leaderboard", conditions, arm_bars(rows.sort_values("place", kind="stable"), score, floor))
+
+
+def _tampered(table: pd.DataFrame) -> Iterator[Picture]:
+    """A map a group: a row for a classifier and whatever conditions vary."""
+    if table.empty:
+        return
+    names = [str(name) for name in table]
+    told = names[1 : names.index("group")]
+    rows = [_row_name(row, told) for row in table.to_dict("records")]
+    for group, part in table.assign(row=rows).groupby("group", sort=False):
+        families = {name: family_of(name) for name in part["what"] if name in OBFUSCATIONS}
+        yield _picture("tampered", {"group": group}, tampered_map(part, NAMES, families))
+
+
+def _row_name(row: Mapping[Any, Any], conditions: Sequence[str]) -> str:
+    """A classifier, with what holds for it; what is off is not named."""
+    words = [str(row["classifier"])]
+    for name in conditions:
+        value, short = row[name], name.rpartition(".")[2].replace("_", " ")
+        if isinstance(value, bool | np.bool_):
+            words += [short] if value else []
+        elif value is not None and value == value and value != 0:
+            words.append(f"{short} {_word(value)}")
+    return ", ".join(words)
 
 
 def _classifiers(table: pd.DataFrame) -> pd.DataFrame:
