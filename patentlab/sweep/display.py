@@ -32,7 +32,8 @@ _LEFT_OUT = {
     "duplicates_removed": "duplicates of held-out documents",
     "unlabelled_removed": "documents without labels that repeat held-out ones",
 }
-_SCORES = {"f1_micro": "micro-F1", "f1_macro": "macro-F1", "map_macro": "mAP"}  # of the test set
+# of the test set
+_SCORES = {"f1_micro": "micro-F1", "f1_macro": "macro-F1", "map_macro": "mAP", "recall": "recall"}
 _KEPT = {"probe": "probe on frozen layers, not what was fine-tuned", "tuned": "fine-tuned model, not the probe"}
 _TOLD = 4  # runs that a line names
 
@@ -248,7 +249,8 @@ def report_sweep(title: str, entries: Sequence[Entry]) -> None:
     table = Table(title=title, title_justify="left")
     for heading in map(short, swept or ["run"]):
         table.add_column(heading, no_wrap=True)
-    for heading in ("state", "train", "seconds", *_SCORES.values()):
+    scores = [name for name in _SCORES if name != "recall" or any(name in entry.metrics for entry in entries)]
+    for heading in ("state", "train", "seconds", *(_SCORES[name] for name in scores)):
         table.add_column(heading, justify="right")
     for entry in entries:
         values = chosen(entry)
@@ -257,7 +259,7 @@ def report_sweep(title: str, entries: Sequence[Entry]) -> None:
             entry.state + (" before" if entry.state in (DONE, FAILED) and not entry.executed else "") + _probed(entry),
             str(entry.counts.get("train", "")),
             "" if entry.seconds is None else f"{entry.seconds:.0f}",
-            *(f"{entry.metrics[name]:.3f}" if name in entry.metrics else "" for name in _SCORES),
+            *(f"{entry.metrics[name]:.3f}" if name in entry.metrics else "" for name in scores),
         )
     console.print(table)
     for entry in entries:
