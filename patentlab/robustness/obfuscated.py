@@ -20,6 +20,9 @@ from patentlab.protocols import Progress
 from patentlab.robustness import Rates, Trained
 from patentlab.tasks import Decision
 
+_RATES = ("recall", "false_alarms")
+_SHOWN = [*(rate + end for rate in _RATES for end in ("", "_low", "_high")), "average_precision"]
+
 
 @EVALUATIONS.add("obfuscated", settings=ObfuscatedConfig)
 def obfuscated(config: ExperimentConfig, trained: Trained, progress: Progress) -> dict[str, dict[str, Any]]:
@@ -31,9 +34,10 @@ def obfuscated(config: ExperimentConfig, trained: Trained, progress: Progress) -
         progress: Shows how far it is.
 
     Returns:
-        ``test_under``: the task's metrics by obfuscation, at the threshold of the validation documents as they are.
-        With ``evaluate.transfer`` also ``transfer``: recall and false alarms by file (and by field, ``notinject.Common
-        Queries``), at that threshold, and ``recalibrated``, at one that lets 1% of other benign prompts through.
+        ``test_under``: rates and average precision by obfuscation, at the threshold of validation documents as they
+        are. With ``evaluate.transfer`` also ``transfer``: recall and false alarms by file (and by field, as
+        ``notinject.Common Queries``) at that threshold, and ``recalibrated``: at one that lets 1% of other benign
+        prompts through.
 
     Raises:
         RequestError: A file is missing or broken.
@@ -47,7 +51,8 @@ def obfuscated(config: ExperimentConfig, trained: Trained, progress: Progress) -
         documents = source.rewritten(config.data, trained.test, name)
         outputs = trained.classifier.predict([document.text for document in documents], progress)
         targets = trained.task.encode(documents).targets
-        found["test_under"][name] = trained.task.evaluate(targets, outputs, trained.decision)
+        measured = trained.task.evaluate(targets, outputs, trained.decision)
+        found["test_under"][name] = {metric: measured[metric] for metric in _SHOWN if metric in measured}
     if further.transfer is not None:
         found |= _transferred(config, further, trained, progress)
     return found

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from patentlab.console.overrides import SHORTHAND
 from patentlab.console.terminal import advance_of, bars, console, duration, say
+from patentlab.evaluation.detection import FEWEST_BENIGN
 from patentlab.protocols import Advance
 from patentlab.sweep.journal import EXCLUDED, Entry
 from patentlab.sweep.plan import PlannedRun
@@ -145,6 +146,9 @@ def report_single(record: Record, executed: bool) -> None:
         f"{counts['train']} training documents ({counts['real']} real, {counts['synthetic']} added; share of real "
         f"{counts['achieved_share']:.3f})"
     )
+    if counts.get("validation_benign", FEWEST_BENIGN) < FEWEST_BENIGN:
+        say(f"1% false alarms cannot be told well from {counts['validation_benign']} benign validation documents; "
+            f"{FEWEST_BENIGN} are wanted")  # fmt: skip
     if record.fallback:
         kept, metric = record.fallback["kept"], record.main_metric or next(iter(_SCORES))
         reached = ((name, record.fallback[name]) for name in ("tuned", "probe"))

@@ -31,7 +31,10 @@ def count_documents(config: ExperimentConfig, documents: Documents, made: Traini
         Documents by set and kind, shares, labels, and what was left out on the way.
     """
     corpus, split = documents.corpus, documents.split
+    alarm = corpus.labels.names[-1]
+    benign = sum(alarm not in document.labels for document in split.validation)
     return {
+        **({"validation_benign": benign} if config.data.task == "detection" else {}),
         "train": len(made.documents),
         "validation": len(split.validation),
         "test": len(split.test),

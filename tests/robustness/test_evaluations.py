@@ -76,7 +76,10 @@ def test_each_obfuscation_is_measured_as_the_test_set_is():
     hidden = injection.rewritten(compose("data=injection", "data.size=400").data, TEST, "base64")
     caught = [rule.scores(one.text)[1] > 0.5 for one in hidden if one.labels == ("injection",)]
     assert found["test_under"]["base64"]["recall"] == np.mean(caught) < plain["recall"]
-    assert set(plain) == set(found["test_under"]["base64"])
+    assert set(found["test_under"]["base64"]) == {
+        "recall", "recall_low", "recall_high", "false_alarms", "false_alarms_low", "false_alarms_high",
+        "average_precision",
+    }  # fmt: skip
     assert all(value["recall"] <= 1 for value in found["test_under"].values())
 
 
