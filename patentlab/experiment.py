@@ -73,7 +73,7 @@ def run_experiment(config: ExperimentConfig, folder: Path, progress: Progress, s
         record.main_metric, record.synthesis = task.main_metric, dict(made.addition.report)
         record.fingerprints = fingerprints | {name: fingerprint(held) for name, held in sets.items()}
         record.counts = count_documents(config, documents, made)
-        train = taught(train, documents.unlabelled, config.loss, task, record.fingerprints, progress)
+        train = taught(train, documents, config, task, record.fingerprints, progress)
         observer = Observer(task.measure, progress, mirror.epoch, task.monitor)
 
         def rank(classifier: Classifier, when: str) -> None:

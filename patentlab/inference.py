@@ -11,12 +11,15 @@ import numpy as np
 
 from patentlab.classifiers.factory import load_classifier
 from patentlab.classifiers.saving import MODEL_FOLDER, Meaning
-from patentlab.config import LossConfig, RequestError, data_folder
+from patentlab.config import ExperimentConfig, RequestError, data_folder
 from patentlab.corpus import Examples
+from patentlab.data.documents import Documents
 from patentlab.data.normalisation import normalise
+from patentlab.data.splits import Split
 from patentlab.protocols import Classifier, Progress, Silent
 from patentlab.storage import cache_folder, digest, make_once
 from patentlab.tasks import Answer, Task
+from patentlab.tracking.artifacts import PREDICTIONS_FILE
 from patentlab.tracking.record import FILE_NAME, read_record
 
 if TYPE_CHECKING:
@@ -84,20 +87,20 @@ def load(run: str | Path, progress: Progress | None = None, uri: str | None = No
 
 def taught(
     examples: Examples,
-    unlabelled: Sequence[str],
-    loss: LossConfig,
+    documents: Documents,
+    config: ExperimentConfig,
     task: Task,
     fingerprints: Mapping[str, str],
     progress: Progress,
 ) -> Examples:
-    """Training documents with what a teacher says of them, where the loss names one.
+    """Training documents with what a teacher says of them, where the loss names one; no earlier run knows the answers.
 
     Args:
         examples: Of training.
-        unlabelled: Texts that the teacher alone says something of.
-        loss: May name the folder of a finished run as ``teacher``.
-        task: Of the student.
-        fingerprints: Of the student's data and sets.
+        documents: Of all sets; of those without labels the teacher alone says something.
+        config: May name folders of finished runs as ``loss.teacher`` and ``model.merge.runs``.
+        task: Of the run.
+        fingerprints: Of its data and sets.
         progress: Shows how far it is.
 
     Returns:
@@ -106,7 +109,9 @@ def taught(
     Raises:
         RequestError: There is no such run, it has no model, or it learned other labels or on other documents.
     """
-    folder = getattr(loss, "teacher", None)
+    for merged in config.model.merge.runs or ():
+        _refuse_known(merged, documents.split, fingerprints)
+    folder, unlabelled = getattr(config.loss, "teacher", None), documents.unlabelled
     if folder is None:
         return examples
     teacher, record = load(folder, progress), read_record(Path(folder).expanduser())
@@ -124,6 +129,35 @@ def taught(
     targets = np.concatenate([examples.targets, np.zeros((more, *examples.targets.shape[1:]), examples.targets.dtype)])
     added = None if examples.added is None else np.concatenate([examples.added, np.zeros(more, dtype=np.bool_)])
     return Examples(texts, targets, added, teacher.classifier.predict(texts, progress), more)
+
+
+def _refuse_known(merged: str, split: Split, fingerprints: Mapping[str, str]) -> None:
+    """Refuse a run to be merged that learned from documents which are held out here.
+
+    A run with another head has other targets, and so other fingerprints, of the same documents: those are told by
+    their ids in the tables of predictions.
+    """
+    import pandas as pd
+
+    folder, record = Path(merged).expanduser(), read_record(Path(merged).expanduser())
+    own = record.fingerprints if record is not None else {}
+    shown = f"model.merge.runs={merged}"
+    if own.get("data") != fingerprints["data"]:
+        raise RequestError(f"{shown}: was trained on other data: it may know the answers to what is measured here")
+    if all(own.get(name) == fingerprints[name] for name in ("validation", "test")):
+        return
+    try:
+        table = pd.read_parquet(folder / PREDICTIONS_FILE, columns=["id", "set"])
+    except (OSError, ValueError, KeyError) as error:
+        raise RequestError(
+            f"{shown}: there is no telling what it was trained on ({PREDICTIONS_FILE}: {error})"
+        ) from error
+    tested, held_out = set(table.loc[table["set"] == "test", "id"]), set(table["id"])
+    if not ({one.id for one in split.test} <= tested and {one.id for one in split.validation} <= held_out):
+        raise RequestError(
+            f"{shown}: was trained beside other validation or test documents: it may know the answers to what is "
+            "measured here; take a run of the same data, split and seed"
+        )
 
 
 def _model_of_folder(folder: Path) -> Path:

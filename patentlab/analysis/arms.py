@@ -24,6 +24,7 @@ CELL = ["data", "model", "head", "adapter", "ordering", "regime", "mix", "budget
 _ARM_SETTINGS = ("settings.strategy.", "settings.generator.")
 _SOURCES = "settings.strategy.sources"
 _INPUTS = ("fingerprints.data", "fingerprints.model", "fingerprints.unlabelled")  # what paths stand for
+MERGED = "training.merged"  # what was merged, without seeds; its folders are of each seed others
 _TEACHER = "settings.loss.teacher"  # a path, and of each seed another: students are told apart by its name without
 _TASK = "settings.data.task"
 _UNLABELLED = "settings.data.unlabelled"  # pool, or a path
@@ -32,8 +33,8 @@ _TABLE = "fingerprints.verbaliser"
 # what the arm's name says, what choices, budget and fingerprints say, and what does not change a run
 _MEASURED = ("fidelity.", "retrieval.", "counts.", "parameters.", "latency.")
 _NOT_COMPARED = (*_ARM_SETTINGS, *LOSS_SETTINGS, "settings.tracking.", "settings.data.path", "settings.model.path",
-                 "settings.trainer.save_model", "settings.seed", "settings.regime.", "settings.mix.real_share",
-                 "settings.mix.budget", "settings.mix.ordering")  # fmt: skip
+                 "settings.model.merge.runs", "settings.trainer.save_model", "settings.seed", "settings.regime.",
+                 "settings.mix.real_share", "settings.mix.budget", "settings.mix.ordering")  # fmt: skip
 _CONTROLS = {
     "none": "real only",
     "duplicate": "duplicates to match",
@@ -140,6 +141,7 @@ def arms(matrix: pd.DataFrame) -> Runs:
     settings = [name for name in names if name.startswith("settings.") and not name.startswith(_NOT_COMPARED)]
     if _CORPUS_SEED in settings and (runs[_CORPUS_SEED].fillna(runs["choices.seed"]) == runs["choices.seed"]).all():
         settings.remove(_CORPUS_SEED)  # a corpus is made for each seed: it is drawn anew with the rest
+    settings += [name for name in names if name == MERGED]
     extra = _varying(runs, choices, settings)
     if _TASK in runs and _TASK not in extra and len(set(runs[_TASK].dropna())) > 1:
         extra.append(_TASK)  # its losses tell such runs apart, and yet they answer different questions
@@ -340,8 +342,9 @@ def _identities(runs: pd.DataFrame) -> pd.Series:
 
 
 def _choices(names: Iterable[object]) -> list[str]:
-    """The columns in which runs of one arm in one cell are equal: all choices but the seeds."""
-    return [name for name in map(str, names) if name.startswith("choices.") and not name.startswith("choices.seed")]
+    """The columns in which runs of one arm in one cell are equal: choices but seeds, and what a setting says too."""
+    apart = ("choices.seed", "choices.merge")
+    return [name for name in map(str, names) if name.startswith("choices.") and not name.startswith(apart)]
 
 
 def _short(value: object) -> str:

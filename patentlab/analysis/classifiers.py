@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from patentlab.analysis.arms import REAL_ONLY, Arm, Runs
+from patentlab.analysis.arms import MERGED, REAL_ONLY, Arm, Runs
 from patentlab.analysis.losses import LOSS_SETTINGS
 from patentlab.config import RequestError, closest
 
 _PARTS = ("model", "head", "adapter")
-_SETTINGS = ("model.", "head.", "adapter.", "trainer.", "loss.")  # of a classifier, where they vary
+_SETTINGS = ("model.", "head.", "adapter.", "trainer.", "loss.", MERGED)  # of a classifier, where they vary
 _OF_DATA = ("data.", "fingerprints.data")
 ADDED = ("strategy", "generator", "adaptation", "added_settings")
 """Columns of what is added to the real documents."""

@@ -15,7 +15,7 @@ _ANY_SETTING_OF = ("settings.strategy.", "settings.generator.", "settings.loss."
 _ORDER = ("choices.ordering", "settings.mix.ordering", "settings.mix.agreement")  # of nothing, for real documents alone
 _SEEDS = ("choices.seed", "settings.seed")  # choices.seeds and settings.seeds.… too
 _RUN_ONLY = ("settings.tracking.", "settings.data.path", "settings.model.path", "settings.trainer.save_model",
-             "settings.loss.teacher")  # fmt: skip
+             "settings.loss.teacher", "settings.model.merge.runs")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _compared(matrix: pd.DataFrame, contrast: Contrast) -> list[str]:
     ]
     if contrast.same_sources and "settings.strategy.sources" in names:
         settings.append("settings.strategy.sources")
-    fingerprints = [f"fingerprints.{name}" for name in ("data", "model", "test")]
+    fingerprints = [f"fingerprints.{name}" for name in ("data", "model", "test", "merged")]
     return [*choices, *settings, *(name for name in fingerprints if name in names)]
 
 

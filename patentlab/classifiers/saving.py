@@ -15,6 +15,7 @@ from patentlab.config import (
     ExperimentConfig,
     HeadConfig,
     LossConfig,
+    MergeConfig,
     ModelConfig,
     PromptedHeadConfig,
     TrainerConfig,
@@ -27,6 +28,7 @@ from patentlab.tasks import Decision, Task
 
 AUTO_BYTES = 100_000_000  # what ``trainer.save_model=auto`` saves of weights that are no adapter's
 MODEL_FOLDER = "model"
+MERGE_FOLDER = "merged"  # in it: what a merge changed
 TASK_FILE = "task.json"
 SETTINGS_FILE = "settings.json"
 HEAD_FILE = "head.json"
@@ -93,13 +95,14 @@ def save_model(
         task: What was asked.
         decision: How outputs become answers.
         config: ``data`` says how texts were made; ``trainer.save_model`` says whether: ``auto`` means adapters and
-            heads whatever their base, and anything else up to 100 MB.
+            heads whatever their base, and anything else up to 100 MB, merged weights too.
         folder: Of the run; ``model`` in it is made.
 
     Returns:
         What was saved, for the record: ``folder`` and ``bytes``; empty where nothing was.
     """
-    wish, partial = config.trainer.save_model, config.adapter.name not in ("full", "none")
+    wish = config.trainer.save_model
+    partial = config.adapter.name not in ("full", "none") and not config.model.merge.folds
     if wish == "never" or (wish == "auto" and not partial and classifier.count_saved_bytes() > AUTO_BYTES):
         return {}
     target = folder / MODEL_FOLDER
@@ -164,7 +167,7 @@ def read_settings(folder: Path, task: Task | None) -> tuple[TransformerSettings,
         raise FileNotFoundError(f"{folder}: does not say what its outputs mean")
     head, loss = content["head"], content["loss"]
     settings = TransformerSettings(
-        _section(ModelConfig, content["model"]),
+        _model(content["model"]),
         _head(head, folder),
         _section(AdapterConfig, content["adapter"]),
         _section(TrainerConfig, content["trainer"]),
@@ -172,6 +175,12 @@ def read_settings(folder: Path, task: Task | None) -> tuple[TransformerSettings,
         bool(content.get("curriculum")),
     )
     return settings, task, content["fingerprint"]
+
+
+def _model(content: Mapping[str, Any]) -> ModelConfig:
+    model = _section(ModelConfig, content)
+    model.merge = _section(MergeConfig, content.get("merge") or {})
+    return model
 
 
 def _head(content: Mapping[str, Any], folder: Path) -> HeadConfig:

@@ -10,6 +10,7 @@ from patentlab.config.registry import HEADS
 
 if TYPE_CHECKING:
     from patentlab.models.encoder import EncoderConfig
+    from patentlab.models.merging import Merge, SavedMerge
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,21 @@ class TransformerSettings:
         return cls(config.model, config.head, config.adapter, config.trainer, config.loss, curriculum)
 
 
-def encoding_of(settings: TransformerSettings) -> EncoderConfig:
+def encoding_of(settings: TransformerSettings, merge: Merge | SavedMerge | None = None) -> EncoderConfig:
     """What fixes the vectors of a backbone before it is trained.
 
     Args:
         settings: Of a classifier.
+        merge: What is merged into the backbone.
 
     Returns:
-        Weights that are trained stay in fp32, also where they are multiplied in bf16.
+        Weights that are trained, or that changes are folded into, stay in fp32, also where they are multiplied in bf16.
     """
     from patentlab.models.encoder import EncoderConfig  # loads torch
     from patentlab.training.arguments import precision
 
     model, adapter = settings.model, settings.adapter
-    reduced = precision(settings.trainer) == "bf16" and adapter.name != "full"
+    reduced = precision(settings.trainer) == "bf16" and adapter.name != "full" and not model.merge.folds
     return EncoderConfig(
         model,
         settings.head.pooling or model.pooling or "mean",
@@ -61,4 +63,5 @@ def encoding_of(settings: TransformerSettings) -> EncoderConfig:
         adapter.quantisation if adapter.name == "qlora" else None,
         adapter.double_quantisation if adapter.name == "qlora" else None,
         HEADS.get(settings.head.name).language_model,
+        merge,
     )

@@ -16,10 +16,11 @@ from transformers import set_seed
 
 from patentlab import weights
 from patentlab.classifiers.contrastive import fit_by_comparing
+from patentlab.classifiers.merging import merge_of, merged_layers
 from patentlab.classifiers.preparation import prepare
-from patentlab.classifiers.saving import read_head_state, read_settings, write_head_state, write_settings
+from patentlab.classifiers.saving import MERGE_FOLDER, read_head_state, read_settings, write_head_state, write_settings
 from patentlab.classifiers.settings import TransformerSettings, encoding_of
-from patentlab.config import RequestError
+from patentlab.config import MergeConfig, RequestError
 from patentlab.corpus import Examples, as_array, derive_seed
 from patentlab.models.adapters import attach, load_adapter, save_adapter
 from patentlab.models.backbones import Backbone
@@ -27,6 +28,7 @@ from patentlab.models.batching import Item, ask
 from patentlab.models.encoder import Encoder, EncoderConfig
 from patentlab.models.features import Features
 from patentlab.models.heads import build_head
+from patentlab.models.merging import SavedMerge, merged_weights, save_merge
 from patentlab.models.network import Network
 from patentlab.protocols import Observer, ParameterCounts, Progress, Silent, TrainingReport
 from patentlab.tasks import Task
@@ -55,11 +57,13 @@ class TransformerClassifier:
         self.head = build_head(settings.head, task, backbone.tokenizer, encoding.max_length)
         self.loss = self.head.loss(settings.loss, None)
         layers = self.head.layers(int(backbone.model.config.get_text_config().hidden_size))
-        self.network = Network(adapted, self.head, layers)
+        self.network, self.backbone = Network(adapted, self.head, layers), backbone
+        self.network.apart = backbone.apart
         self.batch_size = settings.trainer.eval_batch_size or 1
         self.encoder = Encoder(encoding, self.network, backbone.tokenizer, self.batch_size)
         self.trained = False
         self.seed = 0  # of dropout
+        self.taken = False  # layers are those of merged runs
         self.kept_probe = False  # nothing but the head was fitted, whatever the adapter
         self._embedded: tuple[list[str], Features] | None = None
 
@@ -79,7 +83,7 @@ class TransformerClassifier:
         Raises:
             RequestError: The backbone cannot be loaded or adapted.
         """
-        encoding = encoding_of(settings)
+        encoding = encoding_of(settings, merge_of(settings, seed))
         backbone = encoding.load(progress)
         set_seed(derive_seed(seed, "weights"))  # before anything is made: the head's initial weights count
         checkpointing = bool(settings.trainer.gradient_checkpointing)
@@ -88,6 +92,9 @@ class TransformerClassifier:
         fresh.seed = seed
         if settings.adapter.name == "none":
             fresh.network.head.requires_grad_(False)
+            layers = merged_layers(settings, task)
+            fresh.network.head.load_state_dict(layers, strict=bool(layers))
+            fresh.taken = bool(layers)
         fresh.head.see(fresh.network.head, lambda texts: fresh.encoder.vectors(texts, progress))
         return fresh
 
@@ -108,11 +115,12 @@ class TransformerClassifier:
         """
         settings, task, fingerprint = read_settings(folder, task)
         if settings.adapter.name == "full":
-            settings = replace(settings, model=replace(settings.model, path=str(folder / "backbone"), revision=None))
+            whole = replace(settings.model, path=str(folder / "backbone"), revision=None, merge=MergeConfig())
+            settings = replace(settings, model=whole)
         elif weights.fingerprint(settings.model.path or "", settings.model.revision) != fingerprint:
             path = settings.model.path
             raise RequestError(f"{folder}: was trained on other weights than those that are now at {path}")
-        encoding = encoding_of(settings)
+        encoding = encoding_of(settings, SavedMerge(folder / MERGE_FOLDER) if settings.model.merge.runs else None)
         backbone = encoding.load(progress)
         adapted: nn.Module = backbone.model
         if settings.adapter.is_low_rank:
@@ -148,7 +156,8 @@ class TransformerClassifier:
     def _fit(self, train_set: Examples, validation: Examples, observer: Observer, seed: int) -> TrainingReport:
         labelled = train_set.labelled
         self.loss = self.head.loss(self.settings.loss, labelled.targets)
-        self.head.start(self.network.head, labelled.targets)
+        if not self.taken:
+            self.head.start(self.network.head, labelled.targets)
         train_set = self.head.prepare(train_set, self.seed)
         if not any(parameter.requires_grad for parameter in self.network.parameters()):
             return self._only_ask(train_set, validation, observer)
@@ -308,8 +317,15 @@ class TransformerClassifier:
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
     def count_saved_bytes(self) -> int:
-        """Bytes of the weights that training changes: a frozen or LoRA base is named, not copied."""
-        return sum(p.numel() * p.element_size() for p in self.network.parameters() if p.requires_grad)
+        """Bytes of the weights that training or a merge changes: a frozen or LoRA base is named, not copied."""
+        trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        merged = merged_weights(self.network.backbone, self.backbone.merged) if self._keeps_merge else {}
+        return sum(tensor.numel() * tensor.element_size() for tensor in [*trained, *merged.values()])
+
+    @property
+    def _keeps_merge(self) -> bool:
+        """Whether what was merged is saved by itself, and not among all weights."""
+        return bool(self.settings.model.merge.runs) and self.settings.adapter.name != "full"
 
     def save(self, folder: Path) -> None:
         """Save settings, head and what the adapter changed; a frozen or LoRA base is named, not copied."""
@@ -317,6 +333,8 @@ class TransformerClassifier:
         write_head_state(folder, self.head.state())
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.head.state_dict().items()}
         save_file(state, folder / "head.safetensors")
+        if self._keeps_merge:
+            save_merge(self.network.backbone, self.backbone, folder / MERGE_FOLDER)
         if self.settings.adapter.name not in ("frozen", "none"):
             save_adapter(self.network.backbone, folder / "backbone")
         if self.settings.adapter.name == "full":

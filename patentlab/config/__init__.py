@@ -20,6 +20,7 @@ from patentlab.config.head import (
     TokenHeadConfig,
     Wording,
 )
+from patentlab.config.merging import APART, OF_ADAPTERS, MergeConfig
 from patentlab.config.mixture import (
     LABEL_TEXTS,
     ORDERINGS,
@@ -44,11 +45,13 @@ from patentlab.config.seeds import SEED_SOURCES, SeedsConfig, seeds_of
 from patentlab.config.trainer import SCHEDULES, UNTRAINED, TrackingConfig, TrainerConfig
 
 __all__ = [
+    "APART",
     "CONTROL",
     "FITTED",
     "LABEL_TEXTS",
     "LAYER_SETTINGS",
     "LEVELS",
+    "OF_ADAPTERS",
     "ON_ERROR",
     "ORDERINGS",
     "PROMPT_FAMILIES",
@@ -73,6 +76,7 @@ __all__ = [
     "JointHeadConfig",
     "LabelSimilarityHeadConfig",
     "LossConfig",
+    "MergeConfig",
     "MixConfig",
     "ModelConfig",
     "ObfuscatedConfig",

@@ -84,6 +84,7 @@ def from_hydra(composed: DictConfig, chosen: Mapping[str, Any], read: ReadOption
         taken, problems = leave_out(composed, chosen, read)
     if problems := problems or _unfit(composed):
         raise RequestError(*problems)
+    _start_nowhere(composed)
     try:
         merged = OmegaConf.merge(_schema(composed), composed)
         missing = OmegaConf.missing_keys(composed) | OmegaConf.missing_keys(merged)
@@ -124,11 +125,18 @@ def _unfit(composed: DictConfig) -> list[str]:
         return [f"{group}={name}: {why} {group}=none" for group, name in names.items() if name != "none"]
     adapter = names["adapter"]
     head = HEADS.get(names["head"]) if names["head"] in HEADS else None
-    asks = adapter == "none" and head is not None and head.answers_untrained
+    merges = bool(OmegaConf.select(composed, "model.merge.runs"))
+    asks = adapter == "none" and (merges or (head is not None and head.answers_untrained))
     if kind == "transformer" and adapter not in recommended and not asks:
         allowed = ", ".join(str(name) for name in recommended) or "none of the adapters"
         return [f"adapter={adapter}: model={composed.model.name} takes {allowed}"]
     return []
+
+
+def _start_nowhere(composed: DictConfig) -> None:
+    """No model recommends where layers start that are taken from merged runs."""
+    if OmegaConf.select(composed, "adapter.name") == "none" and OmegaConf.is_interpolation(composed.head, "start"):
+        composed.head.start = "frequencies"
 
 
 def _schema(settings: Mapping[str, Any] | DictConfig) -> DictConfig:

@@ -14,6 +14,7 @@ from patentlab.config.data import DataConfig
 from patentlab.config.evaluate import EvaluateConfig
 from patentlab.config.generator import GeneratorConfig
 from patentlab.config.head import HeadConfig
+from patentlab.config.merging import APART
 from patentlab.config.mixture import MixConfig, RegimeConfig, StrategyConfig
 from patentlab.config.model import FITTED, AdapterConfig, LossConfig, ModelConfig
 from patentlab.config.registry import HEADS, LOSSES, METRICS, SOURCES, STRATEGIES, TASKS
@@ -100,10 +101,11 @@ class ExperimentConfig:
     @property
     def idle_settings(self) -> dict[str, str]:
         """Settings, by dotted name, that change nothing beside the others, and why."""
+        idle = {f"model.merge.{name}": why for name, why in self.model.merge.idle.items()}
         if self.loss.name not in LOSSES or not LOSSES.get(self.loss.name).compares:
-            return {}
+            return idle
         why = f"the linear layer is fitted on tuned vectors with loss={self.loss.name}, and not trained"
-        return dict.fromkeys(LAYER_SETTINGS, why)
+        return idle | dict.fromkeys(LAYER_SETTINGS, why)
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -123,6 +125,7 @@ class ExperimentConfig:
             **({"evaluate": self.evaluate.name} if self.evaluate.name != "none" else {}),
             "seed": self.seed,
             **({"seeds": str(self.seeds)} if str(self.seeds) else {}),
+            **({"merge": self.model.merge.method} if self.model.merge.runs else {}),
         }
 
     def check(self) -> Iterator[str]:
@@ -232,6 +235,7 @@ class ExperimentConfig:
                 if choice == "none":
                     yield f"{group}=none: model={model.name} is a neural network and needs one"
             yield from self._check_head()
+            yield from self._check_merge()
             if adapter.is_low_rank and not adapter.targets:
                 yield f"adapter.targets: model={model.name} names no modules for LoRA; give adapter.targets=[…]"
         if self.data.unlabelled is not None and (self.is_fitted or getattr(loss, "teacher", None) is None):
@@ -265,6 +269,21 @@ class ExperimentConfig:
         if loss in LOSSES and head.writes != LOSSES.get(loss).tokens:
             own = f"loss={head.default_loss}" if head.writes else "a loss of labels, such as bce"
             yield f"loss={loss}: head={name} takes {own}"
+
+    def _check_merge(self) -> Iterator[str]:
+        merge, adapter = self.model.merge, self.adapter.name
+        if not merge.runs or self.head.name not in HEADS:
+            return
+        if adapter == "qlora":
+            yield "adapter=qlora: what is merged is folded into the weights, which 4 bits would round; set adapter=lora"
+        if merge.method == APART:
+            parts = HEADS.get(self.head.name).parts
+            if adapter != "none":
+                yield f"adapter={adapter}: adapters that stand apart are not trained on; set adapter=none"
+            if len(parts) < 2:
+                yield f"model.merge.method={APART}: head={self.head.name} reads a document once; set head=joint"
+            elif len(merge.runs) != len(parts):
+                yield f"model.merge.method={APART}: takes a run for each of {', '.join(parts.values())}"
 
 
 def follow(config: ExperimentConfig) -> ExperimentConfig:

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from patentlab.config.bounds import bounded, out_of_bounds
+from patentlab.config.merging import MergeConfig
 from patentlab.config.registry import LOSSES
 
 FITTED = ("tfidf_linear", "constant")  # kinds of models that are no neural network
@@ -83,6 +84,7 @@ class ModelConfig:
     attn_implementation: str | None = bounded(None, words=("sdpa", "eager"))
     attention: str = bounded("causal", words=("causal", "bidirectional"))
     lora_targets: list[str] | None = None
+    merge: MergeConfig = field(default_factory=MergeConfig)
     recommended: dict[str, RecommendedSettings] = field(default_factory=dict)
     tfidf: TfidfConfig | None = None
 
@@ -91,6 +93,7 @@ class ModelConfig:
         yield from out_of_bounds(self, "model.")
         if self.kind == "transformer" and not self.path:
             yield f"model.path: must be given for model={self.name}"
+        yield from self.merge.check()
         if self.tfidf is not None:
             yield from self.tfidf.check()
 

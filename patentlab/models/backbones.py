@@ -23,11 +23,15 @@ class Backbone:
         model: Yields hidden states of the last layer.
         tokenizer: Has a padding token; pads on the configured side.
         source: What it was loaded from: a folder, or a name on the hub.
+        merged: Names of the weights that a merge changed.
+        apart: Names of the adapters that stand side by side on it.
     """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     source: str
+    merged: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
 
 
 def load_backbone(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from patentlab import weights
 from patentlab.config import ModelConfig, load_option
@@ -15,12 +17,15 @@ from patentlab.language_models.loading import four_bit
 from patentlab.models.backbones import Backbone, load_backbone
 from patentlab.models.batching import Collator, Item, ask, tokenise
 from patentlab.models.features import Features, FeatureStore
+from patentlab.models.merging import Merge, SavedMerge
 from patentlab.models.network import Network
 from patentlab.models.pooling import pool
 from patentlab.protocols import Progress
 
 # of a model: what names it, what says how it is trained, and what the encoder's own settings or the fingerprint hold
-_NO_EFFECT = ("name", "kind", "path", "revision", "pooling", "max_length", "lora_targets", "recommended", "tfidf")
+_NO_EFFECT = (
+    "name", "kind", "path", "revision", "pooling", "max_length", "lora_targets", "merge", "recommended", "tfidf"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class EncoderConfig:
         quantisation: Of the weights, as ``adapter.quantisation``.
         double_quantisation: As ``adapter.double_quantisation``.
         language_model: Whether it is loaded with the head that predicts tokens.
+        merge: What is merged into it.
     """
 
     model: ModelConfig
@@ -44,6 +50,7 @@ class EncoderConfig:
     quantisation: str | None = None
     double_quantisation: bool | None = None
     language_model: bool = False
+    merge: Merge | SavedMerge | None = None
 
     @property
     def identity(self) -> dict[str, object]:
@@ -52,12 +59,12 @@ class EncoderConfig:
         So it grows with the settings by itself, and one that comes later leaves the vectors of yesterday valid.
         """
         found: dict[str, object] = {"weights": weights.fingerprint(self.model.path or "", self.model.revision)}
-        for prefix, section, left_out in (("model.", self.model, _NO_EFFECT), ("", self, ("model",))):
+        for prefix, section, left_out in (("model.", self.model, _NO_EFFECT), ("", self, ("model", "merge"))):
             for one in fields(section):
                 value = getattr(section, one.name)
                 if one.name not in left_out and value != one.default:
                     found[f"{prefix}{one.name}"] = value
-        return found
+        return found if self.merge is None else found | {"merge": self.merge.identity}
 
     def load(self, progress: Progress) -> Backbone:
         """Load the backbone.
@@ -74,9 +81,17 @@ class EncoderConfig:
         dtype = getattr(torch, self.dtype)
         kind, double = self.quantisation, bool(self.double_quantisation)
         quantised = four_bit(dtype, kind, double=double) if kind else None
-        return load_backbone(
+        backbone = load_backbone(
             self.model, self.max_length, dtype, progress, quantised, language_model=self.language_model
         )
+        return (
+            backbone if self.merge is None else self.merge.put(backbone, partial(self._load_tuned, progress=progress))
+        )
+
+    def _load_tuned(self, folder: Path, progress: Progress) -> PreTrainedModel:
+        """A whole model that a run trained from this one."""
+        model = replace(self.model, path=str(folder), revision=None)
+        return load_backbone(model, None, torch.float32, progress, language_model=self.language_model).model
 
 
 class Encoder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ class Network(nn.Module):
         self.backbone = backbone
         self.head = nn.Identity() if layers is None else layers
         self.answers = head
+        self.apart: tuple[str, ...] = ()  # names of adapters that stand side by side, one for each part of the head
         # Absolute positions must start at the first token, wherever the padding is; RoBERTa's family counts by itself.
         self.counts_positions = counts_positions(backbone)
 
@@ -61,6 +63,25 @@ class Network(nn.Module):
         output = self.read(input_ids, attention_mask, **(_OF_A_LANGUAGE_MODEL if predicts else {}))
         hidden: Tensor = output.hidden_states[-1] if predicts else output.last_hidden_state
         return hidden
+
+    def hidden_of_parts(self, input_ids: Tensor, attention_mask: Tensor, parts: int) -> Sequence[Tensor]:
+        """Hidden states for each part of a head: the same for all, or where adapters stand apart each part's own.
+
+        Args:
+            input_ids: As of :meth:`read`.
+            attention_mask: As of :meth:`read`.
+            parts: How many.
+
+        Returns:
+            A tensor a part, as of :meth:`hidden`.
+        """
+        if not self.apart:
+            return [self.hidden(input_ids, attention_mask)] * parts
+        names = [
+            name for name in self.apart for _ in range(len(input_ids))
+        ]  # one batch, which each adapter has rows of
+        repeated = (tensor.repeat(len(self.apart), 1) for tensor in (input_ids, attention_mask))
+        return self.read(*repeated, adapter_names=names).last_hidden_state.chunk(len(self.apart))  # type: ignore[no-any-return]
 
     def forward(self, labels: Tensor | None = None, **batch: Tensor) -> dict[str, Tensor]:
         """Logits of a batch of the head's; ``labels`` is accepted for the trainer, which computes the loss itself."""

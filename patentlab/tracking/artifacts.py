@@ -11,6 +11,8 @@ from patentlab.fidelity.profile import label_table
 from patentlab.mixing.training_set import TrainingSet
 from patentlab.tasks import Decision, Task
 
+PREDICTIONS_FILE = "predictions.parquet"
+
 
 def write_training_set(made: TrainingSet, labels: LabelSpace, folder: Path) -> None:
     """What a run learned from, by label and what was added document by document.
@@ -69,7 +71,7 @@ def write_predictions(
     for name, given in outputs.items():
         predictions.append(task.predictions(sets[name], given, decision))
         predictions[-1].insert(1, "set", name)
-    pd.concat(predictions, ignore_index=True).to_parquet(folder / "predictions.parquet", index=False)
+    pd.concat(predictions, ignore_index=True).to_parquet(folder / PREDICTIONS_FILE, index=False)
     tables = task.tables(targets, outputs["test"], decision)
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False)

@@ -64,7 +64,8 @@ def describe_training(report: TrainingReport, used: TrainerConfig, asked: Experi
         used: Settings that memory was enough for.
         asked: What was asked for.
     """
-    teacher = getattr(asked.loss, "teacher", None)
+    teacher, merged = getattr(asked.loss, "teacher", None), asked.model.merge.runs or []
+    names = [name_of_teacher(Path(folder).expanduser()) for folder in merged]
     return {
         "optimiser_steps": report.optimiser_steps,
         "examples_seen": report.examples_seen,
@@ -76,6 +77,7 @@ def describe_training(report: TrainingReport, used: TrainerConfig, asked: Experi
         "requested_batch_size": asked.trainer.batch_size,
         **report.chosen,
         **({"teacher": name_of_teacher(Path(teacher).expanduser())} if teacher else {}),
+        **({"merged": ", ".join(names)} if names else {}),
     }
 
 

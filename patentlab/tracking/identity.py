@@ -12,11 +12,14 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from patentlab import weights
+from patentlab.classifiers.merging import merged_runs
+from patentlab.classifiers.settings import TransformerSettings
 from patentlab.config import (
     CONTROL,
     SEED_SOURCES,
     UNLABELLED_POOL,
     ExperimentConfig,
+    MergeConfig,
     PromptedHeadConfig,
     RequestError,
     SeedsConfig,
@@ -73,7 +76,10 @@ def input_fingerprints(config: ExperimentConfig) -> dict[str, str]:
     if getattr(config.head, "verbaliser", None) == WORD:
         fingerprints["words"] = file_fingerprint(WORDS, "conf/words")
     if (teacher := getattr(config.loss, "teacher", None)) is not None:
-        fingerprints["teacher"] = _teacher(teacher)
+        fingerprints["teacher"] = _key_of("loss.teacher", teacher)
+    if config.model.merge.runs:
+        fingerprints["merged"] = ",".join(_key_of("model.merge.runs", folder) for folder in config.model.merge.runs)
+        merged_runs(TransformerSettings.of(config))
     if (unlabelled := config.data.unlabelled) not in (None, UNLABELLED_POOL):
         fingerprints["unlabelled"] = file_fingerprint(Path(str(unlabelled)).expanduser(), "data.unlabelled")
     if (folder := getattr(config.evaluate, "transfer", None)) is not None:
@@ -98,11 +104,12 @@ def _files(folder: Path) -> str:
     return hashlib.sha256(named.encode()).hexdigest()
 
 
-def _teacher(folder: str) -> str:
+def _key_of(setting: str, folder: str) -> str:
+    """The key of a finished run."""
     record = read_record(Path(folder).expanduser())
     if record is None or record.status != "finished":
         found = "no run" if record is None else f"the run is {record.status}"
-        raise RequestError(f"loss.teacher={folder}: {found}; give the folder of a finished one, with its result.json")
+        raise RequestError(f"{setting}={folder}: {found}; give the folder of a finished one, with its result.json")
     return record.key
 
 
@@ -128,6 +135,7 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str], *, earlier: 
     for name in config.idle_settings:
         group, _, setting = name.partition(".")
         settings[group].pop(setting, None)
+    _put_merge(settings["model"], config.model.merge)
     if _table(config) is not None:
         settings["head"]["verbaliser"] = "table"  # whose content is a fingerprint
     if config.data.unlabelled not in (None, UNLABELLED_POOL):
@@ -160,6 +168,14 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str], *, earlier: 
         settings["trainer"] = {"monitor": config.trainer.monitor}
     content = {"settings": settings, "fingerprints": fingerprints, "stages": STAGE_VERSIONS}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _put_merge(model: dict[str, Any], merge: MergeConfig) -> None:
+    """How runs are merged, where some are; which, is a fingerprint."""
+    how = model.pop("merge")
+    if merge.runs:
+        kept = {name: value for name, value in how.items() if name not in ("runs", "weights", *merge.idle)}
+        model["merge"] = kept | {"weights": merge.shares}
 
 
 def _once_otherwise(config: ExperimentConfig) -> Iterator[str]:
@@ -201,7 +217,7 @@ def run_name(choices: Mapping[str, Any]) -> str:
 
 
 def name_of_teacher(folder: Path) -> str:
-    """What teachers that differ in seeds alone have in common: a name, and the first digits of a key without seeds.
+    """What earlier runs that differ in seeds alone have in common: a name, and the first digits of a key without seeds.
 
     Args:
         folder: Of a finished run.
@@ -217,6 +233,7 @@ def name_of_teacher(folder: Path) -> str:
 def _seedless_name(choices: Mapping[str, Any]) -> str:
     parts = ["-".join(str(choices[name]) for name in ("model", "adapter") if choices[name] != "none")]
     parts += [str(choices["head"])] if choices["head"] not in _VECTOR_HEADS else []
+    parts += [f"merge={choices['merge']}"] if choices.get("merge") else []
     parts += [str(choices["regime"]), f"mix={choices['mix']:g}"]
     parts += [str(choices["strategy"])] if choices["strategy"] != "none" else []
     parts += [str(choices["loss"])] if choices["loss"] not in ("bce", "answer") else []

@@ -30,6 +30,7 @@ class JointHead(TokenHead):
     default_task: ClassVar[str] = "joint"
     labels_documents: ClassVar[bool] = True
     before_words: ClassVar[int] = 1
+    parts: ClassVar[Mapping[str, str]] = {"first": "embedding", "others": "token"}
     config: JointHeadConfig
 
     @property
@@ -87,9 +88,9 @@ class JointHead(TokenHead):
     def _read(self, network: Network, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         from patentlab.models.pooling import pool
 
-        hidden = network.hidden(batch["input_ids"], batch["attention_mask"])
-        pooled = pool(hidden, batch["attention_mask"], self.config.pooling or "mean")
-        return pooled, self.at_words(hidden, batch["words"])
+        first, others = network.hidden_of_parts(batch["input_ids"], batch["attention_mask"], len(self.parts))
+        pooled = pool(first, batch["attention_mask"], self.config.pooling or "mean")
+        return pooled, self.at_words(others, batch["words"])
 
     def logits(self, network: Network, batch: Mapping[str, Tensor]) -> Tensor:
         """Shape ``(documents, 1 + words, labels or tags)``."""
