@@ -1,5 +1,6 @@
 """The package of docs/extending.md, installed outside of the checkout and run: one thing of each kind."""
 
+import importlib
 import os
 import re
 import sys
@@ -8,14 +9,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from patentlab.analysis.matrix import read_matrix
 from patentlab.config import registry
 from patentlab.config.registry import Registry
 from patentlab.console.command_line import compose
+from patentlab.corpus import LabelSpace
 from patentlab.data.documents import read_documents
+from patentlab.experiment import run_experiment
+from patentlab.inference import load
+from patentlab.protocols import Silent
+from patentlab.tasks import Decision
 from patentlab.tracking.identity import run_key
 from tests.conftest import ROOT, Command
 
@@ -49,7 +57,7 @@ def install(folder: Path, files: dict[str, str]) -> Path:
 @pytest.fixture(scope="module")
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = dict(BLOCK.findall((ROOT / "docs" / "extending.md").read_text(encoding="utf-8")))
-    assert len(files) == 14
+    assert len(files) == 17
     return install(tmp_path_factory.mktemp("site"), files)
 
 
@@ -132,6 +140,55 @@ def test_loss_and_head_train_and_a_setting_goes_where_it_is_known(
     assert set(runs["choices.head"]) == {"mean_max"}
     assert runs["key"].nunique() == runs["metrics.validation.brier"].nunique() == 3
     assert runs["metrics.test.hit_rate"].notna().all()
+
+
+def test_a_task_and_its_head_are_trained_judged_saved_and_answer(
+    theirs: Path, found_anew: Callable[[Path], None], tiny_model: Callable[[str], Path], tmp_path: Path
+):
+    found_anew(theirs)
+    names, parts = ["1 low", "2 middle", "3 high"], ["sensor", "lens", "light"]
+    grades = pd.DataFrame({"text": [f"the {parts[number % 3]} {number} of a wheel" for number in range(120)]})
+    grades["labels"] = names * 40
+    grades.to_csv(tmp_path / "grades.csv", index=False)
+    given = [
+        THEIRS, "data=csv", f"data.path={tmp_path / 'grades.csv'}", "model=minilm", f"model.path={tiny_model('bert')}",
+        "trainer.epochs=6", "trainer.learning_rate=0.01", "trainer.head_learning_rate=0.1", "trainer.max_length=16",
+        "data.text='{text}'", "tracking=none", "data.split.similarity=null", "data.split.cosine=null",
+    ]  # fmt: skip
+    config = compose(*given, "head=proportional_odds", "trainer.save_model=always")
+    assert (config.data.task, config.loss.name, config.trainer.monitor) == (
+        "ordinal",
+        "cross_entropy",
+        "quadratic_kappa",
+    )
+    (tmp_path / "run").mkdir()
+    record = run_experiment(config, tmp_path / "run", Silent())
+    assert record.main_metric == "quadratic_kappa"
+    assert record.metrics["test"]["quadratic_kappa"] > 0.9 and record.metrics["test"]["rank_error"] < 0.1
+    trained = load(tmp_path / "run")
+    (answer,) = trained.predict(["the sensor 7 of a wheel"])
+    assert trained.meaning.task.name == "ordinal" and answer.labels == ("1 low",)
+    assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    with_ours = compose(*given, "data.task=ordinal", "loss=cross_entropy")
+    assert (with_ours.head.name, with_ours.trainer.monitor) == ("embedding", "quadratic_kappa")
+
+
+def test_how_far_ordered_answers_are_off_is_cohens_kappa(theirs: Path, found_anew: Callable[[Path], None]):
+    from sklearn.metrics import cohen_kappa_score
+
+    found_anew(theirs)
+    task = registry.TASKS.get("ordinal")(LabelSpace(("a", "b", "c", "d")))
+    draw = np.random.default_rng(0)
+    targets, outputs = np.eye(4, dtype=np.int8)[draw.integers(4, size=60)], draw.random((60, 4)).astype(np.float32)
+    found = task.evaluate(targets, outputs, Decision())
+    right, answers = targets.argmax(axis=1), outputs.argmax(axis=1)
+    assert found["quadratic_kappa"] == pytest.approx(cohen_kappa_score(right, answers, weights="quadratic"))
+    assert found["rank_error"] == pytest.approx(np.abs(right - answers).mean())
+    layers = importlib.import_module("theirs.layers").Thresholds(8, 4, 0.0)
+    layers.score.weight.data.zero_()
+    layers.start_from_shares(np.array([0.1, 0.2, 0.3, 0.4]))
+    with torch.no_grad():
+        assert layers(torch.ones(2, 8)).exp()[0].tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=1e-5)
 
 
 LOSS = ["model=minilm", "adapter=full"]

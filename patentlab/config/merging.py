@@ -46,12 +46,13 @@ class MergeConfig:
 
     @property
     def idle(self) -> dict[str, str]:
-        """Settings that change nothing beside the others, and why."""
+        """Settings that were given and change nothing beside the others, and why."""
+        idle = {}
         if not self.runs:
-            return dict.fromkeys(("method", "weights", "density"), "model.merge.runs names no runs to merge")
-        if self.method is not None and self.method not in PRUNING:
-            return {"density": f"model.merge.method={self.method} keeps every value"}
-        return {}
+            idle = dict.fromkeys(("method", "weights", "density"), "model.merge.runs names no runs to merge")
+        elif self.method is not None and self.method not in PRUNING:
+            idle = {"density": f"model.merge.method={self.method} keeps every value"}
+        return {name: why for name, why in idle.items() if getattr(self, name) is not None}
 
     def check(self) -> Iterator[str]:
         """A line per problem."""

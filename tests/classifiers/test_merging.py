@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,11 @@ DOCUMENTS = [
     Document("5", "a camera with a brake is the ear", ("wait",), tags=("O", "B-part", *"OOOO", "B-whole", "I-whole")),
 ]
 TEXTS = [document.text for document in DOCUMENTS]
-TASKS = {"embedding": SingleLabel(LABELS), "token": Tagging(LabelSpace(LABELS.types)), "joint": Joint(LABELS)}
+TASKS: dict[str, Task] = {
+    "embedding": SingleLabel(LABELS),
+    "token": Tagging(LabelSpace(LABELS.types)),
+    "joint": Joint(LABELS),
+}
 MODULES = {"bert": "[query,value]", "llama": "[q_proj,v_proj]"}
 Built = Callable[..., Path]
 
@@ -201,6 +206,14 @@ def test_training_goes_on_from_a_merged_backbone(adapter: str, run: Built, tiny_
     assert_equal(again.embed(TEXTS, Silent()), classifier.embed(TEXTS, Silent()), atol=1e-6)
 
 
+def switched_on(name: str, content: dict[str, Any]) -> None:
+    content[name] = True
+
+
+def named_adapter(name: str, content: dict[str, Any]) -> None:
+    content["adapter"]["name"] = name
+
+
 def changed(run: Path, target: Path, change: Callable[[dict[str, Any]], None], file: str = "settings.json") -> Path:
     shutil.copytree(run, target)
     path = target / "model" / file
@@ -246,21 +259,15 @@ def test_runs_that_do_not_merge_are_refused_in_one_line(run: Built, tiny_model, 
             Joint(LabelSpace(("tell", "ask", "wait"), types=LABELS.types)))  # fmt: skip
     refused("knows other labels", lambda: merged(bert, "joint", [labels, tags]),
             Joint(LabelSpace(LABELS.names, types=("part",))))  # fmt: skip
-    for number, (name, told) in enumerate(
-        {"use_rslora": "its adapter is rsLoRA", "use_dora": "its adapter is DoRA",
-         "modules_to_save": "its adapter is with whole modules"}.items()
-    ):  # fmt: skip
-        run_of = changed(
-            labels, tmp_path / f"a{number}", lambda content, name=name: content.update({name: True}), adapter
-        )
-        refused(told, lambda run_of=run_of: merged(bert, "embedding", [run_of]))
-    for number, (name, told) in enumerate(
-        {"qlora": "adapter=qlora learned on weights of 4 bits", "frozen": "changed no weights of its backbone"}.items()
-    ):
-        run_of = changed(
-            labels, tmp_path / f"b{number}", lambda content, name=name: content["adapter"].update(name=name)
-        )
-        refused(told, lambda run_of=run_of: merged(bert, "embedding", [run_of]))
+    for name, told in {
+        "use_rslora": "its adapter is rsLoRA", "use_dora": "its adapter is DoRA",
+        "modules_to_save": "its adapter is with whole modules",
+    }.items():  # fmt: skip
+        one = changed(labels, tmp_path / name, partial(switched_on, name), adapter)
+        refused(told, partial(merged, bert, "embedding", [one]))
+    for name, told in {"qlora": "adapter=qlora learned on weights of 4 bits", "frozen": "changed no weights"}.items():
+        one = changed(labels, tmp_path / name, partial(named_adapter, name))
+        refused(told, partial(merged, bert, "embedding", [one]))
     again = changed(labels, tmp_path / "c", lambda content: content["model"]["merge"].update(runs=["x"], method="cat"))
     refused("was merged itself; name the runs that it was made of", lambda: merged(bert, "embedding", [again]))
     llama = tiny_model("llama")

@@ -135,8 +135,8 @@ def test_what_dare_drops_is_drawn_by_the_seed():
     assert torch.equal(draws[0]["w"], draws[1]["w"])
     assert not torch.allclose(draws[0]["w"], draws[2]["w"])
     assert not torch.allclose(draws[0]["w"], draws[0]["v"])
-    values = draws[0]["w"].round(decimals=3).unique()  # of full rank: what was left is scaled up
-    assert values.tolist() == [0.0, 4.0]
+    values = set(draws[0]["w"].round(decimals=3).abs().flatten().tolist())  # of full rank: what was left is scaled up
+    assert values == {0.0, 4.0}
     means = [combined([change], [1.0], "dare_ties_svd", 0.25, seed, 50)["w"].mean().item() for seed in range(20)]
     assert sum(means) / 20 == pytest.approx(1.0, abs=0.02)  # four of its standard errors
     state = torch.random.get_rng_state()
@@ -156,7 +156,7 @@ def test_a_matrix_of_a_rank_is_the_nearest():
 def test_the_mean_of_whole_models_with_tied_weights(tiny_model: Callable[[str], Path], tmp_path: Path):
     from transformers import AutoModelForCausalLM
 
-    plain = AutoModelForCausalLM.from_config(base(tiny_model("gpt2")).config)
+    plain: Any = AutoModelForCausalLM.from_config(base(tiny_model("gpt2")).config)  # type: ignore[no-untyped-call]
     plain.save_pretrained(tmp_path / "base")
     assert plain.lm_head.weight is plain.transformer.wte.weight  # folded once, not twice
     models = [AutoModelForCausalLM.from_pretrained(tmp_path / "base") for _ in range(2)]
@@ -169,7 +169,7 @@ def test_the_mean_of_whole_models_with_tied_weights(tiny_model: Callable[[str], 
     start = Backbone(AutoModelForCausalLM.from_pretrained(tmp_path / "base"), None, "")  # type: ignore[arg-type]
     put = merge.put(start, lambda folder: AutoModelForCausalLM.from_pretrained(folder))
     for name, weight in put.model.named_parameters():
-        expected = sum(dict(model.named_parameters())[name] for model in models) / 2
+        expected = torch.stack([dict(model.named_parameters())[name] for model in models]).mean(dim=0)
         assert torch.allclose(weight, expected, atol=1e-6), name
 
 
