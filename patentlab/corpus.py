@@ -18,6 +18,7 @@ REAL = "real"
 REPEAT = "repeat"  # a real document that a mix has once more
 SETS = ("train", "validation", "test")
 OUTSIDE = "O"  # the tag of a word that belongs to nothing
+PART_END = "/"  # behind the name of a part, in labels, types and ids of documents of a union
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Document:
         title: With which ``text`` begins, where the source has one.
         tags: Of the words of ``text``, those between white space: ``O``, or ``B-`` or ``I-`` and a type (IOB2). Empty
             where words have none.
+        part: The data set that it is of, where several are put together.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Document:
     split: str | None = None
     title: str | None = None
     tags: tuple[str, ...] = ()
+    part: str | None = None
 
 
 def is_real(document: Document) -> bool:

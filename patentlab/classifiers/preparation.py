@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from patentlab.corpus import Examples
-from patentlab.losses.answer import IGNORED
 from patentlab.models.batching import Collate, Item, collate_features
 from patentlab.models.features import Features
 from patentlab.models.heads.token import collate_words
@@ -95,6 +94,5 @@ def _words(classifier: TransformerClassifier, sets: Sequence[Examples], observer
         items = classifier.head.examples(examples, classifier.loss, training=training)
         vectors = classifier.word_vectors(items, observer.progress)
         found.append([{**item, "features": rows} for item, rows in zip(items, vectors, strict=True)])
-    # what stands for a word that is not read is no word
-    classifier.head.standardise(layers, [item["features"][item["labels"] != IGNORED] for item in found[0]])
+    classifier.head.standardise(layers, found[0])
     return Prepared(FeatureClassifier(layers), (found[0], found[1]), collate_words, cached=True)

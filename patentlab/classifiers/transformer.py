@@ -174,6 +174,8 @@ class TransformerClassifier:
                 targets=validation.targets,
                 collate=prepared.collate,
                 added=train_set.added if self.settings.curriculum else None,
+                parts=self.head.parts(prepared.items[0]),
+                even=self.head.even,
             ),
             trainer,
             self.loss,

@@ -6,7 +6,7 @@ that is added later leaves every finished run finished.
 """
 
 from patentlab.config.composed import Composition, from_hydra, from_settings, load_option, register
-from patentlab.config.data import LEVELS, TEXT_FIELDS, UNLABELLED_POOL, DataConfig, SplitConfig
+from patentlab.config.data import LEVELS, TEXT_FIELDS, UNLABELLED_POOL, DataConfig, SplitConfig, UnionConfig
 from patentlab.config.evaluate import EvaluateConfig, HostileConfig, ObfuscatedConfig
 from patentlab.config.experiment import CONTROL, LAYER_SETTINGS, ON_ERROR, RERUN, ExperimentConfig
 from patentlab.config.folders import config_folder, data_folder
@@ -16,6 +16,7 @@ from patentlab.config.head import (
     InstructionHeadConfig,
     JointHeadConfig,
     LabelSimilarityHeadConfig,
+    MultiTaskHeadConfig,
     PromptedHeadConfig,
     TokenHeadConfig,
     Wording,
@@ -79,6 +80,7 @@ __all__ = [
     "MergeConfig",
     "MixConfig",
     "ModelConfig",
+    "MultiTaskHeadConfig",
     "ObfuscatedConfig",
     "PromptedHeadConfig",
     "RecommendedSettings",
@@ -92,6 +94,7 @@ __all__ = [
     "TokenHeadConfig",
     "TrackingConfig",
     "TrainerConfig",
+    "UnionConfig",
     "Wording",
     "closest",
     "config_folder",

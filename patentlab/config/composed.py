@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from patentlab.config.experiment import ExperimentConfig, follow, loss_of, task_of
@@ -20,6 +20,7 @@ from patentlab.config.options import (
     ReadOption,
     group_names,
     group_schema,
+    inner_options,
     leave_out,
     option_schema,
     read_own,
@@ -81,8 +82,9 @@ def from_hydra(composed: DictConfig, chosen: Mapping[str, Any], read: ReadOption
     if chosen.get("loss") is None:
         _choose_loss(composed, chosen, read)
     with open_dict(composed):
-        taken, problems = leave_out(composed, chosen, read)
-    if problems := problems or _unfit(composed):
+        problems = _keep_used_parts(composed)
+        taken, more = leave_out(composed, chosen, read)
+    if problems := problems or more or _unfit(composed):
         raise RequestError(*problems)
     _start_nowhere(composed)
     try:
@@ -104,6 +106,21 @@ def from_hydra(composed: DictConfig, chosen: Mapping[str, Any], read: ReadOption
     idle = {f"seeds.{name}": config.idle_seeds[name] for name in given} | config.idle_settings
     config = replace(config, seeds=replace(config.seeds, **dict.fromkeys(given)))
     return Composition(config, taken | {f"seeds.{name}": value for name, value in given.items()}, chosen, idle)
+
+
+def _keep_used_parts(composed: DictConfig) -> list[str]:
+    """Take out of a union the parts that ``data.only`` leaves out, so that it is the union of the others."""
+    only, parts = OmegaConf.select(composed, "data.only"), OmegaConf.select(composed, "data.parts")
+    if not isinstance(only, ListConfig) or not isinstance(parts, DictConfig):
+        return []
+    if unknown := [str(name) for name in only if name not in parts]:
+        return [f"data.only={','.join(unknown)}: no such part; allowed are {', '.join(map(str, parts))}"]
+    if not only:
+        return ["data.only=[]: leaves no part; name one, or set it to null"]
+    for name in [name for name in parts if name not in only]:
+        del parts[name]
+    composed.data.only = None
+    return []
 
 
 def _choose_loss(composed: DictConfig, chosen: dict[str, Any], read: ReadOption) -> None:
@@ -148,6 +165,8 @@ def _schema(settings: Mapping[str, Any] | DictConfig) -> DictConfig:
     complete = copy.deepcopy(_common_schema())
     for group, schema in more.items():
         complete[group] = OmegaConf.structured(schema)
+        for place, inner in inner_options(group, settings[group]):
+            OmegaConf.update(complete, place, OmegaConf.structured(option_schema(group, inner)), force_add=True)
     return complete
 
 

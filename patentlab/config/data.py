@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import string
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from patentlab.config.registry import SOURCES, TASKS
 
 LEVELS = ("section", "class", "subclass", "group")
 TEXT_FIELDS = ("title", "abstract", "claim")
+PART_TASKS = ("single_label", "tagging", "joint")  # of a part of a union
+_PART = re.compile(r"[a-z][a-z0-9_]*")  # its labels are sorted beside those of others, apart from them
 UNLABELLED_POOL = "pool"  # data.unlabelled: what the regime leaves of the training pool
 
 
@@ -112,3 +115,48 @@ class DataConfig:
                 )
         if self.delimiter is not None and len(self.delimiter.replace("\\t", "\t")) != 1:
             yield f"data.delimiter={self.delimiter}: must be one character, or \\t"
+
+
+@dataclass
+class UnionConfig(DataConfig):
+    """Several data sets in one run, each read, labelled and split by settings of its own.
+
+    Attributes:
+        parts: The data sets, by the names that their labels and metrics begin with.
+        only: Those that are used; None: all.
+    """
+
+    text: str = "text"
+    min_count: int = 1
+    split: SplitConfig = field(default_factory=lambda: SplitConfig("given", 0.15, 0.15))  # each part has its own
+    parts: dict[str, DataConfig] = field(default_factory=dict)
+    only: list[str] | None = None
+
+    def check(self) -> Iterator[str]:
+        """A line per problem."""
+        if not self.parts:
+            yield "data.parts: names no data set; write data@data.parts.NAME=OPTION for each"
+        for name, part in self.parts.items():
+            if _PART.fullmatch(name) is None:
+                yield f"data.parts.{name}: its name must be small letters, digits and underscores"
+            own = () if isinstance(part, UnionConfig) else part.check()
+            for problem in (*own, *_check_part(part)):
+                setting = problem.startswith("data.")
+                yield f"data.parts.{name}{problem.removeprefix('data') if setting else f': {problem}'}"
+
+
+def _check_part(part: DataConfig) -> Iterator[str]:
+    """What a data set by itself may have and a part of a union may not."""
+    if part.name not in SOURCES:
+        return
+    if isinstance(part, UnionConfig):
+        yield "data=union: holds other data sets, and cannot be one of them"
+    elif part.task not in PART_TASKS:
+        yield f"data.task={part.task}: allowed are {', '.join(PART_TASKS)}"
+    elif TASKS.get(part.task).tags_words:
+        if not SOURCES.get(part.name).tags:
+            yield f"data.task={part.task}: words of data={part.name} have no tags; set single_label"
+        if part.mask_labels:
+            yield "data.mask_labels: takes words out of texts, and leaves their tags; set it to false"
+    if part.unlabelled is not None:
+        yield f"data.unlabelled={part.unlabelled}: only a teacher answers for them, and none answers several tasks"

@@ -10,10 +10,10 @@ from typing import Any
 from omegaconf import MISSING
 
 from patentlab.config.bounds import bounded, out_of_bounds
-from patentlab.config.data import DataConfig
+from patentlab.config.data import DataConfig, UnionConfig
 from patentlab.config.evaluate import EvaluateConfig
 from patentlab.config.generator import GeneratorConfig
-from patentlab.config.head import HeadConfig
+from patentlab.config.head import HeadConfig, MultiTaskHeadConfig
 from patentlab.config.merging import APART
 from patentlab.config.mixture import MixConfig, RegimeConfig, StrategyConfig
 from patentlab.config.model import FITTED, AdapterConfig, LossConfig, ModelConfig
@@ -75,6 +75,11 @@ class ExperimentConfig:
         """Whether the model is no neural network: it takes no head, adapter, loss or gradient steps."""
         return self.model.kind in FITTED
 
+    @property
+    def _parts(self) -> dict[str, DataConfig]:
+        """The data sets, by name where there are several."""
+        return dict(self.data.parts) if isinstance(self.data, UnionConfig) else {"": self.data}
+
     def seed_of(self, source: str) -> int:
         """The seed of a source of randomness, one of ``SEED_SOURCES``."""
         own: int | None = getattr(self.seeds, source)
@@ -88,7 +93,8 @@ class ExperimentConfig:
         taken = self.regime.divisor > 1 or self.mix.budget is not None
         shown = adds and self.strategy.sources not in (None, "mixture")  # of the nested order
         idle = {
-            "split": self.data.split.method == "date" and "data.split.method=date draws nothing",
+            "split": all(part.split.method == "date" for part in self._parts.values())
+            and "data.split.method=date draws nothing",
             "regime": not (taken or shown)
             and f"regime={self.regime.keep} without mix.budget takes every document of the pool",
             "generation": not (adds and strategy is not None and strategy.draws)
@@ -126,6 +132,7 @@ class ExperimentConfig:
             "seed": self.seed,
             **({"seeds": str(self.seeds)} if str(self.seeds) else {}),
             **({"merge": self.model.merge.method} if self.model.merge.runs else {}),
+            **({"parts": "+".join(sorted(self.data.parts))} if isinstance(self.data, UnionConfig) else {}),
         }
 
     def check(self) -> Iterator[str]:
@@ -144,7 +151,7 @@ class ExperimentConfig:
         yield from self._check_tags()
         yield from self._check_model()
         yield from self.trainer.check()
-        monitors = TASKS.get(str(self.data.task)).monitors if self.data.task in TASKS else ()
+        monitors = self._monitors
         if monitors and self.trainer.monitor not in monitors:
             yield f"trainer.monitor={self.trainer.monitor}: allowed are {', '.join(monitors)}"
         yield from self._check_evaluation()
@@ -153,6 +160,16 @@ class ExperimentConfig:
         yield from out_of_bounds(self, "")
         if self.name is not None and _SWEEP_NAME.fullmatch(self.name) is None:
             yield f"name={self.name}: must be letters, digits, dots, dashes and underscores: it names a folder"
+
+    @property
+    def _monitors(self) -> tuple[str, ...]:
+        """Metrics that may choose an epoch: those of the task, and of each part of a union under its name."""
+        if self.data.task not in TASKS:
+            return ()
+        own: tuple[str, ...] = TASKS.get(self.data.task).monitors
+        parts = self.data.parts if isinstance(self.data, UnionConfig) else {}
+        known = ((name, part.task) for name, part in parts.items() if part.task in TASKS)
+        return (*own, *(f"{name}_{metric}" for name, task in known for metric in TASKS.get(task).monitors))
 
     def _check_additions(self) -> Iterator[str]:
         mix, strategy = self.mix, self.strategy
@@ -179,14 +196,17 @@ class ExperimentConfig:
         data, task = self.data, TASKS.get(str(self.data.task)) if self.data.task in TASKS else None
         if task is None:
             return
-        gives = (False, True)  # tags of words, labels of documents
-        if self.head.name in HEADS:
-            gives = HEADS.get(self.head.name).tags_words, HEADS.get(self.head.name).labels_documents
+        gives = HEADS.get(self.head.name) if self.head.name in HEADS else None
+        yield from self._check_tasks(task.several, gives is not None and gives.several)
+        given = (False, True) if gives is None else (gives.tags_words, gives.labels_documents)
         wanted = task.tags_words, task.labels_documents
-        if gives != wanted:
-            heads = (name for name, head in HEADS.items() if (head.tags_words, head.labels_documents) == wanted)
+        if given != wanted and not task.several:
+            heads = (
+                name for name, head in HEADS.items()
+                if (head.tags_words, head.labels_documents) == wanted and not head.several
+            )  # fmt: skip
             yield (
-                f"data.task={task.name}: asks for {_GIVEN[wanted]}, and {self._answerer} gives {_GIVEN[gives]}; "
+                f"data.task={task.name}: asks for {_GIVEN[wanted]}, and {self._answerer} gives {_GIVEN[given]}; "
                 f"set head={' or '.join(sorted(heads))}, or data.task=null"
             )
         if not task.tags_words:
@@ -215,6 +235,22 @@ class ExperimentConfig:
             task = TASKS.get(str(self.data.task))
             if task.tags_words or not task.labels_documents:
                 yield f"evaluate=hostile: asks for labels of documents, and data.task={task.name} has tags"
+
+    def _check_tasks(self, asked: bool, answered: bool) -> Iterator[str]:
+        """Several tasks are asked for by data, task and head alike, or by none of them."""
+        parts = self.data.parts if isinstance(self.data, UnionConfig) else None
+        if parts is None and (asked or answered):
+            what = f"head={self.head.name}" if answered else f"data.task={self.data.task}"
+            yield f"{what}: is for several data sets, and data={self.data.name} is one; set data=union"
+        elif parts is not None and not (asked and answered):
+            several = ", ".join(sorted(name for name, head in HEADS.items() if head.several))
+            yield f"data=union: has a task for each part, and {self._answerer} answers one; set head={several}"
+        if parts is not None and isinstance(self.head, MultiTaskHeadConfig):
+            for name in self.head.weights:
+                if name not in parts:
+                    yield f"head.weights.{name}: data=union has no such part; allowed are {', '.join(parts)}"
+            if self.head.batches == "even" and self.mix.ordering == "curriculum":
+                yield "head.batches=even: mix=curriculum says itself in which order documents come"
 
     @property
     def _answerer(self) -> str:
@@ -298,7 +334,18 @@ def follow(config: ExperimentConfig) -> ExperimentConfig:
     task, trainer = config.data.task or task_of(config.head.name, config.data.name), config.trainer
     if trainer.monitor is None and task in TASKS:
         trainer = replace(trainer, monitor=TASKS.get(task).main_metric)
-    return replace(config, data=replace(config.data, task=task), trainer=trainer)
+    data = replace(config.data, task=task)
+    if isinstance(data, UnionConfig):
+        parts = {name: replace(part, task=part.task or task_of_part(part.name)) for name, part in data.parts.items()}
+        data = replace(data, parts=parts)
+    return replace(config, data=data, trainer=trainer)
+
+
+def task_of_part(source: str) -> str:
+    """What is asked of a part of a union, where its ``task`` does not say: all that its documents have."""
+    if source not in SOURCES or not SOURCES.get(source).tags:
+        return "single_label"
+    return "joint" if SOURCES.get(source).labels else "tagging"
 
 
 def task_of(head: str, source: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -89,6 +90,26 @@ class JointHeadConfig(TokenHeadConfig):
         yield from super().check()
         if self.pooling is None:
             yield f"head.pooling=null: must be given for head={self.name}"
+
+
+@dataclass
+class MultiTaskHeadConfig(JointHeadConfig):
+    """What the head for several tasks has beside: how much each part of the data counts.
+
+    Attributes:
+        weights: Of parts in the loss, by name; 1 for those that are not named.
+        batches: What they hold: parts in ``proportion`` to their training documents, or each as often (``even``).
+    """
+
+    weights: dict[str, float] = field(default_factory=dict)
+    batches: str = bounded("proportion", words=("proportion", "even"))
+
+    def check(self) -> Iterator[str]:
+        """A line per problem."""
+        yield from super().check()
+        for name, weight in self.weights.items():
+            if not (math.isfinite(weight) and weight > 0):
+                yield f"head.weights.{name}={weight:g}: must be above 0"
 
 
 @dataclass

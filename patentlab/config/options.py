@@ -152,11 +152,43 @@ def leave_out(
         if known is not None and isinstance(node, DictConfig):
             kinds = {kind for name in node for kind in schemas(group, str(name))}
             problems += _leave_out(node, known, [group_schema(group), *kinds], f"{group}.", taken)
+            for place, inner in inner_options(group, node):
+                problems += _leave_out_within(group, place, inner, chosen, read, taken)
     for name in composed:
         names = [field.name for field in fields(ExperimentConfig)]
         if name not in names:
             problems.append(f"{closest(str(name), names)}: no such setting; allowed are {', '.join(names)}")
     return taken, problems
+
+
+def inner_options(group: str, node: Mapping[str, Any] | DictConfig) -> list[tuple[str, Any]]:
+    """Options of a group that stand inside of one of its options: the parts of a union.
+
+    Args:
+        group: Of ``conf/``.
+        node: Settings of its option.
+
+    Returns:
+        Where each stands, ``data.parts.first``, and its settings.
+    """
+    own = group_schema(group)
+    schema: type[Any] = option_schema(group, node)
+    hints = field_types(schema)  # type: ignore[arg-type]  # a class is hashable
+    held = [name for name in map(str, node) if get_args(hints.get(name)) == (str, own)]
+    return [(f"{group}.{name}.{key}", inner) for name in held for key, inner in (node.get(name) or {}).items()]
+
+
+def _leave_out_within(
+    group: str, place: str, node: Any, chosen: Mapping[str, Any], read: ReadOption, taken: dict[str, Any]
+) -> Iterator[str]:
+    """The same for one of the options inside of an option."""
+    option = chosen.get(f"{group}@{place}")
+    if not isinstance(node, DictConfig) or (option is None and node.get("name") is None):
+        yield f"{place}: no option of {group} was chosen for it; write {group}@{place}=OPTION"
+        return
+    if (known := settings_of(group, str(option or node.get("name")), read)) is not None:
+        kinds = {kind for name in node for kind in schemas(group, str(name))}
+        yield from _leave_out(node, known, [group_schema(group), *kinds], f"{place}.", taken)
 
 
 def _leave_out(

@@ -21,7 +21,7 @@ def refuse_without_effect(settings: Sequence[str], runs: Iterable[Mapping[str, A
     Raises:
         RequestError: A line per setting, naming the options that have it.
     """
-    left, chosen = list(settings), dict[str, list[str]]()
+    left, chosen, names = list(settings), dict[str, list[str]](), dict[str, str]()
     for options in runs:
         if not left:
             return
@@ -30,12 +30,16 @@ def refuse_without_effect(settings: Sequence[str], runs: Iterable[Mapping[str, A
             option = options.get(group)
             # a group that was left to others, or an option whose file is elsewhere: judged once composed
             known = None if option is None else settings_of(group, str(option), files.read)
+            if known is not None and has_setting(known, name) and (within := _within(setting, options)) is not None:
+                option, name = within
+                known = settings_of(group, option, files.read)
             if known is None or has_setting(known, name):
                 left.remove(setting)
             elif option not in chosen.setdefault(setting, []):
                 chosen[setting].append(str(option))
+                names[setting] = name
     if left:
-        raise RequestError(*(_line(setting, chosen.get(setting, []), files) for setting in left))
+        raise RequestError(*(_line(one, names.get(one, ""), chosen.get(one, []), files) for one in left))
 
 
 def refuse_idle(settings: Sequence[str], runs: Iterable[Mapping[str, str]]) -> None:
@@ -57,8 +61,18 @@ def refuse_idle(settings: Sequence[str], runs: Iterable[Mapping[str, str]]) -> N
         raise RequestError(*lines)
 
 
-def _line(setting: str, chosen: Sequence[str], files: OptionFiles) -> str:
-    group, _, name = setting.partition(".")
+def _within(setting: str, options: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The option that was chosen for a place inside of another (``data@data.parts.first``), and the setting there."""
+    for choice, option in options.items():
+        place = f"{choice.partition('@')[2]}."
+        if place != "." and setting.startswith(place):
+            return str(option), setting.removeprefix(place)
+    return None
+
+
+def _line(setting: str, name: str, chosen: Sequence[str], files: OptionFiles) -> str:
+    group = setting.partition(".")[0]
+    name = name or setting.partition(".")[2]
     having = [f"{group}={option}" for option in knowing(group, name, files.options(group), files.read)]
     without = " and ".join(f"{group}={option}" for option in chosen)
     if not having:

@@ -103,7 +103,12 @@ def validate_each_choice_once() -> None:
 
 def _is_plain_setting(override: str) -> bool:
     name = override.partition("=")[0]
-    return name[0].isalpha() and name not in (*group_names(), "experiment") and not name.startswith("hydra")
+    return (
+        name[0].isalpha()
+        and "@" not in name
+        and name not in (*group_names(), "experiment")
+        and not name.startswith("hydra")
+    )
 
 
 validate_each_choice_once()

@@ -56,10 +56,14 @@ def read_arguments(arguments: Sequence[str]) -> list[str]:
     """
     overrides, unknown_flags = split_arguments(arguments)
     problems = [f"{flag}: no such flag; --help lists them" for flag in unknown_flags if flag.startswith("-")]
+    # an option inside of another (data@data.parts.first=massive) is added, unless an experiment has chosen one for it
+    added = not any(argument.lstrip("+").startswith("experiment=") for argument in arguments)
     own_folders = any(argument.lstrip("+").startswith(_OWN_FOLDERS) for argument in arguments)
     rewritten = {}
     for text in overrides:
         found, rewritten[text] = _read(text, own_folders)
+        if added and re.match(rf"({'|'.join(groups())})@[^=]+=", text):
+            rewritten[text] = f"+{text}"
         problems += found
     if problems:
         raise RequestError(*problems)

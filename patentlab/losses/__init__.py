@@ -39,12 +39,14 @@ class Loss(ABC):
         tokens: Whether it takes the tokens of an answer, and not labels.
         compares: Whether it takes vectors, and compares them; a linear classifier on them is fitted afterwards.
         one_label: Whether documents have exactly one, where that is known.
+        per_document: Whether a step is averaged over its documents, and not over all that they are asked.
     """
 
     one_label: bool = False
     index: ClassVar[bool]
     tokens: ClassVar[bool] = False
     compares: ClassVar[bool] = False
+    per_document: ClassVar[bool] = False
 
     def __init__(self, config: LossConfig, targets: NDArray[Any] | None = None) -> None:
         self.config = config

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -82,6 +84,23 @@ class LinearLayers(nn.Module):
         return logits
 
 
+class SideBySide(nn.Module):
+    """Layers that read the same vectors, with their logits one behind the other.
+
+    Args:
+        parts: Any number, none too.
+    """
+
+    def __init__(self, parts: Sequence[LinearLayers]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits of vectors: ``(…, width)`` to ``(…, logits of all)``."""
+        found = [part(features) for part in self.parts]
+        return torch.cat(found, dim=-1) if found else features.new_zeros(*features.shape[:-1], 0, dtype=torch.float32)
+
+
 class RowsApart(nn.Module):
     """Layers for the first row of a document's vectors, and others for all that follow.
 
@@ -90,7 +109,7 @@ class RowsApart(nn.Module):
         others: Of the others.
     """
 
-    def __init__(self, first: LinearLayers, others: LinearLayers) -> None:
+    def __init__(self, first: nn.Module, others: nn.Module) -> None:
         super().__init__()
         self.first, self.others = first, others
 

@@ -56,6 +56,7 @@ class Task(Protocol):
         one_label: Whether a document keeps its main label alone.
         tags_words: Whether words are tagged.
         labels_documents: Whether documents are labelled; else labels are the types of tags.
+        several: Whether each of several data sets has a task of its own.
         main_metric: What runs are compared by.
         monitors: Metrics that may choose an epoch and decisions.
         default_loss: What is minimised, where ``loss=null`` and the head has none of its own.
@@ -67,6 +68,7 @@ class Task(Protocol):
     one_label: ClassVar[bool]
     tags_words: ClassVar[bool]
     labels_documents: ClassVar[bool]
+    several: ClassVar[bool]
     main_metric: ClassVar[str]
     monitors: ClassVar[tuple[str, ...]]
     default_loss: ClassVar[str]

@@ -30,6 +30,7 @@ class DocumentClassification(ABC):
     one_label: ClassVar[bool]
     tags_words: ClassVar[bool] = False
     labels_documents: ClassVar[bool] = True
+    several: ClassVar[bool] = False
     main_metric: ClassVar[str] = "f1_micro"
     monitors: ClassVar[tuple[str, ...]] = ("f1_micro", "f1_macro")
     default_loss: ClassVar[str]

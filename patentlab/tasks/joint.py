@@ -39,6 +39,7 @@ class Joint:
     one_label: ClassVar[bool] = True
     tags_words: ClassVar[bool] = True
     labels_documents: ClassVar[bool] = True
+    several: ClassVar[bool] = False
     main_metric: ClassVar[str] = "f1_micro"
     monitors: ClassVar[tuple[str, ...]] = (
         *_SHARED,

@@ -34,6 +34,7 @@ class Tagging:
     one_label: ClassVar[bool] = False
     tags_words: ClassVar[bool] = True
     labels_documents: ClassVar[bool] = False
+    several: ClassVar[bool] = False
     main_metric: ClassVar[str] = "f1_micro"
     monitors: ClassVar[tuple[str, ...]] = ("f1_micro", "f1_macro", "token_accuracy")
     default_loss: ClassVar[str] = "cross_entropy"

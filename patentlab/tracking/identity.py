@@ -132,6 +132,8 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str], *, earlier: 
     for group, names in _NO_EFFECT_WITHIN.items():
         for name in names:
             settings.get(group, {}).pop(name, None)
+            for part in settings.get(group, {}).get("parts", {}).values():
+                part.pop(name, None)
     for name in config.idle_settings:
         group, _, setting = name.partition(".")
         settings[group].pop(setting, None)

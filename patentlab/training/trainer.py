@@ -25,6 +25,7 @@ from patentlab.training.arguments import optimiser, training_arguments
 from patentlab.training.best_epoch import BestEpoch, Known
 from patentlab.training.curriculum import InStages, before_real, curriculum_order
 from patentlab.training.length import trainer_steps
+from patentlab.training.parts import PartsMixed, epoch_length
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class TrainingData:
         targets: Of the validation documents, in the form of the task.
         collate: Makes a batch of items.
         added: For a curriculum, which documents come first, shape ``(train,)``.
+        parts: The data set of each document to train on, shape ``(train,)``, where batches mix several.
+        even: Whether each of these is drawn as often.
     """
 
     train: Sequence[Item]
@@ -44,6 +47,13 @@ class TrainingData:
     targets: NDArray[Any]
     collate: Collate
     added: NDArray[np.bool_] | None = None
+    parts: NDArray[np.int64] | None = None
+    even: bool = False
+
+    @property
+    def epoch(self) -> int:
+        """Documents that pass through in one."""
+        return len(self.train) if self.parts is None else epoch_length(self.parts, even=self.even)
 
 
 def train(
@@ -82,6 +92,7 @@ def train(
     order_seed = seed if order_seed is None else order_seed
     set_seed(derive_seed(seed, "training"))
     counter = _Counter(loss)
+    epoch = data.epoch
     monitor = BestEpoch(model, config, observer)
 
     added = data.added
@@ -94,7 +105,7 @@ def train(
         monitor.outputs[order] = found
         return observer.measure(data.targets[order], found)
 
-    steps = trainer_steps(len(data.train), config)
+    steps = trainer_steps(epoch, config)
     with tempfile.TemporaryDirectory() as folder:
         trainer = _Trainer(
             model=model,
@@ -109,6 +120,7 @@ def train(
         )
         trainer.model_accepts_loss_kwargs = False  # else it hands the network one, which takes any
         trainer.order_seed = derive_seed(order_seed, "batches")
+        trainer.parts, trainer.even, trainer.per_document = data.parts, data.even, counter.per_document
         if added is not None and added.any() and not added.all():
             # the last step of an epoch takes what is left of it
             per_step = (config.batch_size or 1) * (config.accumulation or 1)
@@ -140,16 +152,26 @@ class _Trainer(Trainer):
 
     order_seed = 0
     curriculum: NDArray[np.int64] | None = None
+    parts: NDArray[np.int64] | None = None
+    even = False
+    per_document = False
+
+    def get_batch_samples(self, *arguments: Any, **named: Any) -> Any:
+        """The batches of a step, and what it is averaged over."""
+        batches, count = super().get_batch_samples(*arguments, **named)
+        return batches, sum(len(batch["labels"]) for batch in batches) if self.per_document else count
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         items: Any = self.train_dataset if train_dataset is None else train_dataset
         if self.curriculum is not None:
             return InStages(self.curriculum, len(items))
         generator = torch.Generator().manual_seed(self.order_seed)
+        batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        if self.parts is not None:
+            return PartsMixed(self.parts, [*map(_length, items)], batch_size, generator, even=self.even)
         if "input_ids" not in items[0]:
             return RandomSampler(items, generator=generator)
         lengths = [len(item["input_ids"]) for item in items]
-        batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps
         return LengthGroupedSampler(batch_size, lengths=lengths, generator=generator)
 
 
@@ -158,11 +180,14 @@ class _Counter:
 
     def __init__(self, loss: Callable[[Any, Any], Tensor]) -> None:
         self.loss = loss
+        self.per_document = bool(getattr(loss, "per_document", False))
         self.examples = 0
 
     def __call__(self, outputs: dict[str, Tensor], labels: Tensor, num_items_in_batch: Any = None) -> Tensor:
         if torch.is_grad_enabled():
             self.examples += len(labels)
+        if self.per_document and not torch.is_grad_enabled():
+            num_items_in_batch = len(labels)
         if num_items_in_batch is None:  # of validation documents
             num_items_in_batch = labels.numel() if labels.is_floating_point() else int((labels != IGNORED).sum())
         # a step may have nothing that is learned: a document of which no word could be read

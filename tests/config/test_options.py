@@ -30,6 +30,8 @@ NEEDED = {
     "data=conll": ["data.path=somewhere"],
     "data=massive": ["data.path=somewhere"],
     "data=newsgroups": ["data.path=somewhere"],
+    "data=union": ["head=multi_task", "data@data.parts.first=demo"],
+    "head=multi_task": ["data=union", "data@data.parts.first=demo"],
     "head=token": ["data=conll", "data.path=somewhere"],
     "head=joint": ["data=massive", "data.path=somewhere"],
     "data=hub": ["data.path=somewhere"],

@@ -26,6 +26,7 @@ class Source:
         tags: Whether words of its documents have tags.
         made: Whether documents are made, any number of them, so that ``data.size`` cuts no set off.
         rewritten: Documents of it → the same under an obfuscation, if it can tell what of them to obfuscate.
+        labels: Whether its documents have labels.
         one_label: Whether its documents have exactly one label: then a head that answers with labels is asked for one.
     """
 
@@ -35,6 +36,7 @@ class Source:
     dated: bool = False
     split: bool = False
     tags: bool = False
+    labels: bool = True
     one_label: bool = False
     made: bool = False
     rewritten: Callable[[DataConfig, Sequence[Document], str], list[Document]] | None = None

@@ -160,4 +160,4 @@ def _word_and_tag(line: Line, config: ConllConfig) -> tuple[str, str]:
     return word, tag
 
 
-SOURCES.add("conll", settings=ConllConfig)(Source(read, fingerprint, split=True, tags=True))
+SOURCES.add("conll", settings=ConllConfig)(Source(read, fingerprint, split=True, tags=True, labels=False))

@@ -52,6 +52,8 @@ class Head(ABC):
         writes: Whether it learns the tokens of an answer, and takes a loss of tokens.
         tags_words: Whether it gives tags to words.
         labels_documents: Whether it gives labels to documents.
+        several: Whether it answers a task for each of several data sets.
+        even: Whether batches hold each of these as often, whatever they have of documents.
         reads_words: Whether its layers read a vector a word, as of :meth:`word_vectors`: then those of frozen backbones
             are computed once a run.
         linear: Whether it can be a linear classifier on vectors: one that was fitted, or that a loss compares.
@@ -69,6 +71,8 @@ class Head(ABC):
     writes: ClassVar[bool] = False
     tags_words: ClassVar[bool] = False
     labels_documents: ClassVar[bool] = True
+    several: ClassVar[bool] = False
+    even: bool = False
     reads_words: ClassVar[bool] = False
     linear: ClassVar[bool] = False
     parts: ClassVar[Mapping[str, str]] = {}
@@ -110,14 +114,25 @@ class Head(ABC):
         """
         raise NotImplementedError
 
-    def standardise(self, layers: Any, vectors: Sequence[NDArray[Any]]) -> None:
+    def standardise(self, layers: Any, items: Sequence[Item]) -> None:
         """Fix the statistics of layers that read a vector a word.
 
         Args:
             layers: As of :meth:`layers`.
-            vectors: Of the words of each training document, shape ``(words, width)``.
+            items: Of the training documents, with ``features``, as of :meth:`word_vectors`.
         """
         raise NotImplementedError
+
+    def parts(self, items: Sequence[Item]) -> NDArray[Any] | None:
+        """The data set that each item is of, where there are several, and batches mix them.
+
+        Args:
+            items: As of :meth:`examples`.
+
+        Returns:
+            Numbers from 0, shape ``(items,)``; None where there is one.
+        """
+        return None
 
     def items(self, texts: Sequence[str]) -> list[Item]:
         """What the network is asked of each text.

@@ -14,7 +14,7 @@ from patentlab.corpus import Examples, as_pairs
 from patentlab.losses import Loss, build_loss
 from patentlab.losses.answer import IGNORED
 from patentlab.losses.softmax import SoftmaxLoss
-from patentlab.models.heads.token import UNREAD, TokenHead
+from patentlab.models.heads.token import UNREAD, TokenHead, read_vectors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -71,12 +71,12 @@ class JointHead(TokenHead):
         numbers = targets[:, 0].astype(int)
         return np.eye(len(self.task.labels), dtype=np.int8)[numbers], self._one_hot(targets[:, 1])
 
-    def standardise(self, layers: Any, vectors: Sequence[NDArray[Any]]) -> None:
+    def standardise(self, layers: Any, items: Sequence[Item]) -> None:
         """Vectors of documents and of words, each by themselves."""
         import torch
 
-        layers.first.standardise(torch.from_numpy(np.stack([rows[0] for rows in vectors])))
-        layers.others.standardise(torch.from_numpy(np.concatenate([rows[1:] for rows in vectors])))
+        layers.first.standardise(torch.from_numpy(np.stack([item["features"][0] for item in items])))
+        layers.others.standardise(torch.from_numpy(np.concatenate(read_vectors(items, self.before_words))))
 
     def word_vectors(self, network: Network, batch: Mapping[str, Tensor]) -> Tensor:
         """The document's vector, then those of its words: shape ``(documents, 1 + words, width)``."""

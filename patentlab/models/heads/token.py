@@ -117,11 +117,11 @@ class TokenHead(Head):
         numbers = np.concatenate([np.asarray(row) for row in targets])
         return np.asarray(np.eye(self.classes, dtype=np.int8)[numbers])
 
-    def standardise(self, layers: Any, vectors: Sequence[NDArray[Any]]) -> None:
+    def standardise(self, layers: Any, items: Sequence[Item]) -> None:
         """All words count the same."""
         import torch
 
-        layers.standardise(torch.from_numpy(np.concatenate(list(vectors))))
+        layers.standardise(torch.from_numpy(np.concatenate(read_vectors(items))))
 
     def word_vectors(self, network: Network, batch: Mapping[str, Tensor]) -> Tensor:
         """What the layers read: shape ``(documents, words, width)``."""
@@ -147,6 +147,19 @@ class TokenHead(Head):
             own[places == UNREAD] = np.nan
             found.append(own)
         return as_array(found)
+
+
+def read_vectors(items: Sequence[Item], before_words: int = 0) -> list[NDArray[Any]]:
+    """Vectors of the words of documents; what stands for a word that is not read is no word.
+
+    Args:
+        items: With ``features`` and ``labels``.
+        before_words: Vectors to leave out, which stand before those of words.
+
+    Returns:
+        Of each document, shape ``(words, width)``.
+    """
+    return [item["features"][before_words:][item["labels"][before_words:] != IGNORED] for item in items]
 
 
 def word_places(text: str, offsets: Sequence[tuple[int, int]], *, last: bool = False) -> NDArray[np.int64]:
