@@ -22,13 +22,15 @@ heads       := head_vs_instruction
 attention   := label_supervised
 entities    := entities
 injection   := injection
-FIGURES     := arms labels calibration fidelity shares learning orderings leakage retrieval parameters heads attention entities injection
+multi-task  := multi_task
+FIGURES     := arms labels calibration fidelity shares learning orderings leakage retrieval parameters heads attention entities multi-task injection
 SWEEPS      := volume_vs_fidelity fidelity shares regimes orderings leakage tuned
 # Claims (conf/claims/) that a sweep's report judges.
 claims-head_vs_instruction := claims=head_vs_instruction
 claims-label_supervised    := claims=label_supervised
 claims-entities            := claims=entities
 claims-injection           := claims=injection metric=recall
+claims-multi_task          := claims=multi_task
 # The small edition: the demonstration corpus, few documents, short training. Data of your own with the full one:
 # make figures EDITION=full ARGS="data=patentsview data.path=FOLDER"
 EDITION     ?= small
@@ -44,6 +46,10 @@ small-head_vs_instruction := mix.budget=null data.size=800 data.top_k=8 model=sm
 small-label_supervised    := mix.budget=null data.size=800 data.top_k=8 model=smollm2_135m,minilm adapter=lora head.pooling=last,mean trainer.max_length=128 trainer.batch_size=4 trainer.epochs=4 trainer.validations=2 trainer.learning_rate=1e-3 regime=1:4
 small-entities            := mix.budget=null data.size=400 model=smollm2_135m,minilm trainer.max_length=128 trainer.batch_size=8 trainer.epochs=4 trainer.validations=4 trainer.learning_rate=1e-3 regime=1:2
 small-injection           := mix.budget=null data.size=3000 model=minilm adapter=frozen trainer.max_length=256 evaluate.obfuscations=[base64,homoglyphs,leetspeak,spacing,string_splitting]
+# three corpora of the generator of the demonstration, in the places of the paper's
+one-of-three = data@data.parts.$(1)=demo data.parts.$(1).corpus_seed=$(2) data.parts.$(1).size=300 data.parts.$(1).split.validation=40 data.parts.$(1).split.test=80
+small-multi_task          := $(call one-of-three,topics,0) data.parts.topics.task=single_label $(call one-of-three,coarse,1) data.parts.coarse.task=single_label data.parts.coarse.top_k=8 $(call one-of-three,chat,2) model=minilm adapter=full trainer.max_length=128 trainer.epochs=6 trainer.validations=3 trainer.learning_rate=1e-3
+figure-multi-task: small := seed=0,1 tracking=none
 comma       := ,
 space       := $(subst ,, )
 

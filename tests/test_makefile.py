@@ -26,6 +26,7 @@ FIGURES = (
     "attention",
     "entities",
     "injection",
+    "multi-task",
 )
 # runs of a seed, of which the small edition has two
 SWEEPS = {
@@ -40,6 +41,7 @@ SWEEPS = {
     "attention": 6,
     "entities": 6,
     "injection": 4,
+    "multi-task": 4,
 }
 
 

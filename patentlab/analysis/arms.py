@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, total_ordering
@@ -44,6 +45,7 @@ _CONTROLS = {
 }
 _OF_SETS = ("metrics.validation.", "metrics.test.", "metrics.test_at_")
 _CORPUS_SEED = "settings.data.corpus_seed"
+_PATH_OF_PART = re.compile(r"settings\.data\.parts\.\w+\.path")
 _DIGITS = 12  # of a fingerprint, to be told by
 
 
@@ -142,6 +144,7 @@ def arms(matrix: pd.DataFrame) -> Runs:
     if _CORPUS_SEED in settings and (runs[_CORPUS_SEED].fillna(runs["choices.seed"]) == runs["choices.seed"]).all():
         settings.remove(_CORPUS_SEED)  # a corpus is made for each seed: it is drawn anew with the rest
     settings += [name for name in names if name == MERGED]
+    settings = [name for name in settings if _PATH_OF_PART.fullmatch(name) is None]
     extra = _varying(runs, choices, settings)
     if _TASK in runs and _TASK not in extra and len(set(runs[_TASK].dropna())) > 1:
         extra.append(_TASK)  # its losses tell such runs apart, and yet they answer different questions
@@ -162,7 +165,8 @@ def arms(matrix: pd.DataFrame) -> Runs:
     adapted = table["adaptation"].fillna("none").ne("none")
     cluster = table["generator"].where(~adapted, table["generator"].astype(str) + ", adapted")
     table["cluster"] = cluster.where(cluster.notna() | ~augmented(table["strategy"]), table["strategy"])
-    return Runs(table, [*CELL, *(name.removeprefix("settings.") for name in extra), *inputs])
+    parts = ["parts"] if "parts" in table else []  # of unions: others of them answer other questions
+    return Runs(table, [*CELL, *parts, *(name.removeprefix("settings.") for name in extra), *inputs])
 
 
 def scores(runs: Runs, metric: str = "f1_micro") -> pd.DataFrame:

@@ -17,7 +17,7 @@ from patentlab.config import RequestError, closest
 
 _PARTS = ("model", "head", "adapter")
 _SETTINGS = ("model.", "head.", "adapter.", "trainer.", "loss.", MERGED)  # of a classifier, where they vary
-_OF_DATA = ("data.", "fingerprints.data")
+_OF_DATA = ("data.", "parts", "fingerprints.data")
 ADDED = ("strategy", "generator", "adaptation", "added_settings")
 """Columns of what is added to the real documents."""
 
@@ -35,6 +35,7 @@ _FOLLOWS = {
     "mix": (*ADDED, "ordering", "mix."),
     "ordering": ("mix.",),
     "data": _OF_DATA,
+    "parts": _OF_DATA,
 }
 
 

@@ -120,6 +120,8 @@ def read_predictions(folder: Path) -> Judged:
     labels = tuple(_read_labels(folder)["label"])
     path = _existing(folder, "predictions.parquet")
     names = pyarrow.parquet.read_schema(path).names
+    if "part" in names and len(set(pd.read_parquet(path, columns=["part"])["part"])) > 1:
+        raise UndecidableError("several tasks: their scores are means over these")
     if {"tags", "labels"} <= set(names):
         raise UndecidableError("labels and tags at once: their scores are means of both")
     truth = "tags" if "tags" in names else "labels"

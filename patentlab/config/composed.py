@@ -10,8 +10,8 @@ from functools import cache
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf, open_dict
+from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from patentlab.config.experiment import ExperimentConfig, follow, loss_of, task_of
 from patentlab.config.folders import config_folder, data_folder
@@ -117,6 +117,14 @@ def _keep_used_parts(composed: DictConfig) -> list[str]:
         return [f"data.only={','.join(unknown)}: no such part; allowed are {', '.join(map(str, parts))}"]
     if not only:
         return ["data.only=[]: leaves no part; name one, or set it to null"]
+    for part in (parts[name] for name in only):
+        for setting in [one for one in part if OmegaConf.is_interpolation(part, one)]:
+            try:  # it may be that of a part that is left out
+                part[setting] = part[setting]
+            except InterpolationToMissingValueError:
+                part[setting] = MISSING
+            except OmegaConfBaseException:  # judged below, where its option has such a setting
+                continue
     for name in [name for name in parts if name not in only]:
         del parts[name]
     composed.data.only = None

@@ -249,7 +249,8 @@ def options_of_jobs(composed: DictConfig) -> Iterator[Mapping[str, Any]] | None:
     """
     if (overrides := _overrides(composed)) is None:
         return None
-    choosing = [one for one in overrides if one.get_key_element().lstrip("+~") in (*group_names(), "experiment")]
+    chosen = (*group_names(), "experiment")  # or a group at a place inside of another's option, data@data.parts.first
+    choosing = [one for one in overrides if one.get_key_element().lstrip("+~").partition("@")[0] in chosen]
     return (dict(config.hydra.runtime.choices) for config in _compose_each(composed, choosing))
 
 

@@ -82,6 +82,14 @@ def compose_all(arguments: Sequence[str]) -> int:
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_composes(name: str):
+    if name == "multi_task":  # its data sets are several, and none is here
+        paths = [f"data.parts.{part}.path=somewhere" for part in ("topics", "chat")]
+        assert compose_all([f"+experiment={name}", *paths]) >= 2
+        alone = compose_run([f"+experiment={name}", paths[0], "data.only=[coarse]"], alone=False).config.data
+        assert [(part, own.path) for part, own in alone.parts.items()] == [("coarse", "somewhere")]  # type: ignore[attr-defined]
+        with pytest.raises(RequestError, match=r"data\.parts\.coarse\.path: must be given"):
+            compose_run([f"+experiment={name}", "data.only=[coarse]"], alone=False)
+        return
     assert compose_all([f"+experiment={name}"]) >= 1
     own = "conll" if name == "entities" else "patentsview"
     assert compose_all([f"+experiment={name}", f"data={own}", "data.path=somewhere"]) >= 1
