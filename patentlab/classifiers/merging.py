@@ -146,7 +146,7 @@ def _sources(runs: Sequence[MergedRun], settings: TransformerSettings) -> dict[s
             return {}
         if not having:
             names = ", ".join(sorted(run.settings.head.name for run in runs))
-            wanted = head.parts.get(prefix.rstrip("."), settings.head.name)
+            wanted = head.layers_of.get(prefix.rstrip("."), settings.head.name)
             raise RequestError(
                 f"adapter=none: head={settings.head.name} needs layers of a run with head={wanted}, and those that are "
                 f"merged have head={names}; add one, or train a head with adapter=frozen"
@@ -157,7 +157,7 @@ def _sources(runs: Sequence[MergedRun], settings: TransformerSettings) -> dict[s
 
 def _parts(name: str) -> dict[str, Any]:
     head = HEADS.get(name)
-    return {f"{prefix}.": HEADS.get(part) for prefix, part in head.parts.items()} or {"": head}
+    return {f"{prefix}.": HEADS.get(part) for prefix, part in head.layers_of.items()} or {"": head}
 
 
 def _labels(task: Task, part: Any) -> tuple[str, ...]:

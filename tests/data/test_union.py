@@ -4,6 +4,7 @@ import json
 import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from patentlab.config import RequestError
@@ -11,6 +12,9 @@ from patentlab.console.command_line import compose
 from patentlab.console.overrides import read_arguments
 from patentlab.data.documents import read_documents, read_split
 from patentlab.data.sources import data_fingerprint, read_corpus
+from patentlab.experiment import run_experiment
+from patentlab.inference import load
+from patentlab.protocols import Silent
 from patentlab.tracking.identity import run_key
 
 GROUPS = ("alt.atheism", "comp.graphics", "comp.windows.x", "talk.politics.guns")
@@ -186,3 +190,25 @@ def test_a_part_may_choose_the_epoch():
 def test_what_a_part_lacks_is_told_with_its_name(folder: Path):
     with pytest.raises(RequestError, match=r"data\.parts\.chat: data\.locale=xx: .* has no xx\.jsonl"):
         read_corpus(compose(*union(folder, "data.parts.chat.locale=xx")).data)
+
+
+def test_a_run_from_files_to_answers(folder: Path, tiny_model, tmp_path: Path):
+    config = compose(
+        *union(folder, f"model.path={tiny_model('bert')}", "trainer.max_steps=4", "trainer.epochs=9", "tracking=none",
+               "trainer.batch_size=8", "trainer.max_length=16", "regime=1:2", "mix=0.5", "strategy=duplicate",
+               "head.batches=even", "trainer.monitor=chat_tag_f1_micro", "trainer.save_model=always"),
+    )  # fmt: skip
+    (tmp_path / "run").mkdir()
+    record = run_experiment(config, tmp_path / "run", Silent())
+    assert record.status == "finished"
+    found = record.metrics["test"]
+    assert found["f1_micro"] == pytest.approx((found["news_f1_micro"] + found["chat_f1_micro"]) / 2)
+    assert record.counts["train"] == 2 * record.counts["regime"]
+    table = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
+    assert table.groupby(["set", "part"]).size()["test"].to_dict() == {"chat": 18, "news": 24}
+    right = table[(table["set"] == "test") & (table["part"] == "news")]
+    share = sum(list(own) == list(given) for own, given in zip(right["labels"], right["predicted"], strict=True))
+    assert share / 24 == pytest.approx(found["news_accuracy"])
+    (answer,) = load(tmp_path / "run").predict(["play a song of anna"])
+    assert [label.partition("/")[0] for label in answer.labels] == ["chat", "news"]
+    assert len(answer.tags) == 5

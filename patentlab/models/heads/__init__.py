@@ -59,7 +59,7 @@ class Head(ABC):
         linear: Whether it can be a linear classifier on vectors: one that was fitted, or that a loss compares.
         pooling: How hidden states become the one vector a document that is all the layers see: then vectors of frozen
             backbones are kept in the cache, and a probe can be fitted on them. None where they see more, or other.
-        parts: Where its layers are those of other heads: the prefix of their names → the head, by its name.
+        layers_of: Where its layers are those of other heads: the prefix of their names → the head, by its name.
         words: What stands for each label, where it is asked about in words.
     """
 
@@ -75,7 +75,7 @@ class Head(ABC):
     even: bool = False
     reads_words: ClassVar[bool] = False
     linear: ClassVar[bool] = False
-    parts: ClassVar[Mapping[str, str]] = {}
+    layers_of: ClassVar[Mapping[str, str]] = {}
     pooling: str | None = None
     words: tuple[str, ...] = ()
 

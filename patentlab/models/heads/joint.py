@@ -30,7 +30,7 @@ class JointHead(TokenHead):
     default_task: ClassVar[str] = "joint"
     labels_documents: ClassVar[bool] = True
     before_words: ClassVar[int] = 1
-    parts: ClassVar[Mapping[str, str]] = {"first": "embedding", "others": "token"}
+    layers_of: ClassVar[Mapping[str, str]] = {"first": "embedding", "others": "token"}
     config: JointHeadConfig
 
     @property
@@ -88,7 +88,7 @@ class JointHead(TokenHead):
     def _read(self, network: Network, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         from patentlab.models.pooling import pool
 
-        first, others = network.hidden_of_parts(batch["input_ids"], batch["attention_mask"], len(self.parts))
+        first, others = network.hidden_of_parts(batch["input_ids"], batch["attention_mask"], len(self.layers_of))
         pooled = pool(first, batch["attention_mask"], self.config.pooling or "mean")
         return pooled, self.at_words(others, batch["words"])
 
