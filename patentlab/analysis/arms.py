@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, total_ordering
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from patentlab.analysis.compared import ARM_SETTINGS, compared_settings, varying
 from patentlab.analysis.contrasts import CONTRASTS, Contrast, distinct, find_twins
 from patentlab.analysis.losses import LOSS_SETTINGS, plain
 from patentlab.analysis.replicates import effective_seeds, independent_levels, replicate_names, set_apart, speaks_of
@@ -22,20 +22,14 @@ from patentlab.statistics.undecidable import UndecidableError
 from patentlab.statistics.variance import shared_mean
 
 CELL = ["data", "model", "head", "adapter", "ordering", "regime", "mix", "budget"]
-_ARM_SETTINGS = ("settings.strategy.", "settings.generator.")
 _SOURCES = "settings.strategy.sources"
 _INPUTS = ("fingerprints.data", "fingerprints.model", "fingerprints.unlabelled")  # what paths stand for
-MERGED = "training.merged"  # what was merged, without seeds; its folders are of each seed others
 _TEACHER = "settings.loss.teacher"  # a path, and of each seed another: students are told apart by its name without
 _TASK = "settings.data.task"
 _UNLABELLED = "settings.data.unlabelled"  # pool, or a path
 _VERBALISER = "settings.head.verbaliser"  # a word, or a path
 _TABLE = "fingerprints.verbaliser"
-# what the arm's name says, what choices, budget and fingerprints say, and what does not change a run
 _MEASURED = ("fidelity.", "retrieval.", "counts.", "parameters.", "latency.")
-_NOT_COMPARED = (*_ARM_SETTINGS, *LOSS_SETTINGS, "settings.tracking.", "settings.data.path", "settings.model.path",
-                 "settings.model.merge.runs", "settings.trainer.save_model", "settings.seed", "settings.regime.",
-                 "settings.mix.real_share", "settings.mix.budget", "settings.mix.ordering")  # fmt: skip
 _CONTROLS = {
     "none": "real only",
     "duplicate": "duplicates to match",
@@ -44,8 +38,6 @@ _CONTROLS = {
     "reveal": "what the generator saw",
 }
 _OF_SETS = ("metrics.validation.", "metrics.test.", "metrics.test_at_")
-_CORPUS_SEED = "settings.data.corpus_seed"
-_PATH_OF_PART = re.compile(r"settings\.data\.parts\.\w+\.path")
 _DIGITS = 12  # of a fingerprint, to be told by
 
 
@@ -140,15 +132,10 @@ def arms(matrix: pd.DataFrame) -> Runs:
     renamed |= {name: name.removeprefix("metrics.") for name in further}
     kept = [name for name in names if name.startswith(_MEASURED)]
     kept += [name for name in names if name == "timing.total"]
-    settings = [name for name in names if name.startswith("settings.") and not name.startswith(_NOT_COMPARED)]
-    if _CORPUS_SEED in settings and (runs[_CORPUS_SEED].fillna(runs["choices.seed"]) == runs["choices.seed"]).all():
-        settings.remove(_CORPUS_SEED)  # a corpus is made for each seed: it is drawn anew with the rest
-    settings += [name for name in names if name == MERGED]
-    settings = [name for name in settings if _PATH_OF_PART.fullmatch(name) is None]
-    extra = _varying(runs, choices, settings)
+    extra = varying(runs, choices, compared_settings(runs))
     if _TASK in runs and _TASK not in extra and len(set(runs[_TASK].dropna())) > 1:
         extra.append(_TASK)  # its losses tell such runs apart, and yet they answer different questions
-    inputs = _varying(runs, choices, [name for name in names if name in _INPUTS])
+    inputs = varying(runs, choices, [name for name in names if name in _INPUTS])
     table = runs[["run", "key", *renamed, *kept]].rename(columns=renamed)
     budget = runs.get("settings.mix.budget", np.nan)
     seeds = effective_seeds(runs)
@@ -165,8 +152,9 @@ def arms(matrix: pd.DataFrame) -> Runs:
     adapted = table["adaptation"].fillna("none").ne("none")
     cluster = table["generator"].where(~adapted, table["generator"].astype(str) + ", adapted")
     table["cluster"] = cluster.where(cluster.notna() | ~augmented(table["strategy"]), table["strategy"])
-    parts = ["parts"] if "parts" in table else []  # of unions: others of them answer other questions
-    return Runs(table, [*CELL, *parts, *(name.removeprefix("settings.") for name in extra), *inputs])
+    more = ["parts"] if "parts" in table else []  # of unions: others of them answer other questions
+    more += ["evaluate"] if "evaluate" in table and len(table["evaluate"].unique()) > 1 else []
+    return Runs(table, [*CELL, *more, *(name.removeprefix("settings.") for name in extra), *inputs])
 
 
 def scores(runs: Runs, metric: str = "f1_micro") -> pd.DataFrame:
@@ -298,24 +286,15 @@ def _means(table: pd.DataFrame, keys: list[str], column: str, confidence: float 
     return found.assign(sentence=sentence, error=error)[[*keys, "mean", "low", "high", "n", "p", "error", "sentence"]]
 
 
-def _varying(runs: pd.DataFrame, within: list[str], columns: list[str]) -> list[str]:
-    """Columns with several values among runs that are equal otherwise; most have a single one, and are quickly out."""
-    several = [name for name in columns if len(runs[name].unique()) > 1]
-    if not several:
-        return []
-    counts = runs.groupby(within, dropna=False, sort=False)[several].nunique(dropna=False).max()
-    return [name for name in several if counts[name] > 1]
-
-
 def _identities(runs: pd.DataFrame) -> pd.Series:
     """The arm of each run."""
     added = augmented(runs["choices.strategy"])
     shown_sources = runs["choices.strategy"].map(lambda name: properties(str(name)).uses_sources).astype(bool)
     names = [str(name) for name in runs]
     of_arm, of_sources, of_loss = (
-        _varying(part, _choices(names), [name for name in names if name.startswith(settings) and name != _TEACHER])
+        varying(part, _choices(names), [name for name in names if name.startswith(settings) and name != _TEACHER])
         for part, settings in (
-            (runs[added], _ARM_SETTINGS),
+            (runs[added], ARM_SETTINGS),
             (runs[shown_sources & ~added], _SOURCES),
             (runs, LOSS_SETTINGS),
         )

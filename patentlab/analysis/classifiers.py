@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from patentlab.analysis.arms import MERGED, REAL_ONLY, Arm, Runs
+from patentlab.analysis.arms import REAL_ONLY, Arm, Runs
+from patentlab.analysis.compared import MERGED
 from patentlab.analysis.losses import LOSS_SETTINGS
 from patentlab.config import RequestError, closest
 

@@ -10,7 +10,7 @@ from patentlab.analysis.arms import arms, scores
 from patentlab.analysis.predictions import read_predictions
 from patentlab.analysis.quantities import Evidence, Quantity
 from patentlab.config import RequestError
-from patentlab.corpus import LabelSpace
+from patentlab.corpus import Document, LabelSpace
 from patentlab.statistics.undecidable import UndecidableError
 from patentlab.tasks import Decision
 from patentlab.tasks.multi_task import MultiTask
@@ -70,7 +70,7 @@ def test_unions_of_other_parts_are_other_conditions_and_paths_are_none():
     assert dict(zip(table["parts"], table["n"], strict=True)) == {"chat+names": 4, "chat": 4, "names": 4}
 
 
-def write(folder: Path, task: MultiTask, documents: list, outputs: np.ndarray) -> Path:
+def write(folder: Path, task: MultiTask, documents: list[Document], outputs: np.ndarray) -> Path:
     folder.mkdir(parents=True)
     table = task.predictions(documents, outputs, Decision())
     table.insert(1, "set", "test")
