@@ -107,7 +107,9 @@ class ExperimentConfig:
     @property
     def idle_settings(self) -> dict[str, str]:
         """Settings, by dotted name, that change nothing beside the others, and why."""
-        idle = {f"model.merge.{name}": why for name, why in self.model.merge.idle.items()}
+        task = TASKS.get(str(self.data.task)) if self.data.task in TASKS else None
+        idle = {} if task is None else dict(self.head.idle(tags=task.tags_words, labels=task.labels_documents))
+        idle |= {f"model.merge.{name}": why for name, why in self.model.merge.idle.items()}
         if self.loss.name not in LOSSES or not LOSSES.get(self.loss.name).compares:
             return idle
         why = f"the linear layer is fitted on tuned vectors with loss={self.loss.name}, and not trained"
@@ -196,21 +198,19 @@ class ExperimentConfig:
         data, task = self.data, TASKS.get(str(self.data.task)) if self.data.task in TASKS else None
         if task is None:
             return
-        gives = HEADS.get(self.head.name) if self.head.name in HEADS else None
-        yield from self._check_tasks(task.several, gives is not None and gives.several)
-        given = (False, True) if gives is None else (gives.tags_words, gives.labels_documents)
+        head = HEADS.get(self.head.name) if self.head.name in HEADS else None
+        yield from self._check_tasks(task.several, head is not None and head.several)
+        gives = ((False, True),) if head is None else head.gives()
         wanted = task.tags_words, task.labels_documents
-        if given != wanted and not task.several:
-            heads = (
-                name for name, head in HEADS.items()
-                if (head.tags_words, head.labels_documents) == wanted and not head.several
-            )  # fmt: skip
+        if wanted not in gives and not task.several:
+            heads = (name for name, head in HEADS.items() if wanted in head.gives() and not head.several)
             yield (
-                f"data.task={task.name}: asks for {_GIVEN[wanted]}, and {self._answerer} gives {_GIVEN[given]}; "
+                f"data.task={task.name}: asks for {_GIVEN[wanted]}, and {self._answerer} gives {_GIVEN[gives[0]]}; "
                 f"set head={' or '.join(sorted(heads))}, or data.task=null"
             )
         if not task.tags_words:
             return
+        yield from self.head.check_tags(beside_labels=task.labels_documents)
         if data.name in SOURCES and not SOURCES.get(data.name).tags:
             tagged = ", ".join(sorted(name for name, source in SOURCES.items() if source.tags))
             yield f"data={data.name}: its words have no tags; those that have are {tagged}"
@@ -280,7 +280,7 @@ class ExperimentConfig:
             takes_one, task = LOSSES.get(loss.name).index, TASKS.get(str(self.data.task))
             if takes_one and not (task.one_label or task.tags_words):
                 yield f"loss={loss.name}: needs data.task=single_label; with several labels a document use loss=bce"
-            if task.tags_words and not takes_one:
+            if task.tags_words and not (takes_one or LOSSES.get(loss.name).tokens):
                 yield f"loss={loss.name}: a word has one tag; set loss=cross_entropy or weighted_cross_entropy"
 
     def _check_head(self) -> Iterator[str]:

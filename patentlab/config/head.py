@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from patentlab.config.bounds import bounded, out_of_bounds
 from patentlab.config.registry import HEADS
 
 CALIBRATIONS = ("contextual", "batch")
+_TAGS = "tags"  # the wording that asks for them
+_OF_LABELS = ("decoding", "score", "max_new_tokens", "verbaliser")  # settings that say how labels are answered
 
 
 @dataclass
@@ -38,6 +40,14 @@ class HeadConfig:
             if self.hidden is not None and getattr(self, name) == "probe":
                 other = "null" if name == "fallback" else "frequencies"
                 yield f"head.{name}=probe: a probe fits a linear head; set head.{name}={other} or head.hidden=null"
+
+    def check_tags(self, *, beside_labels: bool) -> Iterator[str]:
+        """A line per problem where words are tagged, and perhaps documents labelled beside."""
+        yield from ()
+
+    def idle(self, *, tags: bool, labels: bool) -> dict[str, str]:
+        """Settings, by dotted name, that change nothing where tags and labels are asked for, or not; and why."""
+        return {}
 
 
 @dataclass
@@ -176,11 +186,13 @@ class InstructionHeadConfig(PromptedHeadConfig):
         decoding: ``score`` (the probability of every label's words) or ``generate`` (the likeliest tokens, parsed).
         score: Of an answer's tokens: the ``sum`` of their log-probabilities, or the ``mean``.
         max_new_tokens: Of a generated answer.
+        tag_tokens: Of an answer that has tags, which is always written.
     """
 
     decoding: str = bounded("score", words=("score", "generate"))
     score: str = bounded("sum", words=("sum", "mean"))
     max_new_tokens: int = bounded(16, least=1)
+    tag_tokens: int = bounded(64, least=1)
 
     def check(self) -> Iterator[str]:
         """A line per problem."""
@@ -189,3 +201,22 @@ class InstructionHeadConfig(PromptedHeadConfig):
             yield "head.decoding=generate: answers about single labels are scored; set head.answer=list or label"
         if self.decoding == "generate" and self.calibration is not None:
             yield f"head.calibration={self.calibration}: needs scores; set head.decoding=score"
+
+    def check_tags(self, *, beside_labels: bool) -> Iterator[str]:
+        """A line per problem."""
+        if self.answer is not None and not (beside_labels and self.answer == "label"):
+            yield f"head.answer={self.answer}: tags are a list, beside one label or none; set head.answer=null"
+        if self.calibration is not None:
+            yield f"head.calibration={self.calibration}: needs scores, and tags are written; set head.calibration=null"
+        if _TAGS not in self.wording:
+            yield f"head.wording: head={self.name} has none for {_TAGS}"
+
+    def idle(self, *, tags: bool, labels: bool) -> dict[str, str]:
+        """Wording of what is not asked, and how labels are read where there are none."""
+        asked = [kind for kind in self.wording if (tags if kind == _TAGS else labels)]
+        unasked = [
+            f"wording.{kind}.{one.name}" for kind in self.wording for one in fields(Wording) if kind not in asked
+        ]
+        names = unasked + ([] if tags else ["tag_tokens"]) + ([] if labels else list(_OF_LABELS))
+        why = "no tags are asked for" if labels else "tags alone are asked for, and are written"
+        return {f"head.{name}": why for name in names}

@@ -118,6 +118,25 @@ def _scores(
     return {"f1": share(2 * right, there + said), "precision": share(right, said), "recall": share(right, there)}
 
 
+def unparsable(scores: Sequence[NDArray[np.floating]]) -> dict[str, float]:
+    """What could not be read of answers that were written.
+
+    Args:
+        scores: Of documents, shape ``(words, tags)``; a word's add up to the share of its document's answer that could
+            be read. NaN for words that were not shown.
+
+    Returns:
+        ``unparsable``, the share of documents with anything that could not be read, and ``unparsable_pieces``, the mean
+        over documents of the share of entities written that could not, where all scores are of one tag a word; else
+        nothing.
+    """
+    shown = [rows[~np.isnan(rows).any(axis=1)] for rows in scores]
+    if not any(map(len, shown)) or any((rows > 0).sum(axis=1).max(initial=0) > 1 for rows in shown):
+        return {}
+    lost = np.array([1 - rows[0].sum() if len(rows) else 0.0 for rows in shown])
+    return {"unparsable": float((lost > 0).mean()), "unparsable_pieces": float(lost.mean())}
+
+
 def per_type(true: Tags, given: Tags, types: Sequence[str]) -> pd.DataFrame:
     """Precision, recall, F1 and support of each type of entity.
 

@@ -22,11 +22,13 @@ class AnswerLoss(Loss):
 
     Attributes:
         apart: Whether labels are asked about one by one: then scores, of validation documents, are log-odds each.
+        written: Whether validation documents have what was written of them, and no scores: then they have no loss.
     """
 
     index = False
     tokens = True
     apart: bool = False
+    written: bool = False
 
     def encode(self, targets: NDArray[Any]) -> NDArray[Any]:
         """Floats of the same shape, for validation documents: those have scores of labels, not of tokens."""
@@ -41,10 +43,13 @@ class AnswerLoss(Loss):
             targets: Token ids, ``-100`` where none is learned; or zeros and ones of the scores' shape.
 
         Returns:
-            A scalar; of scores of labels their cross-entropy with the right labels, binary where :attr:`apart`.
+            A scalar; of scores of labels their cross-entropy with the right labels, binary where :attr:`apart`; no
+            number where they were :attr:`written`.
         """
         import torch
 
+        if logits.ndim == 2 and self.written:
+            return logits.new_tensor(float("nan"))
         if logits.ndim == 2 and self.apart:
             return torch.nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
         if logits.ndim == 2:

@@ -60,7 +60,7 @@ def load_backbone(
         RequestError: The model is neither local nor reachable, its folder is broken, it cannot read so many tokens, or
             its mask cannot be removed.
     """
-    from transformers import AutoModel, AutoModelForCausalLM
+    from transformers import MODEL_FOR_MASKED_LM_MAPPING, AutoModel, AutoModelForCausalLM
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()
@@ -78,6 +78,11 @@ def load_backbone(
     if language_model:
         from patentlab.models.linear import VocabularyLayer
 
+        if type(model.config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(model.config, "is_decoder", False):
+            raise RequestError(
+                f"model={config.name}: an encoder, which sees what follows and writes nothing; heads that ask in words "
+                "need a causal language model, such as model=smollm2_135m"
+            )
         VocabularyLayer.replace(model)
     if config.attention == "bidirectional":
         remove_causal_mask(model, config, progress)

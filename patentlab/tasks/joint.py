@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _SHARED = ("f1_micro", "f1_macro")  # metrics whose mean over both parts is the whole's
 _OF_LABELS = ("accuracy", "map_macro", "ece")
 _OF_TAGS = ("precision_micro", "recall_micro", "token_accuracy", "unread_words", "partly_read")
+_WRITTEN = ("unparsable", "unparsable_pieces")  # of what was written alone
 
 
 @TASKS.add("joint")
@@ -85,6 +86,8 @@ class Joint:
             "accuracy": float(np.mean(right & np.array(whole))),
             **{f"label_{name}": of_labels[name] for name in (*_SHARED, *_OF_LABELS)},
             **{f"tag_{name}": of_tags[name] for name in (*_SHARED, *_OF_TAGS)},
+            **{f"label_{name}": of_labels[name] for name in _WRITTEN if name in of_labels},
+            **{f"tag_{name}": of_tags[name] for name in _WRITTEN if name in of_tags},
         }
 
     def references(self) -> Mapping[str, Decision]:

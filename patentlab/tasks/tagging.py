@@ -70,6 +70,7 @@ class Tagging:
         return tagging.evaluate(true, self.decide(outputs), self.labels.names) | {
             "unread_words": float(np.concatenate(unread).mean()) if unread else 0.0,
             "partly_read": float(np.mean([rows.any() for rows in unread])) if unread else 0.0,
+            **tagging.unparsable(outputs),
         }
 
     def references(self) -> Mapping[str, Decision]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -135,8 +135,7 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str], *, earlier: 
             for part in settings.get(group, {}).get("parts", {}).values():
                 part.pop(name, None)
     for name in config.idle_settings:
-        group, _, setting = name.partition(".")
-        settings[group].pop(setting, None)
+        _take_out(settings, name.split("."))
     _put_merge(settings["model"], config.model.merge)
     if _table(config) is not None:
         settings["head"]["verbaliser"] = "table"  # whose content is a fingerprint
@@ -174,10 +173,21 @@ def run_key(config: ExperimentConfig, fingerprints: dict[str, str], *, earlier: 
 
 def _put_merge(model: dict[str, Any], merge: MergeConfig) -> None:
     """How runs are merged, where some are; which, is a fingerprint."""
-    how = model.pop("merge")
+    how = model.pop("merge", {})
     if merge.runs:
         kept = {name: value for name, value in how.items() if name not in ("runs", "weights", *merge.idle)}
         model["merge"] = kept | {"weights": merge.shares}
+
+
+def _take_out(settings: dict[str, Any], path: Sequence[str]) -> None:
+    """Take out a nested setting, and sections that have no other."""
+    first, *rest = path
+    if rest and isinstance(settings.get(first), dict):
+        _take_out(settings[first], rest)
+        if not settings[first]:
+            del settings[first]
+    elif not rest:
+        settings.pop(first, None)
 
 
 def _once_otherwise(config: ExperimentConfig) -> Iterator[str]:

@@ -113,7 +113,9 @@ class BestEpoch(TrainerCallback):
         values = {
             name.removeprefix("eval_"): float(value)
             for name, value in (metrics or {}).items()
-            if name.startswith("eval_") and name not in _OPTIMISER_NOISE
+            if name.startswith("eval_")
+            and name not in _OPTIMISER_NOISE
+            and not math.isnan(float(value))  # what is written has no loss
         }
         score = self.note(values, state.global_step)
         if self._epochs < self.not_before and state.global_step < state.max_steps:

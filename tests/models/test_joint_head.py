@@ -146,7 +146,7 @@ def test_massive_has_both(shared_data: Path):
 @pytest.mark.parametrize(
     ("overrides", "problem"),
     [
-        (["head=joint", "data.task=tagging"], "head=joint gives both labels and tags; set head=token"),
+        (["head=joint", "data.task=tagging"], "head=joint gives both labels and tags; set head=instruction or token"),
         (["head=token", "data.task=joint"], "asks for both labels and tags, and head=token gives tags of words"),
         (["head=joint", "loss=focal"], "loss=focal: a word has one tag"),
         (["head=joint", "trainer.monitor=tag_f1"], "allowed are f1_micro, f1_macro, label_f1_micro"),

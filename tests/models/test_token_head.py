@@ -178,7 +178,7 @@ CONLL = ["data=conll", "data.path=x"]
         ),
         (
             [*CONLL, "head=embedding", "data.task=tagging"],
-            "and head=embedding gives labels of documents; set head=token",
+            "and head=embedding gives labels of documents; set head=instruction or token",
         ),
         (
             [*CONLL, "data.task=multi_label"],
@@ -190,7 +190,7 @@ CONLL = ["data=conll", "data.path=x"]
         ([*CONLL, "mix=0.5", "strategy=eda"], "strategy=eda: writes texts without tags; for tagged words: duplicate"),
         (
             [*CONLL, "model=tfidf_linear", "data.task=tagging"],
-            "and model=tfidf_linear gives labels of documents; set head=token",
+            "and model=tfidf_linear gives labels of documents; set head=instruction or token",
         ),
     ],
 )

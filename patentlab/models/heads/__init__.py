@@ -82,6 +82,16 @@ class Head(ABC):
     def __init__(self, config: HeadConfig, task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
         self.config, self.task, self.tokenizer, self.max_length = config, task, tokenizer, max_length
 
+    @classmethod
+    def gives(cls) -> tuple[tuple[bool, bool], ...]:
+        """What it can give: whether words get tags, and whether documents get labels; in pairs."""
+        return ((cls.tags_words, cls.labels_documents),)
+
+    @classmethod
+    def answering(cls, task: Task) -> type[Head]:
+        """The class that answers a task: itself, where there is no other for it."""
+        return cls
+
     @abstractmethod
     def layers(self, width: int) -> nn.Module:
         """Fresh weights of the head's own; an ``nn.Identity`` where it has none.
@@ -263,5 +273,5 @@ def build_head(config: HeadConfig, task: Task, tokenizer: PreTrainedTokenizerBas
     Raises:
         RequestError: No head has the name.
     """
-    head: Head = HEADS.get(config.name)(config, task, tokenizer, max_length)
-    return head
+    kind: type[Head] = HEADS.get(config.name)
+    return kind.answering(task)(config, task, tokenizer, max_length)

@@ -16,7 +16,9 @@ from patentlab.corpus import Examples
 from patentlab.language_models.questions import Question, Shot, answer_tokens
 from patentlab.losses import Loss
 from patentlab.losses.answer import AnswerLoss
+from patentlab.models.heads import Head
 from patentlab.models.heads.prompted import PromptedHead, text_config
+from patentlab.tasks import Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +39,20 @@ class InstructionHead(PromptedHead):
     writes: ClassVar[bool] = True
     config: InstructionHeadConfig
     longest_list = 0
+
+    @classmethod
+    def gives(cls) -> tuple[tuple[bool, bool], ...]:
+        """All that can be said in words: labels, tags, or both."""
+        return ((False, True), (True, False), (True, True))
+
+    @classmethod
+    def answering(cls, task: Task) -> type[Head]:
+        """Tags are always written, beside labels too."""
+        from patentlab.models.heads.written import LabelAndTagsInWords, TagsInWords
+
+        if not task.tags_words:
+            return cls
+        return LabelAndTagsInWords if task.labels_documents else TagsInWords
 
     def compose(self, wording: Wording, shots: Sequence[Shot]) -> Question:
         """Labels are listed line by line."""
@@ -138,19 +154,10 @@ class InstructionHead(PromptedHead):
         """Ones at the labels that the likeliest answer names, zeros elsewhere: those of no label at all, too."""
         import torch
 
-        from patentlab.language_models.decoding import Prompt, Sampling, decode
-
-        rows = [list(self.question.prefix) + row[there.bool()].tolist() for row, there in zip(ids, mask, strict=True)]
-        waiting = iter([Prompt(row, 0) for row in rows])
-        sampling = Sampling(0.0, 1.0, None, max(self.longest_answer(), self.config.max_new_tokens))
-        found = torch.zeros(len(rows), len(self.words))
-        pad = int(self.tokenizer.pad_token_id or 0)
-        done = decode(
-            network.backbone, lambda: next(waiting, None), pad, len(rows), sampling,
-            lambda answer: self.question.end in answer or self.tokenizer.eos_token_id in answer,
-        )  # fmt: skip
-        for number, tokens in done:
-            found[number, self.parse(str(self.tokenizer.decode(tokens, skip_special_tokens=True)))] = 1.0
+        found = torch.zeros(len(ids), len(self.words))
+        written = self.write(network, ids, mask, max(self.longest_answer(), self.config.max_new_tokens))
+        for number, tokens in enumerate(written):
+            found[number, self.parse(self.in_words(tokens))] = 1.0
         return found
 
     @property

@@ -127,11 +127,22 @@ class PromptedHead(Head):
         """Draw the shots; nothing is learned from them, since their answers stand in the prompt."""
         if not self.config.shots:
             return examples
-        chosen = stratified(examples.labelled.targets, self.config.shots, derive_seed(seed, "shots"))
+        chosen = stratified(self.strata(examples.labelled.targets), self.config.shots, derive_seed(seed, "shots"))
+        self.show(examples, chosen)
+        return beside(examples, chosen)
+
+    def strata(self, targets: NDArray[Any]) -> NDArray[Any]:
+        """Zeros and ones of shape ``(documents, …)``, which shots are spread over."""
+        return targets
+
+    def show(self, examples: Examples, chosen: Sequence[int]) -> None:
+        """Put documents with their answers before the question.
+
+        Args:
+            examples: Of training.
+            chosen: Their positions.
+        """
         self._ask([self._shot(examples.texts[at], examples.targets[at], n) for n, at in enumerate(chosen)])
-        left = np.ones(len(examples.texts), dtype=np.bool_)
-        left[chosen] = False
-        return examples.part(left) if left.any() else examples
 
     def _shot(self, text: str, target: NDArray[Any], number: int) -> Shot:
         return Shot(self._cut(text, self.config.shot_length), "", self.right_answer(target))
@@ -145,12 +156,15 @@ class PromptedHead(Head):
         return [{"input_ids": ids, "attention_mask": [1] * len(ids)} for ids in self._rows(texts)]
 
     def _rows(self, texts: Sequence[str]) -> list[list[int]]:
-        most = min(self.max_length, self._room())
-        asked = [self.question.space + text for text in texts]
-        found = self.tokenizer(
-            asked, add_special_tokens=False, truncation=True, max_length=most, split_special_tokens=True
-        )["input_ids"]  # a document that names special tokens has none: they would end the prompt early
-        return [[*ids, *self.question.middle] for ids in found]
+        return [[*ids, *self.question.middle] for ids in self._encoded(texts)["input_ids"]]
+
+    def _encoded(self, texts: Sequence[str], *, offsets: bool = False) -> Any:
+        """Tokens of documents, cut to the room that there is, and where they stand in ``question.space + text``."""
+        return self.tokenizer(
+            [self.question.space + text for text in texts], add_special_tokens=False, truncation=True,
+            max_length=min(self.max_length, self._room()), return_offsets_mapping=offsets,
+            split_special_tokens=True,  # a document that names special tokens has none: they would end the prompt early
+        )  # fmt: skip
 
     def collate(self, items: Sequence[Item]) -> dict[str, Tensor]:
         """Padded on the left, so that all prompts end in the same column; ``labels`` of tokens likewise."""
@@ -216,6 +230,35 @@ class PromptedHead(Head):
             [segment_logits(network.backbone, config, ids[part], mask[part], segments, prefix, at=at) for part in rows]
         )
 
+    def write(self, network: Network, ids: Tensor, mask: Tensor, most: int) -> list[list[int]]:
+        """The likeliest tokens behind each prompt, up to the one that ends an answer.
+
+        Args:
+            network: The backbone.
+            ids: Shape ``(documents, tokens)``, padded on the left.
+            mask: Ones at tokens; the same shape.
+            most: Tokens of an answer.
+
+        Returns:
+            New tokens of each.
+        """
+        from patentlab.language_models.decoding import Prompt, Sampling, decode
+
+        rows = [list(self.question.prefix) + row[there.bool()].tolist() for row, there in zip(ids, mask, strict=True)]
+        waiting, pad = iter([Prompt(row, 0) for row in rows]), int(self.tokenizer.pad_token_id or 0)
+        done = decode(
+            network.backbone, lambda: next(waiting, None), pad, len(rows), Sampling(0.0, 1.0, None, most),
+            lambda answer: self.question.end in answer or self.tokenizer.eos_token_id in answer,
+        )  # fmt: skip
+        found: list[list[int]] = [[] for _ in rows]
+        for number, tokens in done:
+            found[number] = tokens
+        return found
+
+    def in_words(self, tokens: Sequence[int]) -> str:
+        """What tokens say, without special ones."""
+        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
+
     @property
     def exclusive(self) -> bool:
         """Whether probabilities of labels add up to 1."""
@@ -251,6 +294,18 @@ class PromptedHead(Head):
         self.words = tuple(state.get("words", self.words))  # earlier versions chose them again
         self._ask([Shot(*shot) for shot in state["shots"]])
         self.bias = None if state["bias"] is None else np.array(state["bias"], dtype=np.float32)
+
+
+def beside(examples: Examples, chosen: Sequence[int]) -> Examples:
+    """The other examples; all of them where there are none.
+
+    Args:
+        examples: Any.
+        chosen: Positions of those that are left out.
+    """
+    left = np.ones(len(examples.texts), dtype=np.bool_)
+    left[list(chosen)] = False
+    return examples.part(left) if left.any() else examples
 
 
 def stratified(targets: NDArray[Any], count: int, seed: int) -> list[int]:
