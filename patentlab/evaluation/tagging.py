@@ -118,23 +118,32 @@ def _scores(
     return {"f1": share(2 * right, there + said), "precision": share(right, said), "recall": share(right, there)}
 
 
-def unparsable(scores: Sequence[NDArray[np.floating]]) -> dict[str, float]:
+def unparsable(true: Tags, given: Tags, scores: Sequence[NDArray[np.floating]]) -> dict[str, float]:
     """What could not be read of answers that were written.
 
     Args:
-        scores: Of documents, shape ``(words, tags)``; a word's add up to the share of its document's answer that could
-            be read. NaN for words that were not shown.
+        true: Tags of documents.
+        given: As many of each.
+        scores: Of documents, shape ``(words, tags)``; a word's add up to 1 / (1 + the number of entities written that
+            could not be read). NaN for words that were not shown.
 
     Returns:
-        ``unparsable``, the share of documents with anything that could not be read, and ``unparsable_pieces``, the mean
-        over documents of the share of entities written that could not, where all scores are of one tag a word; else
-        nothing.
+        Nothing unless all scores are of one tag a word; else ``unparsable``, the share of documents with anything that
+        could not be read, ``unparsable_pieces``, the share of entities written that could not, and
+        ``f1_micro_written``, the F1 of entities in which those count as given, and wrong.
     """
     shown = [rows[~np.isnan(rows).any(axis=1)] for rows in scores]
     if not any(map(len, shown)) or any((rows > 0).sum(axis=1).max(initial=0) > 1 for rows in shown):
         return {}
-    lost = np.array([1 - rows[0].sum() if len(rows) else 0.0 for rows in shown])
-    return {"unparsable": float((lost > 0).mean()), "unparsable_pieces": float(lost.mean())}
+    lost = np.array([round(1 / rows[0].sum() - 1) if len(rows) else 0 for rows in shown])
+    there, said = ([set(entities(tags)) for tags in part] for part in (true, given))
+    right = sum(len(one & other) for one, other in zip(there, said, strict=True))
+    pieces = sum(map(len, said)) + int(lost.sum())
+    return {
+        "unparsable": float((lost > 0).mean()),
+        "unparsable_pieces": int(lost.sum()) / max(pieces, 1),
+        "f1_micro_written": 2 * right / max(sum(map(len, there)) + pieces, 1),
+    }
 
 
 def per_type(true: Tags, given: Tags, types: Sequence[str]) -> pd.DataFrame:

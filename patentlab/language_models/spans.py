@@ -32,9 +32,9 @@ class Reading:
     unparsable: int = 0
 
     @property
-    def share(self) -> float:
-        """Of the pieces, how many could be read; 1 where there are none."""
-        return 1 - self.unparsable / self.pieces if self.pieces else 1.0
+    def certainty(self) -> float:
+        """1 where all could be read, 1/2 where one piece could not, 1/3 where two could not."""
+        return 1 / (1 + self.unparsable)
 
 
 def names_for(types: Sequence[str]) -> list[str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _SHARED = ("f1_micro", "f1_macro")  # metrics whose mean over both parts is the whole's
 _OF_LABELS = ("accuracy", "map_macro", "ece")
 _OF_TAGS = ("precision_micro", "recall_micro", "token_accuracy", "unread_words", "partly_read")
-_WRITTEN = ("unparsable", "unparsable_pieces")  # of what was written alone
+_WRITTEN = ("unparsable", "unparsable_pieces", "f1_micro_written")  # of what was written alone
 
 
 @TASKS.add("joint")

@@ -65,12 +65,12 @@ class Tagging:
 
     def evaluate(self, targets: Any, outputs: Any, decision: Decision) -> dict[str, float]:
         """As :func:`patentlab.evaluation.tagging.evaluate`, with shares of words, and documents, not (wholly) read."""
-        true = self.named(targets)
+        true, given = self.named(targets), self.decide(outputs)
         unread = [np.isnan(rows).any(axis=1) for rows in outputs]
-        return tagging.evaluate(true, self.decide(outputs), self.labels.names) | {
+        return tagging.evaluate(true, given, self.labels.names) | {
             "unread_words": float(np.concatenate(unread).mean()) if unread else 0.0,
             "partly_read": float(np.mean([rows.any() for rows in unread])) if unread else 0.0,
-            **tagging.unparsable(outputs),
+            **tagging.unparsable(true, given, outputs),
         }
 
     def references(self) -> Mapping[str, Decision]:

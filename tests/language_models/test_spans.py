@@ -36,7 +36,7 @@ def test_what_is_written_comes_back(both: tuple[list[str], list[str]]):
     words, tags = both
     reading = back(words, tags)
     assert reading.tags == tags
-    assert reading.pieces == len(entities(tags)) and reading.unparsable == 0 and reading.share == 1
+    assert reading.pieces == len(entities(tags)) and reading.unparsable == 0 and reading.certainty == 1
 
 
 @given(tagged(apart=False))
@@ -93,7 +93,7 @@ def test_entities_of_one_type_that_touch_stay_two():
 def test_what_cannot_be_read_is_counted(answer: str, tags: str, pieces: int, unparsable: int):
     reading = read_entities(answer, ["Rome", "is", "this", "week", "ok"], READ)
     assert (" ".join(reading.tags), reading.pieces, reading.unparsable) == (tags, pieces, unparsable)
-    assert reading.share == (1 - unparsable / pieces if pieces else 1)
+    assert reading.certainty == 1 / (1 + unparsable)
 
 
 PARTS = ["date", ":", ";", " ", "\n", "place name", "none", "\u00a0", "é", *WORDS]

@@ -107,7 +107,7 @@ def test_the_likeliest_tokens_are_written_and_read(model: Path):
         answer = language_model.generate(prompt, do_sample=False, max_new_tokens=40)[0, prompt.shape[1] :]
         reading = head.read_answer(head.in_words(answer.tolist()), text.split())
         assert TAGGING.decide(as_array([rows]))[0] == reading.tags
-        assert np.allclose(rows.sum(axis=1), reading.share)
+        assert np.allclose(rows.sum(axis=1), reading.certainty)
 
 
 @pytest.mark.parametrize(("task", "decoding"), [(TAGGING, None), (JOINT, "score"), (JOINT, "generate")])
@@ -147,17 +147,18 @@ def test_it_learns_answers_alike_in_any_batch_and_survives_saving(
 
 def test_what_cannot_be_read_is_wrong_and_counted(model: Path):
     head = head_of(model)
-    said = ["part: motor; whole: wheel", "part: lens; food: lens", "nothing here", "whole: the seat"]
+    said = ["part: motor; whole: wheel", "part: lens; food: lens", "nothing here; or there", "whole: the seat"]
     ids = [head.tokenizer(one)["input_ids"] for one in said]
     logits = torch.full((4, 64), -1.0)
     for row, tokens in zip(logits, ids, strict=True):
         row[: len(tokens)] = torch.tensor(tokens)
     outputs = head.outputs(logits, head.items(TEXTS), None)  # type: ignore[arg-type]
-    assert outputs[1].sum(axis=1).tolist() == [0.5, 0.5] and outputs[2].sum() == 0
+    assert outputs[1].sum(axis=1).tolist() == [0.5, 0.5] and np.allclose(outputs[2].sum(axis=1), 1 / 3)
     metrics = TAGGING.measure(TAGGING.encode(DOCUMENTS).targets, outputs)
     assert metrics["unparsable"] == 2 / 4
-    assert metrics["unparsable_pieces"] == pytest.approx((0 + 1 / 2 + 1 + 0) / 4)
+    assert metrics["unparsable_pieces"] == 3 / 7
     assert metrics["precision_micro"] == 3 / 4 and metrics["recall_micro"] == 3 / 4  # wheel is not a wheel
+    assert metrics["f1_micro"] == 6 / 8 and metrics["f1_micro_written"] == 6 / (4 + 7)
     assert "unparsable" not in TAGGING.measure(
         TAGGING.encode(DOCUMENTS).targets, as_array([np.full((len(text.split()), 5), 0.2) for text in TEXTS])
     )

@@ -160,7 +160,7 @@ class TagsInWords(PromptedHead):
     def outputs(self, logits: Tensor, items: Sequence[Item] | None, loss: Loss) -> NDArray[Any]:
         """Ones at the tags that were written, NaN for words that were not shown: an array of arrays.
 
-        Where pieces of an answer could not be read, instead of ones the share of those that could.
+        Where pieces of an answer could not be read, 1 / (1 + their number) instead of ones.
         """
         assert items is not None
         number, found = {tag: place for place, tag in enumerate(self.tags)}, []
@@ -168,7 +168,7 @@ class TagsInWords(PromptedHead):
             reading = self.read_answer(self.in_words([token for token in row if token >= 0]), item["words"])
             own = np.full((item["count"], len(self.tags)), np.nan, dtype=np.float32)
             own[: len(reading.tags)] = 0
-            own[range(len(reading.tags)), [number[tag] for tag in reading.tags]] = reading.share
+            own[range(len(reading.tags)), [number[tag] for tag in reading.tags]] = reading.certainty
             found.append(own)
         return as_array(found)
 
