@@ -13,12 +13,12 @@ from patentlab.config.bounds import bounded, out_of_bounds
 from patentlab.config.data import DataConfig, UnionConfig
 from patentlab.config.evaluate import EvaluateConfig
 from patentlab.config.generator import GeneratorConfig
-from patentlab.config.head import HeadConfig, MultiTaskHeadConfig
-from patentlab.config.merging import APART
+from patentlab.config.head import HeadConfig
 from patentlab.config.mixture import MixConfig, RegimeConfig, StrategyConfig
 from patentlab.config.model import FITTED, AdapterConfig, LossConfig, ModelConfig
 from patentlab.config.registry import HEADS, LOSSES, METRICS, SOURCES, STRATEGIES, TASKS
 from patentlab.config.seeds import SeedsConfig
+from patentlab.config.task import check_evaluation, check_merge, check_task
 from patentlab.config.trainer import TrackingConfig, TrainerConfig
 
 RERUN = ("missing", "failed", "always", "never")
@@ -26,7 +26,6 @@ ON_ERROR = ("continue", "stop")
 CONTROL = ("name", "rerun", "on_error", "plan", "exclude")  # of a sweep: settings that say nothing about a run
 _FITTED_TASK = "multi_label"  # of models without a head
 _OF_ONE_LABEL = {"multi_label": "single_label"}  # the task instead, where documents have exactly one label
-_GIVEN = {(True, False): "tags of words", (False, True): "labels of documents", (True, True): "both labels and tags"}
 LAYER_SETTINGS = ("head.start", "head.dropout", "trainer.head_learning_rate")  # of layers that are trained, not fitted
 _SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -150,13 +149,13 @@ class ExperimentConfig:
         yield from self.regime.check()
         yield from self.mix.check()
         yield from self._check_additions()
-        yield from self._check_tags()
+        yield from check_task(self)
         yield from self._check_model()
         yield from self.trainer.check()
         monitors = self._monitors
         if monitors and self.trainer.monitor not in monitors:
             yield f"trainer.monitor={self.trainer.monitor}: allowed are {', '.join(monitors)}"
-        yield from self._check_evaluation()
+        yield from check_evaluation(self)
         yield from self.tracking.check()
         yield from self.seeds.check()
         yield from out_of_bounds(self, "")
@@ -193,69 +192,6 @@ class ExperimentConfig:
         if mix.ordering == "curriculum" and self.is_fitted:
             yield f"mix=curriculum: model={self.model.name} is fitted to all documents at once and knows no order"
 
-    def _check_tags(self) -> Iterator[str]:
-        """What has tags of words, and what has not."""
-        data, task = self.data, TASKS.get(str(self.data.task)) if self.data.task in TASKS else None
-        if task is None:
-            return
-        head = HEADS.get(self.head.name) if self.head.name in HEADS else None
-        yield from self._check_tasks(task.several, head is not None and head.several)
-        gives = ((False, True),) if head is None else head.gives()
-        wanted = task.tags_words, task.labels_documents
-        if wanted not in gives and not task.several:
-            heads = (name for name, head in HEADS.items() if wanted in head.gives() and not head.several)
-            yield (
-                f"data.task={task.name}: asks for {_GIVEN[wanted]}, and {self._answerer} gives {_GIVEN[gives[0]]}; "
-                f"set head={' or '.join(sorted(heads))}, or data.task=null"
-            )
-        if not task.tags_words:
-            return
-        yield from self.head.check_tags(beside_labels=task.labels_documents)
-        if data.name in SOURCES and not SOURCES.get(data.name).tags:
-            tagged = ", ".join(sorted(name for name, source in SOURCES.items() if source.tags))
-            yield f"data={data.name}: its words have no tags; those that have are {tagged}"
-        if self.mix.ordering == "ensemble":
-            yield f"mix=ensemble: averages probabilities of labels, and data.task={task.name} has tags"
-        if data.mask_labels:
-            yield "data.mask_labels: takes words out of texts, and leaves their tags; set it to false"
-        strategy = STRATEGIES.get(self.strategy_used) if self.strategy_used in STRATEGIES else None
-        if strategy is not None and strategy.adds and not strategy.copies:
-            copies = ", ".join(sorted(name for name, other in STRATEGIES.items() if other.adds and other.copies))
-            yield f"strategy={self.strategy.name}: writes texts without tags; for tagged words: {copies}"
-
-    def _check_evaluation(self) -> Iterator[str]:
-        yield from self.evaluate.check()
-        name, source = self.evaluate.name, SOURCES.get(self.data.name) if self.data.name in SOURCES else None
-        if name == "obfuscated":
-            if source is not None and source.rewritten is None:
-                yield f"evaluate=obfuscated: data={self.data.name} cannot tell what to obfuscate; set data=injection"
-            if self.data.task != "detection":
-                yield f"evaluate=obfuscated: measures alarms, and data.task={self.data.task} has none; set detection"
-        elif name == "hostile" and self.data.task in TASKS:
-            task = TASKS.get(str(self.data.task))
-            if task.tags_words or not task.labels_documents:
-                yield f"evaluate=hostile: asks for labels of documents, and data.task={task.name} has tags"
-
-    def _check_tasks(self, asked: bool, answered: bool) -> Iterator[str]:
-        """Several tasks are asked for by data, task and head alike, or by none of them."""
-        parts = self.data.parts if isinstance(self.data, UnionConfig) else None
-        if parts is None and (asked or answered):
-            what = f"head={self.head.name}" if answered else f"data.task={self.data.task}"
-            yield f"{what}: is for several data sets, and data={self.data.name} is one; set data=union"
-        elif parts is not None and not (asked and answered):
-            several = ", ".join(sorted(name for name, head in HEADS.items() if head.several))
-            yield f"data=union: has a task for each part, and {self._answerer} answers one; set head={several}"
-        if parts is not None and isinstance(self.head, MultiTaskHeadConfig):
-            for name in self.head.weights:
-                if name not in parts:
-                    yield f"head.weights.{name}: data=union has no such part; allowed are {', '.join(parts)}"
-            if self.head.batches == "even" and self.mix.ordering == "curriculum":
-                yield "head.batches=even: mix=curriculum says itself in which order documents come"
-
-    @property
-    def _answerer(self) -> str:
-        return f"model={self.model.name}" if self.is_fitted else f"head={self.head.name}"
-
     def _check_model(self) -> Iterator[str]:
         model, head, adapter, loss = self.model, self.head, self.adapter, self.loss
         yield from model.check()
@@ -271,7 +207,7 @@ class ExperimentConfig:
                 if choice == "none":
                     yield f"{group}=none: model={model.name} is a neural network and needs one"
             yield from self._check_head()
-            yield from self._check_merge()
+            yield from check_merge(self)
             if adapter.is_low_rank and not adapter.targets:
                 yield f"adapter.targets: model={model.name} names no modules for LoRA; give adapter.targets=[…]"
         if self.data.unlabelled is not None and (self.is_fitted or getattr(loss, "teacher", None) is None):
@@ -305,21 +241,6 @@ class ExperimentConfig:
         if loss in LOSSES and head.writes != LOSSES.get(loss).tokens:
             own = f"loss={head.default_loss}" if head.writes else "a loss of labels, such as bce"
             yield f"loss={loss}: head={name} takes {own}"
-
-    def _check_merge(self) -> Iterator[str]:
-        merge, adapter = self.model.merge, self.adapter.name
-        if not merge.runs or self.head.name not in HEADS:
-            return
-        if adapter == "qlora":
-            yield "adapter=qlora: what is merged is folded into the weights, which 4 bits would round; set adapter=lora"
-        if merge.method == APART:
-            parts = HEADS.get(self.head.name).parts
-            if adapter != "none":
-                yield f"adapter={adapter}: adapters that stand apart are not trained on; set adapter=none"
-            if len(parts) < 2:
-                yield f"model.merge.method={APART}: head={self.head.name} reads a document once; set head=joint"
-            elif len(merge.runs) != len(parts):
-                yield f"model.merge.method={APART}: takes a run for each of {', '.join(parts.values())}"
 
 
 def follow(config: ExperimentConfig) -> ExperimentConfig:
