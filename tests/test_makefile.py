@@ -75,6 +75,7 @@ def test_the_small_edition_can_be_run(run_in_process: Command, figure: str, runs
     done = run_in_process(*arguments, "plan=true")
     assert done.returncode == 0, done.stderr
     assert f"{runs} runs: 0 done, 0 failed, {runs} missing" in done.stderr
+    assert figure != "multi-task" or "│ [coarse]" in done.stderr  # a list is no markup
     keys = re.findall(r"│ ([0-9a-f]{16}) │", done.stderr)
     assert len(set(keys)) == len(keys) == runs  # no run is another's again
 

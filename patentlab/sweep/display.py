@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Group
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -216,7 +217,7 @@ def report_plan(planned: Sequence[PlannedRun]) -> None:
             continue
         values = chosen(entry)
         table.add_row(
-            *([values.get(name, "") for name in swept] or [entry.name]),
+            *([escape(values.get(name, "")) for name in swept] or [entry.name]),
             entry.key,
             "wrong request" if entry.refused and not entry.key else entry.state,
             "" if run.documents is None else str(run.documents),
@@ -259,7 +260,7 @@ def report_sweep(title: str, entries: Sequence[Entry]) -> None:
     for entry in entries:
         values = chosen(entry)
         table.add_row(
-            *([values.get(name, "") for name in swept] or [entry.name]),
+            *([escape(values.get(name, "")) for name in swept] or [entry.name]),
             entry.state + (" before" if entry.state in (DONE, FAILED) and not entry.executed else "") + _probed(entry),
             str(entry.counts.get("train", "")),
             "" if entry.seconds is None else f"{entry.seconds:.0f}",
