@@ -152,8 +152,9 @@ def test_a_task_and_its_head_are_trained_judged_saved_and_answer(
     grades.to_csv(tmp_path / "grades.csv", index=False)
     given = [
         THEIRS, "data=csv", f"data.path={tmp_path / 'grades.csv'}", "model=minilm", f"model.path={tiny_model('bert')}",
-        "trainer.epochs=6", "trainer.learning_rate=0.01", "trainer.head_learning_rate=0.1", "trainer.max_length=16",
-        "data.text='{text}'", "tracking=none", "data.split.similarity=null", "data.split.cosine=null",
+        "trainer.epochs=12", "trainer.patience=null", "trainer.learning_rate=0.001", "trainer.max_length=16",
+        "trainer.head_learning_rate=0.05", "data.text='{text}'", "tracking=none", "data.split.similarity=null",
+        "data.split.cosine=null",
     ]  # fmt: skip
     config = compose(*given, "head=proportional_odds", "trainer.save_model=always")
     assert (config.data.task, config.loss.name, config.trainer.monitor) == (
