@@ -57,7 +57,7 @@ def install(folder: Path, files: dict[str, str]) -> Path:
 @pytest.fixture(scope="module")
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = dict(BLOCK.findall((ROOT / "docs" / "extending.md").read_text(encoding="utf-8")))
-    assert len(files) == 17
+    assert len(files) == 20
     return install(tmp_path_factory.mktemp("site"), files)
 
 
@@ -250,3 +250,19 @@ def test_a_package_that_cannot_be_imported_is_told_of_before_anything_runs(
             "patentlab: broken: its entry point some = broken.it of patentlab.metrics cannot be imported: "
             "ModuleNotFoundError: No module named 'nothing_of_that_name'\n"
         )
+
+
+def test_their_evaluation_and_obfuscation_are_run(theirs: Path, tmp_path: Path, found_anew: Callable[[Path], None]):
+    found_anew(theirs)
+    folders = {name: tmp_path / name for name in ("shouted", "doubled")}
+    for folder in folders.values():
+        folder.mkdir()
+    asked = compose(THEIRS, "data.size=120", "data.top_k=4", "data.split.validation=20", "data.split.test=20",
+                    "model=tfidf_linear", "evaluate=shouted", "tracking=none")  # fmt: skip
+    record = run_experiment(asked, folders["shouted"], Silent())
+    assert record.metrics["shouted"] == record.metrics["test"]  # TF-IDF reads without regard to capitals
+    hidden = compose("data=injection", "data.size=200", "model=tfidf_linear", "evaluate.obfuscations=[doubled,case]",
+                     "tracking=none")  # fmt: skip
+    under = run_experiment(hidden, folders["doubled"], Silent()).metrics["test_under"]
+    assert under["doubled"]["average_precision"] < under["case"]["average_precision"]
+    assert "doubled" in registry.OBFUSCATIONS
