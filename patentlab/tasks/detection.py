@@ -41,8 +41,23 @@ class Detection(DocumentClassification):
         """The alarm where its score is at least the threshold, else the other label."""
         if decision.threshold is None:
             return single_label.decide(outputs)
-        raised = (outputs[:, 1] >= decision.threshold).astype(np.int8)
+        # in fp64, as the threshold: the next number above a score in fp32 would be rounded down to the score itself
+        raised = (outputs[:, 1].astype(np.float64) >= decision.threshold).astype(np.int8)
         return np.stack([1 - raised, raised], axis=1)
+
+    def measure(self, targets: Targets, outputs: Scores) -> dict[str, float]:
+        """All metrics, at the threshold that suits these very documents best.
+
+        Raises:
+            RequestError: They have one label alone.
+        """
+        if len(present := np.unique(targets.argmax(axis=1))) < 2:
+            only = self.labels.names[present[0]] if len(present) else "nothing"
+            raise RequestError(
+                f"data.task=detection: the validation set has {only} alone, and is to tell two labels apart; "
+                "raise data.size or data.split.validation"
+            )
+        return super().measure(targets, outputs)
 
     def choose(self, targets: Targets, outputs: Scores) -> Decision:
         """The lowest threshold with at most 1% false alarms."""

@@ -41,6 +41,27 @@ def test_the_threshold_comes_from_benign_documents_alone():
     assert found["recall_low"] < found["recall"] < found["recall_high"]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_more_benign_documents_are_alarms_than_may_be_in_any_precision(dtype: type):
+    draw = np.random.default_rng(0)
+    for count in (67, 500, 900):
+        outputs = scores(*draw.random(count)).astype(dtype)
+        asked = targets(*[0] * count)
+        asked[-1] = (0, 1)
+        benign = outputs[:-1, 1]
+        decision = TASK.choose(asked, outputs)
+        raised = TASK.decide(outputs, decision)[:-1, 1].sum()
+        assert raised == (count - 1) // 100 == (benign.astype(np.float64) >= (decision.threshold or 0)).sum()
+    same = np.full((200, 2), 0.5, dtype=dtype)
+    asked = targets(*[0] * 199, 1)
+    assert TASK.evaluate(asked, same, TASK.choose(asked, same))["false_alarms"] == 0
+
+
+def test_a_validation_set_of_one_label_is_refused():
+    with pytest.raises(RequestError, match="the validation set has benign alone"):
+        TASK.measure(targets(0, 0), scores(0.1, 0.9))
+
+
 def test_decisions_follow_the_threshold_or_the_likelier_label():
     outputs = scores(0.4, 0.6, 0.9)
     assert TASK.decide(outputs, Decision(0.9))[:, 1].tolist() == [0, 0, 1]
