@@ -18,6 +18,15 @@ def test_every_experiment_can_be_planned(run_in_process: Command, name: str):
     # a value each of what is only a number; controls are left out at other temperatures
     few = {"seed": 0, "seeds.split": 0, "generator.temperature": 0.8, "regime.keep": "1:10", "mix.real_share": 0.3}
     fewer = [f"{setting}={few[setting]}" for setting in content["hydra"]["sweeper"]["params"] if setting in few]
+    if name == "multi_task":  # its data sets are several, and none is here
+        for seed, part in enumerate(("topics", "coarse", "chat")):
+            place = f"data.parts.{part}"
+            fewer += [
+                f"data@{place}=demo",
+                f"{place}.corpus_seed={seed}",
+                f"{place}.size=300",
+                f"{place}.split.test=80",
+            ]
     planned = run_in_process(f"+experiment={name}", "plan=true", "tracking=none", *fewer)
     assert planned.returncode == 0, planned.stderr
     assert re.search(r"\d+ runs: 0 done, 0 failed, \d+ missing", planned.stderr)

@@ -37,6 +37,9 @@ _CONTROLS = {
     "oversample": "random oversampling",
     "reveal": "what the generator saw",
 }
+TAMPERED = ("test_under.", "transfer.", "recalibrated.", "hostile.")
+"""What the names of metrics begin with that ``evaluate`` asks for."""
+
 _OF_SETS = ("metrics.validation.", "metrics.test.", "metrics.test_at_")
 _DIGITS = 12  # of a fingerprint, to be told by
 
@@ -153,6 +156,8 @@ def arms(matrix: pd.DataFrame) -> Runs:
     cluster = table["generator"].where(~adapted, table["generator"].astype(str) + ", adapted")
     table["cluster"] = cluster.where(cluster.notna() | ~augmented(table["strategy"]), table["strategy"])
     more = ["parts"] if "parts" in table else []  # of unions: others of them answer other questions
+    if "evaluate" in table:
+        table["evaluate"] = table["evaluate"].fillna("none")
     more += ["evaluate"] if "evaluate" in table and len(table["evaluate"].unique()) > 1 else []
     return Runs(table, [*CELL, *more, *(name.removeprefix("settings.") for name in extra), *inputs])
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from patentlab.analysis.arms import REAL_ONLY, Runs, overlap_of
+from patentlab.analysis.arms import REAL_ONLY, TAMPERED, Runs, overlap_of
 from patentlab.analysis.classifiers import ADDED, Classified, check_between, classified, pairs_between, short
 from patentlab.analysis.comparisons import documents_right
 from patentlab.analysis.fidelity_gain import kept_part
@@ -82,6 +82,8 @@ def paired(runs: Runs, between: str, sides: tuple[str, str], metric: str) -> pd.
     """
     check_between(runs, between)
     if metric not in runs.table:
+        if metric.startswith(TAMPERED):  # what an evaluation that some runs were not asked for would have
+            raise UndecidableError(f"runs have no {metric}")
         raise RequestError(f"metric={metric}: runs have no such metric")
     parts = [runs.table.head(0)]
     for _, one, other in pairs_between(classified(runs), between):

@@ -70,6 +70,11 @@ class DataConfig:
     unlabelled: str | None = None
     split: SplitConfig = field(default_factory=SplitConfig)
 
+    @property
+    def idle(self) -> dict[str, str]:
+        """Settings that change nothing beside the others, and why."""
+        return {}
+
     def check(self) -> Iterator[str]:
         """A line per problem."""
         yield from out_of_bounds(self, "data.")
@@ -158,5 +163,7 @@ def _check_part(part: DataConfig) -> Iterator[str]:
             yield f"data.task={part.task}: words of data={part.name} have no tags; set single_label"
         if part.mask_labels:
             yield "data.mask_labels: takes words out of texts, and leaves their tags; set it to false"
+    if getattr(part, "normalise", False):
+        yield "data.normalise=true: new texts would not be normalised for one task alone; set it to false"
     if part.unlabelled is not None:
         yield f"data.unlabelled={part.unlabelled}: only a teacher answers for them, and none answers several tasks"

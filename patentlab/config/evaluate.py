@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -71,5 +72,14 @@ class HostileConfig(EvaluateConfig):
         if not forms:
             yield "evaluate.forms: must have one at least"
         for name, form in forms.items():
-            if form.count("{text}") != 1:
+            try:
+                named = [field for _, field, _, _ in string.Formatter().parse(form) if field is not None]
+                form.format(**dict.fromkeys(_FIELDS, ""))
+            except (ValueError, LookupError, AttributeError) as error:
+                why = " ".join(str(error).split())
+                yield f"evaluate.forms.{name}={form}: {why}; in braces it may name {', '.join(_FIELDS)}"
+                continue
+            if named.count("text") != 1:
                 yield f"evaluate.forms.{name}={form}: must hold {{text}} once"
+        if "control" in self.forms:
+            yield "evaluate.forms.control: is evaluate.control; give the form another name"

@@ -108,6 +108,7 @@ class ExperimentConfig:
         """Settings, by dotted name, that change nothing beside the others, and why."""
         task = TASKS.get(str(self.data.task)) if self.data.task in TASKS else None
         idle = {} if task is None else dict(self.head.idle(tags=task.tags_words, labels=task.labels_documents))
+        idle |= {f"data.{name}": why for name, why in self.data.idle.items()}
         idle |= {f"model.merge.{name}": why for name, why in self.model.merge.idle.items()}
         if self.loss.name not in LOSSES or not LOSSES.get(self.loss.name).compares:
             return idle

@@ -84,9 +84,15 @@ def check_evaluation(config: ExperimentConfig) -> Iterator[str]:
     name, source = config.evaluate.name, SOURCES.get(config.data.name) if config.data.name in SOURCES else None
     if name == "obfuscated":
         if source is not None and source.rewritten is None:
-            yield f"evaluate=obfuscated: data={config.data.name} cannot tell what to obfuscate; set data=injection"
+            yield (
+                f"evaluate=obfuscated: data={config.data.name} cannot tell what to obfuscate; set evaluate=none, or "
+                "data=injection"
+            )
         if config.data.task != "detection":
-            yield f"evaluate=obfuscated: measures alarms, and data.task={config.data.task} has none; set detection"
+            yield (
+                f"evaluate=obfuscated: measures alarms, and data.task={config.data.task} has none; set detection, or "
+                "evaluate=none"
+            )
     elif name == "hostile" and config.data.task in TASKS:
         task = TASKS.get(str(config.data.task))
         if task.tags_words or not task.labels_documents:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from patentlab.analysis.aggregates import seed_aggregates
+from patentlab.analysis.arms import TAMPERED
 from patentlab.analysis.claims import Claims, check_claims
 from patentlab.analysis.classifiers import check_between
 from patentlab.analysis.comparisons import paired_comparisons
@@ -64,6 +65,8 @@ def make_report(
         raise RequestError("sweep: no run finished")
     if metric not in runs:
         raise RequestError(f"metric={closest(metric, map(str, runs))}: runs have no such metric")
+    if metric.startswith(TAMPERED):
+        raise RequestError(f"metric={metric}: stands in the table of tampered documents; give a metric of the test set")
     measures = [str(name).removeprefix("fidelity.") for name in runs if str(name).startswith("fidelity.")]
     if measures and fidelity not in measures:
         raise RequestError(f"fidelity={closest(fidelity, measures)}: allowed are {', '.join(measures)}")

@@ -7,6 +7,7 @@ import numpy as np
 from patentlab.config import ExperimentConfig, HostileConfig
 from patentlab.config.registry import EVALUATIONS
 from patentlab.corpus import derive_seed
+from patentlab.data.normalisation import normalise
 from patentlab.evaluation.detection import rate
 from patentlab.protocols import Progress
 from patentlab.robustness import Rates, Trained
@@ -47,6 +48,8 @@ def hostile(config: ExperimentConfig, trained: Trained, progress: Progress) -> d
     control = {} if further.control is None else {CONTROL: further.control}
     for name, form in {**further.forms, **control}.items():
         texts = [_written(form, documents[place].text, str(wanted[place]), trained) for place in kept]
+        if getattr(config.data, "normalise", False):
+            texts = [normalise(text) for text in texts]
         answers = trained.task.answers(trained.classifier.predict(texts, progress), trained.decision)
         after = [set(answer.labels) for answer in answers]
         flips = np.array([labels != before[place] for labels, place in zip(after, kept, strict=True)], dtype=np.bool_)

@@ -61,20 +61,20 @@ def obfuscated(config: ExperimentConfig, trained: Trained, progress: Progress) -
 def _transferred(
     config: ExperimentConfig, further: ObfuscatedConfig, trained: Trained, progress: Progress
 ) -> dict[str, dict[str, Any]]:
-    folder = Path(str(further.transfer)).expanduser()
     scores: dict[str, np.ndarray] = {}
-    texts = dict(_texts(folder, further, config.data))
+    texts = dict(_texts(further, config.data))
     for name, documents in texts.items():
         outputs = trained.classifier.predict([document.text for document in documents], progress)
         scores[name] = np.asarray(outputs[:, 1], dtype=np.float64)
     found: dict[str, dict[str, Any]] = {"transfer": _measured(texts, scores, trained)}
     if further.calibrated_on is None:
         return found
-    benign = scores[further.calibrated_on]
+    documents, own_scores = texts[further.calibrated_on], scores[further.calibrated_on]
+    rows = np.array([injection.BENIGN in document.labels for document in documents])
+    benign, held = own_scores[rows], [one for one, is_benign in zip(documents, rows, strict=True) if is_benign]
     half = np.random.default_rng(derive_seed(config.seed_of("split"), "calibrated")).permutation(len(benign))
     first, rest = half[: (len(half) + 1) // 2], np.sort(half[(len(half) + 1) // 2 :])
     own = Decision(detection.threshold_at(benign[first]))
-    held = texts[further.calibrated_on]
     texts[further.calibrated_on], scores[further.calibrated_on] = [held[row] for row in rest], benign[rest]
     found["recalibrated"] = _measured(texts, scores, replace(trained, decision=own))
     return found
@@ -97,20 +97,41 @@ def _measured(
     return found
 
 
-def _texts(folder: Path, further: ObfuscatedConfig, config: DataConfig) -> Iterator[tuple[str, list[Document]]]:
-    """Documents by file, and by field where ``evaluate.by`` names one."""
+def transfer_files(further: ObfuscatedConfig) -> list[Path]:
+    """The files that are measured too, each read once, so that what is wrong in them is told before a run begins.
+
+    Args:
+        further: ``transfer``, ``calibrated_on`` and ``by``.
+
+    Raises:
+        RequestError: There are none, one is broken, or the one that a threshold comes from is not among them.
+    """
+    folder = Path(str(further.transfer)).expanduser()
     paths = sorted(folder.glob("*.jsonl"))
-    wanted = {*further.payloads, *further.by, *([further.calibrated_on] if further.calibrated_on else [])}
-    if missing := sorted(wanted - {path.stem for path in paths}):
-        raise RequestError(
-            f"evaluate.transfer={folder}: has no {', '.join(f'{name}.jsonl' for name in missing)}, which "
-            "evaluate.calibrated_on, evaluate.payloads or evaluate.by names"
-        )
+    if not paths:
+        raise RequestError(f"evaluate.transfer={folder}: no *.jsonl in it")
     for path in paths:
-        rows = list(_rows(path, config))
+        rows = [row for _, row in _rows(path)]
+        column = further.by.get(path.stem)
+        if column is not None and not any(column in row for row in rows):
+            raise RequestError(f"evaluate.by.{path.stem}={column}: {path} has no such field")
+        if path.stem == further.calibrated_on and not any(row["label"] == injection.BENIGN for row in rows):
+            raise RequestError(f"evaluate.calibrated_on={path.stem}: {path} has no benign texts")
+    if further.calibrated_on is not None and further.calibrated_on not in {path.stem for path in paths}:
+        raise RequestError(
+            f"evaluate.calibrated_on={further.calibrated_on}: {folder} has no such file; name one of "
+            f"{', '.join(path.stem for path in paths)}, or set it to null"
+        )
+    return paths
+
+
+def _texts(further: ObfuscatedConfig, config: DataConfig) -> Iterator[tuple[str, list[Document]]]:
+    """Documents by file, and by field where ``evaluate.by`` names one."""
+    for path in transfer_files(further):
+        rows = [(injection.plain(config, document), row) for document, row in _rows(path)]
         documents = [document for document, _ in rows]
         if path.stem in further.payloads:
-            yield path.stem, injection.carried(config, documents)
+            yield path.stem, injection.carried(config, [document for document, _ in _rows(path)])
             continue
         yield path.stem, documents
         if (column := further.by.get(path.stem)) is not None:
@@ -118,7 +139,7 @@ def _texts(folder: Path, further: ObfuscatedConfig, config: DataConfig) -> Itera
                 yield f"{path.stem}.{value}", [one for one, row in rows if str(row.get(column)) == value]
 
 
-def _rows(path: Path, config: DataConfig) -> Iterator[tuple[Document, Mapping[str, Any]]]:
+def _rows(path: Path) -> Iterator[tuple[Document, Mapping[str, Any]]]:
     for where, row in json_rows(path, "utf-8"):
         try:
             if isinstance(row, BadRowError):
@@ -128,4 +149,4 @@ def _rows(path: Path, config: DataConfig) -> Iterator[tuple[Document, Mapping[st
                 raise BadRowError(f"label is {label!r}; wanted are {' and '.join(injection.LABELS)}")
         except BadRowError as problem:
             raise RequestError(f"{where}: {problem}") from None
-        yield injection.plain(config, Document(where, text, (label,))), row
+        yield Document(where, text, (label,)), row

@@ -20,6 +20,7 @@ from patentlab.config import (
     UNLABELLED_POOL,
     ExperimentConfig,
     MergeConfig,
+    ObfuscatedConfig,
     PromptedHeadConfig,
     RequestError,
     SeedsConfig,
@@ -30,6 +31,7 @@ from patentlab.config.registry import LOSSES
 from patentlab.data.sources import data_fingerprint
 from patentlab.data.sources.jsonl import file_fingerprint
 from patentlab.language_models.verbalisers import WORD, WORDS
+from patentlab.robustness.obfuscated import transfer_files
 from patentlab.synthesis.generators import generator_fingerprint, generator_kind
 from patentlab.synthesis.strategies import find_strategy
 from patentlab.tracking.record import read_record
@@ -82,8 +84,8 @@ def input_fingerprints(config: ExperimentConfig) -> dict[str, str]:
         merged_runs(TransformerSettings.of(config))
     if (unlabelled := config.data.unlabelled) not in (None, UNLABELLED_POOL):
         fingerprints["unlabelled"] = file_fingerprint(Path(str(unlabelled)).expanduser(), "data.unlabelled")
-    if (folder := getattr(config.evaluate, "transfer", None)) is not None:
-        fingerprints["transfer"] = _files(Path(folder).expanduser())
+    if isinstance(config.evaluate, ObfuscatedConfig) and config.evaluate.transfer is not None:
+        fingerprints["transfer"] = _files(transfer_files(config.evaluate))
     if config.generates:
         fingerprints["generator"] = generator_fingerprint(config.generator)
     return fingerprints | find_strategy(config.strategy_used).inputs(config.strategy)
@@ -95,11 +97,8 @@ def _table(config: ExperimentConfig) -> Path | None:
     return path if path.is_file() else None
 
 
-def _files(folder: Path) -> str:
-    """Of the files of a folder that are measured too."""
-    paths = sorted(folder.glob("*.jsonl"))
-    if not paths:
-        raise RequestError(f"evaluate.transfer={folder}: no *.jsonl in it")
+def _files(paths: Sequence[Path]) -> str:
+    """Of files that are measured too."""
     named = "".join(f"{path.name} {file_fingerprint(path, 'evaluate.transfer')}\n" for path in paths)
     return hashlib.sha256(named.encode()).hexdigest()
 

@@ -48,8 +48,8 @@ def test_sets_have_the_shares_that_thresholds_and_rates_need():
 
 
 def test_validation_has_500_benign_documents_at_the_usual_size():
-    usual = compose("data=injection").data.size
-    held = [carriers.piece(index, 0) for index in range(usual or 0) if index % 4 == 2]
+    assert compose("data=injection").data.size is None
+    held = [carriers.piece(index, 0) for index in range(injection.SIZE) if index % 4 == 2]
     assert sum(not piece.injected for piece in held) >= 500
 
 
@@ -97,7 +97,7 @@ def test_only_the_span_is_rewritten():
 
 def test_training_never_sees_the_family_that_is_held_out():
     for family in FAMILIES:
-        settings = config(f"data.held_out={family}")
+        settings = config(f"data.held_out={family}", "data.obfuscated=0.5")
         assert isinstance(settings, injection.InjectionConfig)
         assert {family_of(name) for name in settings.of_training} == set(FAMILIES) - {family}
     plain, seen = corpus().documents, corpus("data.obfuscated=1", "data.obfuscations=[base64]").documents
@@ -119,8 +119,13 @@ def test_a_share_of_training_documents_is_obfuscated():
         (["data.held_out=letters"], "data.held_out=letters: allowed are code, encoding, layout, spelling, or null"),
         (["data.obfuscations=[rot14]"], "data.obfuscations=rot14: allowed are base64"),
         (["data.obfuscations=[spacing]"], "data.obfuscations=spacing: data.held_out=layout keeps its family"),
-        (["data.path=a.jsonl", "data.obfuscated=0.5"], "data.obfuscated: is for the fabricated corpus alone"),
-        (["data.size=null"], "data.size: must be given"),
+        (
+            ["data.path=a.jsonl", "data.split.method=stratified", "data.obfuscated=0.5"],
+            "data.obfuscated: is for the fabricated corpus alone",
+        ),
+        (["data.obfuscated=0.5", "data.obfuscations=[]"], "data.obfuscations: must name one at least"),
+        (["data.split.method=stratified"], "data.split.method: the fabricated corpus has sets that share no templates"),
+        (["data.path=a.jsonl"], "data.split.method=given: a file has no sets of its own; set data.split.method=strat"),
         (["data.obfuscated=2"], "data.obfuscated=2: must be a number from 0 to 1"),
     ],
 )
@@ -140,6 +145,9 @@ def test_files_are_read_with_their_labels(tmp_path: Path):
     (hidden,) = injection.rewritten(settings, found.documents[:1], "rot13")
     assert hidden.text == "fnl 0"
     assert data_fingerprint(settings) != data_fingerprint(config())
+    path.write_text(path.read_text().replace("injection", "Injection"))
+    with pytest.raises(RequestError, match="label has Injection, benign; wanted are benign, injection"):
+        read_corpus(settings)
 
 
 def test_payloads_from_elsewhere_stand_in_injected_carriers_of_the_test_set():

@@ -121,11 +121,29 @@ def test_half_of_the_benign_prompts_give_a_threshold_and_the_other_half_are_meas
 
 def test_broken_or_missing_files_are_told(prompts: Path):
     (prompts / "own.jsonl").write_text('{"text": "a", "label": "evil"}')
+    asked = compose("data=injection", "model=tfidf_linear", f"evaluate.transfer={prompts}")
     with pytest.raises(RequestError, match=r"own.jsonl:1: label is 'evil'; wanted are benign and injection"):
-        further(Rule(knows("x")), DETECTION, Decision(0.5), TEST, "data=injection", f"evaluate.transfer={prompts}")
-    (prompts / "notinject.jsonl").unlink()
-    with pytest.raises(RequestError, match=r"has no notinject.jsonl, which evaluate.calibrated_on"):
-        further(Rule(knows("x")), DETECTION, Decision(0.5), TEST, "data=injection", f"evaluate.transfer={prompts}")
+        input_fingerprints(asked)  # before anything is trained
+    (prompts / "own.jsonl").unlink()
+    (prompts / "notinject.jsonl").unlink()  # those that are named by default need not be there
+    input_fingerprints(asked)
+    (prompts / "wildguard_benign.jsonl").unlink()
+    with pytest.raises(RequestError, match="has no such file; name one of bipia_attacks, or set it to null"):
+        input_fingerprints(asked)
+    (prompts / "bipia_attacks.jsonl").unlink()
+    with pytest.raises(RequestError, match=r"no \*\.jsonl in it"):
+        input_fingerprints(asked)
+
+
+def test_injections_give_no_threshold_for_benign_texts(prompts: Path):
+    with (prompts / "wildguard_benign.jsonl").open("a") as file:
+        file.write("".join(f'\n{{"text": "order {n} and much more", "label": "injection"}}' for n in range(9)))
+    rule = Rule(lambda text: (0.0, len(text) / 100))
+    found = further(rule, DETECTION, Decision(0.5), TEST, "data=injection", "data.size=400",
+                    "evaluate.obfuscations=[]", f"evaluate.transfer={prompts}")  # fmt: skip
+    assert found["recalibrated"]["own"]["recall"] == 0  # "order" is shorter than any question
+    assert found["recalibrated"]["notinject"]["false_alarms"] == 0.5
+    assert "recall" not in found["recalibrated"]["wildguard_benign"]
 
 
 PATENTS = [Document(str(number), f"a lamp of kind {number}", ("A61B",)) for number in range(12)]
@@ -166,6 +184,12 @@ def test_all_forms_ask_a_document_for_the_same_label_which_it_has_not():
     [
         (["evaluate=obfuscated"], "evaluate=obfuscated: data=demo cannot tell what to obfuscate"),
         (["data=injection", "data.task=single_label"], "data.task=single_label has none; set detection"),
+        (
+            ["evaluate=hostile", "evaluate.forms.order='{text} {foo}'"],
+            "evaluate.forms.order={text} {foo}: 'foo'; in braces",
+        ),
+        (["evaluate=hostile", "evaluate.forms.order='{text} {'"], "in braces it may name text, label, title"),
+        (["evaluate=hostile", "evaluate.forms={control: '{text}'}"], "evaluate.forms.control: is evaluate.control"),
         (["evaluate=hostile", "evaluate.forms.order=plain"], r"evaluate.forms.order=plain: must hold \{text\} once"),
         (["data=injection", "evaluate.obfuscations=[x]"], "evaluate.obfuscations=x: allowed are base64"),
         (["head=token", "evaluate=hostile"], "evaluate=hostile: asks for labels of documents"),

@@ -45,14 +45,14 @@ def test_the_threshold_comes_from_benign_documents_alone():
 def test_no_more_benign_documents_are_alarms_than_may_be_in_any_precision(dtype: type):
     draw = np.random.default_rng(0)
     for count in (67, 500, 900):
-        outputs = scores(*draw.random(count)).astype(dtype)
+        outputs: np.ndarray = scores(*draw.random(count)).astype(dtype)
         asked = targets(*[0] * count)
         asked[-1] = (0, 1)
         benign = outputs[:-1, 1]
         decision = TASK.choose(asked, outputs)
         raised = TASK.decide(outputs, decision)[:-1, 1].sum()
         assert raised == (count - 1) // 100 == (benign.astype(np.float64) >= (decision.threshold or 0)).sum()
-    same = np.full((200, 2), 0.5, dtype=dtype)
+    same: np.ndarray = np.full((200, 2), 0.5, dtype=dtype)
     asked = targets(*[0] * 199, 1)
     assert TASK.evaluate(asked, same, TASK.choose(asked, same))["false_alarms"] == 0
 

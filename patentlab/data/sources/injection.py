@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from patentlab.config import DataConfig
+from patentlab.config import DataConfig, RequestError
 from patentlab.config.bounds import bounded
 from patentlab.config.registry import OBFUSCATIONS, SOURCES
 from patentlab.corpus import SETS, Corpus, Document, derive_seed
@@ -27,6 +27,7 @@ from patentlab.data.sources.jsonl import file_fingerprint, json_rows
 from patentlab.data.sources.rows import keep_labels, read_rows
 
 BENIGN, INJECTION = LABELS = ("benign", "injection")
+SIZE = 3000  # of the fabricated corpus: 500 benign validation documents
 
 
 @dataclass
@@ -58,10 +59,21 @@ class InjectionConfig(DataConfig):
                 yield f"data.obfuscations={name}: allowed are {', '.join(OBFUSCATIONS.names())}"
             elif family_of(name) == self.held_out:
                 yield f"data.obfuscations={name}: data.held_out={self.held_out} keeps its family from training"
+        if self.obfuscations == []:
+            yield "data.obfuscations: must name one at least; null takes all that are not held out"
+        if self.path is None and self.split.method != "given":
+            yield "data.split.method: the fabricated corpus has sets that share no templates; set it to given"
+        if self.path is not None and self.split.method == "given" and self.split.column is None:
+            yield "data.split.method=given: a file has no sets of its own; set data.split.method=stratified"
         if self.obfuscated and self.path is not None:
             yield "data.obfuscated: is for the fabricated corpus alone; set it to 0, or leave out data.path"
-        if self.path is None and not self.size:
-            yield "data.size: must be given for the fabricated corpus"
+
+    @property
+    def idle(self) -> dict[str, str]:
+        """Settings that change nothing beside the others, and why."""
+        return (
+            {} if self.obfuscated else dict.fromkeys(("obfuscations", "held_out"), "data.obfuscated=0 obfuscates none")
+        )
 
     @property
     def of_training(self) -> list[str]:
@@ -86,8 +98,12 @@ def read(config: DataConfig) -> Corpus:
     assert isinstance(config, InjectionConfig)
     if config.path is not None:
         corpus = read_rows(json_rows(Path(config.path), config.encoding or "utf-8"), config, str(config.path))
+        if corpus.labels.names != LABELS:
+            raise RequestError(
+                f"{config.path}: {config.labels} has {', '.join(corpus.labels.names)}; wanted are {', '.join(LABELS)}"
+            )
         return replace(corpus, documents=tuple(plain(config, document) for document in corpus.documents))
-    return keep_labels([_fabricated(config, index) for index in range(config.size or 1)], config)
+    return keep_labels([_fabricated(config, index) for index in range(config.size or SIZE)], config)
 
 
 def fingerprint(config: DataConfig) -> str:
