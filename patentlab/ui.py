@@ -25,7 +25,8 @@ def main() -> None:
     config = compose(*(argument for argument in arguments if not argument.startswith("port=")))
     if config.tracking.uri is None:
         raise RequestError("tracking=none: there is nothing to show")
-    from patentlab.tracking.mlflow import close_dead_runs, connect, experiment_pages, ui_command
+    from patentlab.tracking.mirror import close_dead_runs
+    from patentlab.tracking.mlflow import connect, experiment_pages, ui_command
 
     if config.tracking.uri.startswith("http"):
         raise RequestError(

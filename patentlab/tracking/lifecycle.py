@@ -92,7 +92,4 @@ def recorded(record: Record, folder: Path, mirror: Mirror, config: ExperimentCon
     finally:
         if begun:
             record.write(folder)
-            kept = [path for path in folder.iterdir() if path.is_file() and path.name != "run.log"]
-            if record.saved and config.trainer.save_model == "always":  # models that nobody asked for stay on this disk
-                kept.append(folder / record.saved["folder"])
-            mirror.finish(record, sorted(kept))
+            mirror.finish(record, folder)

@@ -10,21 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from patentlab.config import TrackingConfig
 from patentlab.storage import locked, write_atomically
 from patentlab.tracking.identity import run_name
 from patentlab.tracking.mlflow import (
     PARENT,
     RUNS_FILE,
-    close_dead_runs,
     close_run,
     connect,
+    dead_runs,
     experiment_of,
     is_there,
     liveness,
     patiently,
 )
-from patentlab.tracking.record import Record, final_metrics, flatten, lock_of
+from patentlab.tracking.record import Record, final_metrics, flatten, lock_of, read_record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -66,17 +68,22 @@ class Mirror:
             row: Of the history; ``epoch`` is the step.
         """
         values = {f"by_epoch.{name}": value for name, value in row.items() if name != "epoch"}
-        self._attempt(lambda: self._log_metrics(values, int(row["epoch"])))
+        client, run_id = self._client, self.run_id
+        if client is not None and run_id is not None:
+            self._attempt(lambda: _log_metrics(client, run_id, values, int(row["epoch"])))
 
-    def finish(self, record: Record, artifacts: list[Path]) -> None:
+    def finish(self, record: Record, folder: Path) -> None:
         """Add final metrics and files, and close the run.
 
         Args:
             record: Finished or failed.
-            artifacts: Files and folders that exist.
+            folder: Of the run.
         """
-        self._broken = self._broken and self.run_id is None  # a lost point of a curve must not leave the run open
-        self._attempt(lambda: self._finish(record, artifacts))
+        client, run_id = self._client, self.run_id
+        if client is None or run_id is None:
+            return
+        self._broken = False  # a lost point of a curve must not leave the run open
+        self._attempt(lambda: _complete(client, run_id, record, folder))
 
     def _attempt(self, call: Callable[[], None]) -> None:
         if self._broken:
@@ -108,32 +115,6 @@ class Mirror:
             batch = parameters[first : first + _MAX_BATCH]
             patiently(lambda batch=batch: client.log_batch(run_id, params=batch))  # type: ignore[misc]
 
-    def _log_metrics(self, values: Mapping[str, float], step: int) -> None:
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        # MLflow draws what stands before a slash as a section of its own
-        metrics = [Metric("/".join(name.rsplit(".", 1)), value, now, step) for name, value in values.items()]
-        client, run_id = self._client, self.run_id
-        if client is not None and run_id is not None:
-            patiently(lambda: client.log_batch(run_id, metrics=metrics))
-
-    def _finish(self, record: Record, artifacts: list[Path]) -> None:
-        client, run_id = self._client, self.run_id
-        if client is None or run_id is None:
-            return
-        self._log_metrics(final_metrics(record), 0)
-        if record.error is not None:
-            error = record.error[:_MAX_VALUE]
-            patiently(lambda: client.set_tag(run_id, "error", error))
-        for path in artifacts:
-            if path.is_dir():
-                client.log_artifacts(run_id, str(path), path.name)
-            else:
-                client.log_artifact(run_id, str(path))
-        status = "KILLED" if record.interrupted else "FINISHED" if record.status == "finished" else "FAILED"
-        patiently(lambda: client.set_terminated(run_id, status))
-
     def close(self, earlier: Record) -> None:
         """End the run of a process that died: nothing may seem to be running that is not.
 
@@ -144,6 +125,49 @@ class Mirror:
         client = self._client
         if client is not None and run_id and earlier.tracking.get("uri") == self.config.uri:
             self._attempt(lambda: close_run(client, run_id))
+
+
+def _log_metrics(client: MlflowClient, run_id: str, values: Mapping[str, float], step: int) -> None:
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    # MLflow draws what stands before a slash as a section of its own
+    metrics = [Metric("/".join(name.rsplit(".", 1)), value, now, step) for name, value in values.items()]
+    patiently(lambda: client.log_batch(run_id, metrics=metrics))
+
+
+def _complete(client: MlflowClient, run_id: str, record: Record, folder: Path) -> None:
+    """Add final metrics and files, and close a run."""
+    _log_metrics(client, run_id, final_metrics(record), 0)
+    if record.error is not None:
+        error = record.error[:_MAX_VALUE]
+        patiently(lambda: client.set_tag(run_id, "error", error))
+    for path in sorted(path for path in folder.iterdir() if path.is_file() and path.name != "run.log"):
+        client.log_artifact(run_id, str(path))
+    if record.saved:
+        settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        if settings["trainer"]["save_model"] == "always":  # models that nobody asked for stay on this disk
+            client.log_artifacts(run_id, str(folder / record.saved["folder"]), record.saved["folder"])
+    status = "KILLED" if record.interrupted else "FINISHED" if record.status == "finished" else "FAILED"
+    patiently(lambda: client.set_terminated(run_id, status))
+
+
+def close_dead_runs(client: MlflowClient, sweep: Path | None = None) -> None:
+    """Close runs that a process of this machine began and did not live to close.
+
+    Those whose record says how they ended are brought up to it: their process died before it could tell MLflow. The
+    others are marked as killed.
+
+    Args:
+        client: Of the database or server.
+        sweep: Look at the runs in this folder alone.
+    """
+    for run_id, folder in dead_runs(client, sweep):
+        record = read_record(folder)
+        if record is not None and record.status != "running" and record.tracking.get("run_id") == run_id:
+            _complete(client, run_id, record, folder)
+        else:
+            close_run(client, run_id)
 
 
 @dataclass(frozen=True)

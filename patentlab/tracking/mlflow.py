@@ -53,27 +53,26 @@ def close_run(client: MlflowClient, run_id: str) -> None:
         client.set_terminated(run_id, "KILLED")
 
 
-def close_dead_runs(client: MlflowClient, sweep: Path | None = None) -> int:
-    """Mark runs as killed that a process of this machine began and did not live to finish.
+def dead_runs(client: MlflowClient, sweep: Path | None = None) -> list[tuple[str, Path]]:
+    """Runs that a process of this machine began and did not live to close.
 
     Args:
         client: Of the database or server.
         sweep: Look at the runs in this folder alone.
 
     Returns:
-        How many.
+        Ids, and the runs' folders.
     """
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     which = f"attributes.status = 'RUNNING' and tags.host = '{socket.gethostname()}'"
-    closed = 0
+    dead = []
     for run in client.search_runs(experiments, which):
         folder, lock = run.data.tags.get("folder"), run.data.tags.get("lock")
         if folder is None or lock is None or (sweep is not None and not Path(folder).is_relative_to(sweep)):
             continue
         if not is_held(Path(lock)):
-            client.set_terminated(run.info.run_id, "KILLED")
-            closed += 1
-    return closed
+            dead.append((run.info.run_id, Path(folder)))
+    return dead
 
 
 def patiently(call: Callable[[], T]) -> T:

@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 
 from patentlab.config import TrackingConfig
 from patentlab.tracking.identity import run_name
-from patentlab.tracking.mirror import Mirror
+from patentlab.tracking.mirror import Mirror, close_dead_runs
 from patentlab.tracking.mlflow import connect, experiment_pages
 from patentlab.tracking.record import Record, final_metrics, flatten
 
@@ -44,9 +44,9 @@ def test_a_run_is_mirrored_whole(tracking: TrackingConfig, tmp_path: Path):
     for epoch, loss in ((1, 0.9), (2, 0.4)):
         mirror.epoch({"epoch": epoch, "step": epoch * 10, "train_loss": loss})
     done.status = "finished"
-    file = tmp_path / "config.yaml"
-    file.write_text("seed: 3")
-    mirror.finish(done, [file])
+    (tmp_path / "config.yaml").write_text("seed: 3")
+    (tmp_path / "run.log").write_text("stays here")
+    mirror.finish(done, tmp_path)
 
     run = client.get_run(mirror.run_id)
     assert run.info.status == "FINISHED"
@@ -69,17 +69,35 @@ def test_a_failed_run_says_why(tracking: TrackingConfig, tmp_path: Path):
     failed = record()
     mirror.start(failed, {}, tmp_path)
     failed.status, failed.error = "failed", "ValueError: no"
-    mirror.finish(failed, [])
+    mirror.finish(failed, tmp_path)
     run = MlflowClient(str(tracking.uri)).get_run(str(mirror.run_id))
     assert run.info.status == "FAILED"
     assert run.data.tags["error"] == "ValueError: no"
+
+
+@pytest.mark.parametrize(("status", "told"), [("finished", "FINISHED"), ("failed", "FAILED"), ("running", "KILLED")])
+def test_a_run_whose_process_died_before_it_told_mlflow_is_brought_up_to_its_record(
+    tracking: TrackingConfig, tmp_path: Path, status: str, told: str
+):
+    mirror, left = Mirror(tracking), record()
+    mirror.start(left, {}, tmp_path)
+    left.status, left.tracking = status, {"uri": str(tracking.uri), "run_id": str(mirror.run_id)}
+    left.write(tmp_path)
+    client = MlflowClient(str(tracking.uri))
+    close_dead_runs(client, tmp_path.parent / "elsewhere")
+    assert client.get_run(str(mirror.run_id)).info.status == "RUNNING"
+    close_dead_runs(client, tmp_path)
+    run = client.get_run(str(mirror.run_id))
+    assert run.info.status == told
+    assert ("test/f1_micro" in run.data.metrics) == (status != "running")
+    assert bool(client.list_artifacts(str(mirror.run_id))) == (status != "running")
 
 
 def test_an_unreachable_server_costs_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     mirror = Mirror(TrackingConfig("mlflow", "http://127.0.0.1:9", None, "demo"))
     mirror.start(record(), {}, tmp_path)
     mirror.epoch({"epoch": 1, "train_loss": 1.0})
-    mirror.finish(record(), [])
+    mirror.finish(record(), tmp_path)
     lines = [entry.getMessage() for entry in caplog.records if entry.name.startswith("patentlab")]
     assert len(lines) == 1
     assert "the run goes on without it" in lines[0]
@@ -94,7 +112,7 @@ def test_a_lost_point_of_a_curve_does_not_leave_the_run_open(tracking: TrackingC
         patched.setattr(MlflowClient, "log_batch", lambda *args, **kwargs: 1 / 0)
         mirror.epoch({"epoch": 1, "train_loss": 1.0})
     done.status = "finished"
-    mirror.finish(done, [])
+    mirror.finish(done, tmp_path)
     assert MlflowClient(str(tracking.uri)).get_run(str(mirror.run_id)).info.status == "FINISHED"
 
 
@@ -112,7 +130,7 @@ def test_an_experiment_that_was_deleted_comes_back(tracking: TrackingConfig, tmp
 def test_no_tracking_is_silent(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     mirror = Mirror(TrackingConfig("none", None, None, None))
     mirror.start(record(), {}, tmp_path)
-    mirror.finish(record(), [])
+    mirror.finish(record(), tmp_path)
     assert not caplog.records
 
 
