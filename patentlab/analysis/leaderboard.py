@@ -13,6 +13,7 @@ from patentlab.analysis.classifiers import classified
 from patentlab.analysis.differences import compare
 from patentlab.analysis.fidelity_gain import kept_part
 from patentlab.analysis.scored import ScoredRuns
+from patentlab.evaluation import lower_is_better
 from patentlab.statistics.multiple_testing import holm
 
 BEST, AS_GOOD, WORSE, UNKNOWN, ALONE = "best", "not distinguishable", "worse", "cannot be told", "alone"
@@ -30,7 +31,8 @@ def leaderboard(runs: Runs, scored: ScoredRuns, metrics: Sequence[str], level: f
     A classifier is model, head, adapter, loss and whatever else of its settings varies
     (:func:`patentlab.analysis.classifiers.classified`). They are ranked where all else is equal: regime and whatever
     other conditions vary, and what was added to the real documents; runs of real documents alone come first. The best
-    has the highest mean of those with the most seeds. Each other is held against it by
+    has the highest mean of those with the most seeds (the lowest of a metric that
+    :func:`~patentlab.evaluation.lower_is_better`). Each other is held against it by
     :func:`patentlab.analysis.differences.compare`, p-values adjusted over those of the ranking (Holm). The best was
     chosen by the same scores, so its lead looks a little larger than it is; with as many classifiers as seeds, ask
     ``differences``, which is adjusted over all pairs.
@@ -53,6 +55,7 @@ def leaderboard(runs: Runs, scored: ScoredRuns, metrics: Sequence[str], level: f
     table = found.table
     keys = [*found.conditions, "arm"]
     shown = [*found.shown, *(["arm"] if len(table["arm"].unique()) > 1 else [])]
+    sign = -1 if lower_is_better(metrics[0]) else 1
     means = _means(table, [*found.conditions, "classifier"], metrics)
     values = [str(n) for n in means if n not in (*keys, "classifier")]
     rows: list[dict[str, Any]] = []
@@ -61,7 +64,7 @@ def leaderboard(runs: Runs, scored: ScoredRuns, metrics: Sequence[str], level: f
         sides = {str(name): part for name, part in group.groupby("classifier", sort=False)}
         own = _same(means, conditions).set_index("classifier")
         most = max(len(set(part["seed"])) for part in sides.values())
-        value = own[metrics[0]].reindex(list(sides))
+        value = sign * own[metrics[0]].reindex(list(sides))
         whole = value[[len(set(part["seed"])) == most for part in sides.values()]]
         best = str(whole.idxmax()) if whole.notna().any() else None
         against = [_against(name, part, best, sides, metrics[0], scored) for name, part in sides.items()]
@@ -74,7 +77,7 @@ def leaderboard(runs: Runs, scored: ScoredRuns, metrics: Sequence[str], level: f
             costs = {n: (part[column].mean(), digits) for n, (column, digits) in _COSTS.items() if column in part}
             row |= {n: value if pd.isna(value) else round(float(value), digits) for n, (value, digits) in costs.items()}
             row |= one | {"behind_p_holm": adjusted} | place
-            row["standing"] = _standing(name, best, len(sides), float(one["behind"]), float(adjusted), level)
+            row["standing"] = _standing(name, best, len(sides), sign * float(one["behind"]), float(adjusted), level)
             rows.append(row)
     ranked = pd.DataFrame(rows)
     if ranked.empty:

@@ -27,6 +27,7 @@ from patentlab.analysis.replicates import set_apart
 from patentlab.analysis.robustness import tampered
 from patentlab.analysis.strategies import augmented
 from patentlab.analysis.variance import spread
+from patentlab.evaluation import lower_is_better
 from patentlab.statistics.power import (
     LEVEL,
     POWER,
@@ -148,7 +149,7 @@ def shares(runs: Runs, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         try:
             curves.append(share_curve(part).assign(**key))
             same_size(group)
-            found = optimum(part)
+            found = optimum(part.assign(score=-part["score"]) if lower_is_better(metric) else part)
             row |= {"share": found.share, "low": found.low, "high": found.high, "sentence": found.sentence}
             row |= {"candidates": ", ".join(f"{share:g}" for share in found.candidates), "vertex": found.vertex}
             row["bootstrap"] = ", ".join(f"{share:g}: {often:.0%}" for share, often in found.bootstrap.items())

@@ -215,8 +215,8 @@ def _label(row: pd.Series, table: pd.DataFrame) -> str:
 def _where(conditions: Mapping[str, Any], block: pd.DataFrame) -> str:
     regime = str(conditions["regime"])
     told = [(name, value) for name, value in conditions.items() if name not in ("data", "regime")]
-    more = [_condition(name, value) for name, value in told if value != REAL_ONLY]
-    alone = " on real documents alone" if len(told) > len(more) else ""
+    more = [_condition(name, value) for name, value in told if value != REAL_ONLY and not pd.isna(value)]
+    alone = " on real documents alone" if any(value == REAL_ONLY for _, value in told) else ""
     seeds = sorted({int(n) for n in block["seeds"]})
     count = f"{seeds[0]} seed{'s' if seeds[0] != 1 else ''}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     return f"At {', '.join([regime, *more])}{alone} ({count})"

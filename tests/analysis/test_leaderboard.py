@@ -15,6 +15,7 @@ from patentlab.analysis.arms import arms
 from patentlab.analysis.differences import differences
 from patentlab.analysis.leaderboard import leaderboard
 from patentlab.analysis.scored import ScoredRuns
+from patentlab.evaluation import lower_is_better
 from tests.analysis.swept import METRICS, MODELS, REGIMES, SEEDS, Answer, four_models, measured, row
 from tests.analysis.written_runs import THRESHOLD
 
@@ -215,6 +216,25 @@ def test_it_is_ranked_by_the_metric_that_is_asked_for(swept: tuple[Any, ...]):
     for _, own in board.groupby("regime"):
         assert own["map_macro"].is_monotonic_decreasing
         assert own["behind"].iloc[1] == pytest.approx(own["map_macro"].iloc[0] - own["map_macro"].iloc[1])
+
+
+def test_the_lowest_of_a_loss_is_the_best(swept: tuple[Any, ...]):
+    matrix = swept[0].assign(**{"metrics.test.hamming_loss": 1 - swept[0]["metrics.test.f1_micro"]})
+    runs, none = arms(matrix), ScoredRuns({})
+    one, other = (leaderboard(runs, none, [metric]) for metric in ("f1_micro", "hamming_loss"))
+    for column in ("rank", "classifier", "standing"):
+        assert list(one[column]) == list(other[column])
+    assert {"best", "worse"} <= set(other["standing"])
+    np.testing.assert_allclose(other["behind"], -one["behind"])
+
+
+@pytest.mark.parametrize(
+    ("metric", "lower"),
+    [("f1_micro", False), ("recall", False), ("ece", True), ("chat_label_ece", True), ("false_alarms", True),
+     ("tag_unread_words", True), ("unparsable_pieces", True), ("mean_absolute_error", True), ("precision", False)],
+)  # fmt: skip
+def test_what_is_better_when_it_is_less(metric: str, lower: bool):
+    assert lower_is_better(metric) == lower
 
 
 def test_a_condition_that_is_null_in_some_runs_is_a_value(swept: tuple[pd.DataFrame, dict[str, Path], Said]):

@@ -54,6 +54,15 @@ def test_the_best_those_as_good_and_those_worse_are_named():
     assert counted.startswith("Between models micro-F1 differs in 2 of 3 pairs at level .05 (Holm); the clearest: ")
 
 
+def test_a_condition_that_some_runs_lack_is_told_of_those_that_have_it():
+    matrix = matrix_of({("minilm", "1:10"): (0.6, 0.4, 0.5), ("tfidf_linear", "1:10"): (0.5, 0.3, 0.4)})
+    hostile = matrix.assign(run=matrix["run"] + "h", key=matrix["key"] + "h")
+    both = [matrix.assign(**{"settings.evaluate.documents": np.nan}),
+            hostile.assign(**{"settings.evaluate.documents": 100.0})]  # fmt: skip
+    starts = {sentence.partition(" (5 seeds)")[0] for sentence in said(pd.concat(both, ignore_index=True))[:2]}
+    assert starts == {"At 1:10", "At 1:10, documents 100"}
+
+
 def test_conditions_that_a_pair_does_not_share_are_not_told():
     rows = pd.DataFrame({"regime": ["1:4"] * 3, "loss": [None, "bce", float("nan")], "loss_settings": [None, "", ""],
                          "adapter.rank": [2, 16, 16], "first": "embedding", "second": "instruction"})  # fmt: skip
