@@ -23,7 +23,8 @@ attention   := label_supervised
 entities    := entities
 injection   := injection
 multi-task  := multi_task
-FIGURES     := arms labels calibration fidelity shares learning orderings leakage retrieval parameters heads attention entities multi-task injection
+worth       := worth
+FIGURES     := arms labels calibration fidelity shares learning orderings leakage retrieval parameters heads attention entities multi-task injection worth
 SWEEPS      := volume_vs_fidelity fidelity shares regimes orderings leakage tuned
 # Claims (conf/claims/) that a sweep's report judges.
 claims-head_vs_instruction := claims=head_vs_instruction
@@ -31,6 +32,8 @@ claims-label_supervised    := claims=label_supervised
 claims-entities            := claims=entities
 claims-injection           := claims=injection metric=recall
 claims-multi_task          := claims=multi_task
+# Another analysis than the report of a sweep.
+analysis-worth             := worth
 # The small edition: the demonstration corpus, few documents, short training. Data of your own with the full one:
 # make figures EDITION=full ARGS="data=patentsview data.path=FOLDER"
 EDITION     ?= small
@@ -46,6 +49,7 @@ small-head_vs_instruction := mix.budget=null data.size=800 data.top_k=8 model=sm
 small-label_supervised    := mix.budget=null data.size=800 data.top_k=8 model=smollm2_135m,minilm adapter=lora head.pooling=last,mean trainer.max_length=128 trainer.batch_size=4 trainer.epochs=4 trainer.validations=2 trainer.learning_rate=1e-3 regime=1:4
 small-entities            := mix.budget=null data.size=400 model=smollm2_135m,minilm trainer.max_length=128 trainer.batch_size=8 trainer.epochs=4 trainer.validations=4 trainer.learning_rate=1e-3 regime=1:2
 small-injection           := mix.budget=null data.size=3000 model=minilm adapter=frozen trainer.max_length=256 evaluate.obfuscations=[base64,homoglyphs,leetspeak,spacing,string_splitting]
+small-worth               := mix.budget=null data.size=1200 strategy=none,eda,duplicate regime=1:40,1:20,1:10,1:5
 # three corpora of the generator of the demonstration, in the places of the paper's
 one-of-three = data@data.parts.$(1)=demo data.parts.$(1).corpus_seed=$(2) data.parts.$(1).size=300 data.parts.$(1).split.validation=40 data.parts.$(1).split.test=80
 small-multi_task          := $(call one-of-three,topics,0) data.parts.topics.task=single_label $(call one-of-three,coarse,1) data.parts.coarse.task=single_label data.parts.coarse.top_k=8 $(call one-of-three,chat,2) model=minilm adapter=full trainer.max_length=128 trainer.epochs=6 trainer.validations=3 trainer.learning_rate=1e-3
@@ -90,7 +94,7 @@ tables: setup  ## one report of all sweeps of the edition that were run
 # figure-NAME runs what is missing of the sweep that it needs, and writes that sweep's report
 $(FIGURES:%=figure-%): figure-%: setup
 	$(BIN)/python -m patentlab.run +experiment=$($*) name=$(EDITION)-$($*) $($(EDITION)) $($(EDITION)-$($*)) $(ARGS)
-	$(BIN)/python -m patentlab.analyze sweep=multirun/$(EDITION)-$($*) $(claims-$($*))
+	$(BIN)/python -m patentlab.analyze $(analysis-$($*)) sweep=multirun/$(EDITION)-$($*) $(claims-$($*))
 
 replication: setup  ## tables and figures of docs/replication.md, from the matrix that is kept beside it
 	$(BIN)/python -m benchmarks.replication

@@ -21,6 +21,11 @@
 ``power sd=.015 difference=.02`` how many seeds it takes to show this gain
   ``sd_from=3``                  seeds that the sd was estimated from: the answer is an interval then, and a wide one
 ``power sweep=FOLDER``           both, for each gain of a sweep
+``worth sweep=FOLDER``           how many labelled documents the added ones are worth, read off the learning curve on
+                                 real documents alone (four regimes or more); what labelling more would bring
+  ``more=50``                    so many more
+  ``price.label=2 price.document=.01``  what a label and a generated document cost; without, the seconds that generation
+                                 took are told for each label that they stand for
 ``published``                    what papers print, recomputed; with sweep=FOLDER, ours beside it
 """
 
@@ -50,6 +55,10 @@ def main() -> None:
         "report": (report, {**_READ, "table": None, "claims": None, "between": "model", **written}),
         "fisher": (fisher, {"r": None, "n": None, "level": "0.05"}),
         "power": (power, {**_READ, **planned}),
+        "worth": (
+            worth,
+            {**_READ, "metric": "f1_micro", "out": None, "more": "50", "price.label": None, "price.document": None},
+        ),
         "published": (published, {**_READ, "out": None}),
     }
     if name not in commands:
@@ -102,6 +111,30 @@ def power(settings: Settings) -> None:
     if table.empty:
         raise RequestError(f"sweep={settings['sweep']}: no run has a twin")
     print(as_markdown(table))
+
+
+def worth(settings: Settings) -> None:
+    """What added documents are worth."""
+    from patentlab.analysis.worth import Prices
+    from patentlab.report.request import numbers_of, place_of, read_sweeps
+    from patentlab.report.worth import make_worth_report
+
+    prices = (
+        None if settings[name] is None else numbers_of(settings, name, 1)[0]
+        for name in ("price.label", "price.document")
+    )
+    [more] = numbers_of(settings, "more", 1)
+    if more < 1 or more != round(more):
+        raise RequestError(f"more={settings['more']}: must be a whole number from 1")
+    wanted = Prices(*prices)
+    if any(price is not None and price <= 0 for price in (wanted.label, wanted.document)):
+        raise RequestError("price: must be above 0")
+    matrix, _ = read_sweeps(settings, _uri)
+    out = Path(settings["out"] or place_of(settings) / "worth")
+    names = [Path(one).stem for one in str(settings["sweep"]).split(",")]
+    said = make_worth_report(f"{', '.join(names)}: worth", matrix, str(settings["metric"]), int(more), wanted, out)
+    print(*said, sep="\n", file=sys.stderr)
+    print(out.resolve())
 
 
 def published(settings: Settings) -> None:

@@ -27,6 +27,7 @@ FIGURES = (
     "entities",
     "injection",
     "multi-task",
+    "worth",
 )
 # runs of a seed, of which the small edition has two
 SWEEPS = {
@@ -42,6 +43,7 @@ SWEEPS = {
     "entities": 6,
     "injection": 4,
     "multi-task": 4,
+    "worth": 10,
 }
 
 

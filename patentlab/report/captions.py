@@ -49,6 +49,9 @@ TITLES = {
     "parameters": "Trained parameters",
     "tampered": "Documents that somebody has tampered with",
     "variance_components": "Where the spread over seeds comes from",
+    "worth": "What added documents are worth, in labelled ones",
+    "labels": "What labelling more would bring",
+    "points": "Learning curves on real documents",
     "published": "Published numbers, and ours",
     "recomputed": "Published correlations, recomputed",
 }

@@ -76,8 +76,15 @@ def _number(name: str, value: object) -> str:
         return str(value)
     if _P.search(name):
         return "<0.001" if value < 0.001 else f"{value:.3f}"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
     return f"{value:.0f}" if value == round(value) and abs(value) < 1e9 else f"{value:.4g}"
 
 
 def _latex(text: object) -> str:
-    return re.sub(r"([&%$#_{}])", r"\\\1", str(text)).replace("²", "$^2$").replace("ρ", "$\\rho$")
+    return (
+        re.sub(r"([&%$#_{}])", r"\\\1", str(text))
+        .replace("∞", r"$\infty$")
+        .replace("²", "$^2$")
+        .replace("ρ", "$\\rho$")
+    )
