@@ -7,7 +7,8 @@
                                  strategy, generator, regime, mix, ordering, data, or a setting that varies, as
                                  trainer.learning_rate; all else is equal
   ``table=csv``                  nothing but the run matrix, a row a run; or parquet, or csv,parquet
-  ``claims=NAME``                claims to check: a file of conf/claims/, or a path
+  ``claims=NAME``                claims to check: a file of conf/claims/, or a path; verdicts say whether the sweep was
+                                 started with this file (patentlab.run claims=NAME)
   ``metric=f1_macro``            of leaderboard, gains and figures; f1_micro by default
   ``fidelity=frechet``           measure of it; mmd2 by default
   ``source=mlflow``              from MLflow alone, sweep=NAME; tracking.uri=… names another database or server than the
@@ -77,12 +78,12 @@ def report(settings: Settings) -> None:
     if formats:
         print(keep_matrix(matrix, Path(settings["out"] or place_of(settings)), formats).resolve())
         return
-    family = claims_of(settings)
+    family, registered = claims_of(settings) or (None, "")
     out = Path(settings["out"] or place_of(settings) / "report")
     names = [Path(one).stem for one in str(settings["sweep"]).split(",")]
     title = f"{', '.join(names)}: {len(matrix)} runs"
     metric, between = str(settings["metric"]), str(settings["between"])
-    found = make_report(title, matrix, folders, family, metric, str(settings["fidelity"]), out, between)
+    found = make_report(title, matrix, folders, family, metric, str(settings["fidelity"]), out, between, registered)
     print(*summary(found, matrix, metric, between), sep="\n", file=sys.stderr)
     print(out.resolve())
 

@@ -16,6 +16,7 @@ from patentlab.console.command_line import run_command
 from patentlab.console.overrides import read_arguments
 from patentlab.protocols import Progress, Silent
 from patentlab.sweep.job import execute_job, register_folders
+from patentlab.sweep.journal import Entry
 from patentlab.sweep.launch import Launch, Refused
 from patentlab.tracking.mirror import SweepRun
 from patentlab.tracking.record import Record
@@ -37,6 +38,10 @@ class SweepCallback(Callback):
 
 def job(composed: DictConfig) -> None:
     """What Hydra calls for each job, here or in a launcher's process."""
+    if _launch is not None and _launch.journal is None and composed.register is not None:
+        problem = f"claims={composed.register}: are registered with a sweep, and this is a single run; -m makes a sweep"
+        _launch.single = Entry(0, [], "", problems=[problem])
+        return
     entry = execute_job(composed, _launch.progress if _launch is not None else Silent(), _execute)
     if _launch is not None:
         if _launch.journal is None:
@@ -56,6 +61,14 @@ def _write_matrix(sweep: Path) -> None:
     write_matrix(read_matrix(sweep), sweep)
 
 
+def _find_claims(name: str) -> Path:
+    from patentlab.analysis.claims import claims_file, read_claims
+
+    path = claims_file(name)
+    read_claims(path)
+    return path
+
+
 def main() -> int:
     """Compose, hand over to the jobs, and sum up.
 
@@ -67,7 +80,7 @@ def main() -> int:
     """
     global _launch
     arguments = read_arguments(sys.argv[1:])
-    launch = _launch = Launch(sys.argv[1:], arguments, _write_matrix)
+    launch = _launch = Launch(sys.argv[1:], arguments, _write_matrix, _find_claims)
     sys.argv[1:] = launch.for_hydra
     signal.signal(signal.SIGTERM, _interrupt)
     command = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")(job)

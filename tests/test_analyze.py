@@ -18,6 +18,7 @@ from patentlab.console.command_line import compose
 from patentlab.tracking.record import Record
 from tests.analysis.known_matrix import known_matrix
 from tests.analysis.swept import four_models
+from tests.analysis.test_worth import made
 from tests.conftest import ROOT
 from tests.in_process import start
 
@@ -150,6 +151,19 @@ def test_published_numbers_with_ours(kept: Path, tmp_path: Path):
     assert 5 < (~measured).sum() < len(table)
 
 
+def test_worth_is_told_and_kept(tmp_path: Path):
+    made(0.8).to_parquet(tmp_path / "matrix.parquet")
+    done = analyze("worth", "sweep=matrix.parquet", "more=20", "price.document=0.5", "price.label=2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()) == tmp_path / "worth"
+    assert "labelling 20 more than 37 documents brings micro-F1" in done.stderr
+    assert "| 1:50" in done.stderr and "smollm2, label-conditioned" in done.stderr
+    kept = pd.read_parquet(tmp_path / "worth" / "tables" / "worth.parquet")
+    assert {"worth_low", "rate", "pays_above", "saved_high"} <= set(kept)
+    page = (tmp_path / "worth" / "report.html").read_text()
+    assert "What added documents are worth" in page
+
+
 def test_failed_missing_and_duplicate_runs_are_listed(tmp_path: Path):
     matrix = known_matrix(generators=5, seeds=3)
     lost = matrix["run"].str.contains("duplicate") & (matrix["choices.seed"] == 1)
@@ -201,6 +215,10 @@ def test_records_are_reported_beside_them_without_predictions_too(tmp_path: Path
         (("sweep={kept}", "fidelity=mdm2"), "fidelity=mdm2 (did you mean mmd2?)"),
         (("sweep={kept}", "claims=synthetic"), "claims=synthetic (did you mean synthetic_data?)"),
         (("sweep={kept}", "between=haed"), "between=haed (did you mean head?): allowed are data, model, head"),
+        (("worth", "sweep={kept}", "more=0"), "more=0: must be a whole number from 1"),
+        (("worth", "sweep={kept}", "price.label=-1"), "price: must be above 0"),
+        (("worth", "sweep={kept}", "price.label=two"), "price.label=two: must be a number"),
+        (("worth",), "sweep: must be given"),
         (("sweep={kept}", "metrics=f1"), "metrics (did you mean metric?): no such setting"),
     ],
 )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from patentlab.analysis.optimum import contains
 from patentlab.analysis.quantities import Estimate, Evidence, Quantity
-from patentlab.config import RequestError, closest
+from patentlab.config import RequestError, closest, config_folder
 from patentlab.statistics.arrays import Floats
 from patentlab.statistics.multiple_testing import holm
 from patentlab.statistics.power import LEVEL
@@ -61,6 +61,21 @@ class Claims:
     claims: tuple[Claim, ...]
     level: float = LEVEL
     adjust: str = "holm"
+
+
+def claims_file(name: str) -> Path:
+    """The file of ``conf/claims/`` with a name, or the one at a path.
+
+    Args:
+        name: Without a suffix, or a path.
+
+    Raises:
+        RequestError: There is no such file.
+    """
+    known = {path.stem: path for path in (config_folder() / "claims").glob("*.yaml")}
+    if name not in known and not Path(name).is_file():
+        raise RequestError(f"claims={closest(name, known)}: no such file; conf/claims/ has {', '.join(sorted(known))}")
+    return known.get(name, Path(name))
 
 
 def read_claims(path: Path) -> Claims:

@@ -21,7 +21,8 @@ def plain(runs: pd.DataFrame) -> pd.Series:
     Args:
         runs: Rows of a matrix, with ``choices.head``, ``choices.loss`` and, if it is known, ``settings.data.task``.
     """
-    known = runs.assign(task=runs.get("settings.data.task"))[["task", "choices.head", "choices.loss"]].astype(object)
+    named = runs[["choices.head", "choices.loss"]].assign(task=runs.get("settings.data.task"))
+    known = named[["task", "choices.head", "choices.loss"]].astype(object)
     means = {
         (task, head): _meant(task, head)
         for task, head in known[["task", "choices.head"]].drop_duplicates().itertuples(index=False)

@@ -30,7 +30,7 @@ from patentlab.config.problems import RequestError
 from patentlab.config.registry import HEADS
 
 # what steers a sweep, as in conf/config.yaml
-_CONTROL = {"name": None, "rerun": "missing", "on_error": "continue", "plan": False, "exclude": None}
+_CONTROL = {"name": None, "rerun": "missing", "on_error": "continue", "plan": False, "exclude": None, "register": None}
 # settings of earlier records → what they are called now, where they have one of these values
 _RENAMED = {("model", "attention"): "attn_implementation", ("generator", "attention"): "attn_implementation"}
 _IMPLEMENTATIONS = ("sdpa", "eager", None)

@@ -23,7 +23,7 @@ from patentlab.config.trainer import TrackingConfig, TrainerConfig
 
 RERUN = ("missing", "failed", "always", "never")
 ON_ERROR = ("continue", "stop")
-CONTROL = ("name", "rerun", "on_error", "plan", "exclude")  # of a sweep: settings that say nothing about a run
+CONTROL = ("name", "rerun", "on_error", "plan", "exclude", "register")  # of a sweep: they say nothing about a run
 _FITTED_TASK = "multi_label"  # of models without a head
 _OF_ONE_LABEL = {"multi_label": "single_label"}  # the task instead, where documents have exactly one label
 LAYER_SETTINGS = ("head.start", "head.dropout", "trainer.head_learning_rate")  # of layers that are trained, not fitted
@@ -53,6 +53,7 @@ class ExperimentConfig:
     on_error: str = bounded(words=ON_ERROR)
     plan: bool = MISSING
     exclude: str | None = None
+    register: str | None = None
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -27,6 +27,8 @@ _NUMBERS = {"regime": "1:N with a whole number N ≥ 1, as in 1:10", "mix": "a n
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", list: "a list: [a,b]"}
 # settings of a sweep, which are better refused once than in each of its jobs
 _WORDS = {"rerun": RERUN, "on_error": ON_ERROR}
+_NO_GROUPS = ("hydra", "claims", "published", "words")  # folders whose files are no options
+_CLAIMS = "claims"  # of analyses the name of a file; in a sweep what registers it
 _FOLLOWING = ("loss",)  # groups that may be null, and then follow other choices
 # settings that have another name now, where they are given a value of earlier days
 _EARLIER_VALUES = ("sdpa", "eager")
@@ -39,11 +41,11 @@ _OWN_FOLDERS = ("--config-dir", "-cd", "--config-path", "-cp", "hydra.searchpath
 
 def groups() -> list[str]:
     """The config groups, by the folders that there are."""
-    return sorted(path.name for path in config_folder().iterdir() if path.is_dir() and path.name != "hydra")
+    return sorted(path.name for path in config_folder().iterdir() if path.is_dir() and path.name not in _NO_GROUPS)
 
 
 def read_arguments(arguments: Sequence[str]) -> list[str]:
-    """Check command-line arguments, and rewrite ``regime=1:10`` and ``mix=0.2`` to the settings that they stand for.
+    """Check command-line arguments, and rewrite those that are short for others: ``regime=1:10``, ``claims=NAME``.
 
     Args:
         arguments: Overrides and flags alike.
@@ -99,6 +101,8 @@ def _read(text: str, own_folders: bool) -> tuple[list[str], str]:
     except HydraException as error:
         return [f"{text}: {' '.join(str(error).split())}; put quotes around what has braces, commas or colons"], text
     key = override.key_or_group
+    if key == _CLAIMS:
+        return _read(f"register={text.partition('=')[2]}", own_folders)
     if key == "experiment" and not override.is_add():
         return _read(f"+{text}", own_folders)
     if override.is_delete() or re.split("[./]", key)[0] == "hydra" or override.package is not None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from patentlab.analysis.claims import Claims, read_claims
+from patentlab.analysis.claims import Claims, claims_file, read_claims
 from patentlab.analysis.matrix import FORMATS, read_kept_matrix, read_matrix, read_matrix_from_mlflow
-from patentlab.config import RequestError, closest, config_folder
+from patentlab.config import RequestError
+from patentlab.sweep.registration import REGISTERED, standing
 
 Settings = Mapping[str, str | None]
 
@@ -67,19 +68,27 @@ def formats_of(settings: Settings) -> list[str]:
     return formats
 
 
-def claims_of(settings: Settings) -> Claims | None:
-    """The claims to check, if any: of a file of ``conf/claims/`` by its name, or of a path.
+def claims_of(settings: Settings) -> tuple[Claims, str] | None:
+    """The claims to check, if any, and whether each sweep was started with them.
+
+    Args:
+        settings: ``claims``, a file of ``conf/claims/`` by its name, or a path; ``sweep``.
 
     Raises:
         RequestError: There is no such file, or it has something else.
     """
-    name = settings["claims"]
-    if not name:
+    if not settings["claims"]:
         return None
-    known = {path.stem: path for path in (config_folder() / "claims").glob("*.yaml")}
-    if name not in known and not Path(name).is_file():
-        raise RequestError(f"claims={closest(name, known)}: no such file; conf/claims/ has {', '.join(sorted(known))}")
-    return read_claims(known.get(name, Path(name)))
+    path = claims_file(settings["claims"])
+    if settings["source"] == "mlflow":  # where it is a tag of the sweep's run
+        return read_claims(path), "whether they were registered beforehand is not read from MLflow"
+    told = {}
+    for sweep in map(Path, str(settings["sweep"]).split(",")):
+        place = sweep.with_suffix(f".{REGISTERED}") if sweep.is_file() else sweep / REGISTERED
+        told[sweep.stem] = standing(place, path)
+    same = len(set(told.values())) == 1
+    words = next(iter(told.values())) if same else "; ".join(f"{name}: {what}" for name, what in told.items())
+    return read_claims(path), words
 
 
 def numbers_of(settings: Settings, name: str, count: int) -> list[float]:

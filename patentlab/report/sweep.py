@@ -40,6 +40,7 @@ def make_report(
     fidelity: str,
     folder: Path,
     between: str = "model",
+    registered: str = "",
 ) -> dict[str, pd.DataFrame]:
     """Analyse a matrix and write its report.
 
@@ -52,6 +53,7 @@ def make_report(
         fidelity: Measure of it.
         folder: Where to.
         between: The choice whose values are compared in pairs.
+        registered: Whether the claims were told beforehand, in words.
 
     Returns:
         The tables.
@@ -83,7 +85,7 @@ def make_report(
     found["comparisons"] = paired_comparisons(evidence.pairs, folders, resamples, scored=scored)
     found["aggregates"] = seed_aggregates(evidence.runs, metric)
     if family is not None:
-        found["claims"] = check_claims(evidence, family)
+        found["claims"] = check_claims(evidence, family).assign(registered=registered)
     drawn = [*pictures(found, evidence.runs.cell, metric, fidelity), *prediction_pictures(evidence.runs, folders)]
     said = [*answers(found, metric, between), *sentences(found, len(runs))]
     write_report(title, found, drawn, said, folder)
@@ -122,7 +124,8 @@ def sentences(found: Tables, finished: int) -> list[str]:
         )
     if "claims" in found:
         verdicts = found["claims"]["verdict"].value_counts()
-        said.append("Claims: " + ", ".join(f"{n} {verdict}" for verdict, n in verdicts.items()) + ".")
+        registered = "".join(f"; {words}" for words in found["claims"]["registered"].unique() if words)
+        said.append("Claims: " + ", ".join(f"{n} {verdict}" for verdict, n in verdicts.items()) + f"{registered}.")
     return said
 
 

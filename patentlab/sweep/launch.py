@@ -34,6 +34,7 @@ from patentlab.sweep.journal import (
 )
 from patentlab.sweep.naming import sweep_name
 from patentlab.sweep.progress import Watch
+from patentlab.sweep.registration import REGISTERED, register, registrations
 from patentlab.sweep.resume import DONE, FAILED, MISSING
 from patentlab.tracking.mirror import SweepRun
 from patentlab.tracking.record import FILE_NAME, lock_of, read_record
@@ -50,10 +51,18 @@ class Launch:
         typed: The command's arguments.
         arguments: The same for Hydra, shorthand rewritten.
         write_matrix: Writes the matrix of a sweep into its folder.
+        find_claims: Finds a claims file by its name or path, and sees that it is one.
     """
 
-    def __init__(self, typed: Sequence[str], arguments: Sequence[str], write_matrix: Callable[[Path], None]) -> None:
+    def __init__(
+        self,
+        typed: Sequence[str],
+        arguments: Sequence[str],
+        write_matrix: Callable[[Path], None],
+        find_claims: Callable[[str], Path],
+    ) -> None:
         self._write_matrix = write_matrix
+        self._find_claims = find_claims
         self.typed = list(typed)
         self.arguments = list(arguments)
         self.identifier = new_start()
@@ -93,11 +102,17 @@ class Launch:
                 refuse_idle(doubtful, _idle(composed) if doubtful else [])
             except RequestError as wrong:
                 raise Refused from wrong
+        try:
+            claims = None if composed.register is None else self._find_claims(str(composed.register))
+        except RequestError as wrong:
+            raise Refused from wrong
         scope = scope_of(composed)
         self._sweep, self._jobs = composed, scope.jobs
         self.journal = Journal(Path(composed.hydra.sweep.dir).resolve(), self.identifier)
         self._lock.enter_context(held(self.journal.lock, wait=True))
         if not composed.plan:
+            if claims is not None:
+                say(f"claims={composed.register}: {register(self.journal.sweep, claims)}")
             display = self.progress = self._shown.enter_context(SweepDisplay(scope.swept))
             self._watch = self._shown.enter_context(Watch(self.journal, scope.jobs, display))
 
@@ -204,11 +219,11 @@ class Launch:
         if not isinstance(tracking, TrackingConfig) or not tracking.uri:
             return
         counts = {f"runs.{state}": sum(entry.state == state for entry in entries) for state in (DONE, FAILED, MISSING)}
-        failed = counts[f"runs.{FAILED}"] > 0
-        status = "KILLED" if unfinished else "FAILED" if failed else "FINISHED"
+        status = "KILLED" if unfinished else "FAILED" if counts[f"runs.{FAILED}"] else "FINISHED"
+        claims = {f"claims.{one.name}": f"{one}; sha256 {one.sha256}" for one in registrations(sweep / REGISTERED)}
         name = self._sweep.name or self._sweep.hydra.job.name
         runs = {folder.name: record for folder in current_runs(sweep) if (record := read_record(folder)) is not None}
-        SweepRun(sweep, name).finish(tracking, status, counts, runs, [matrix])
+        SweepRun(sweep, name).finish(tracking, status, {**counts, **claims}, runs, [matrix])
 
 
 def _idle(composed: DictConfig) -> Iterator[Mapping[str, str]]:
