@@ -21,6 +21,7 @@ from patentlab.analysis.fidelity_gain import (
     regime_differences,
     reliabilities,
 )
+from patentlab.analysis.new_generator import new_generator
 from patentlab.analysis.optimum import optimum, share_curve
 from patentlab.analysis.quantities import Evidence, same_size
 from patentlab.analysis.replicates import set_apart
@@ -105,6 +106,7 @@ def tables(evidence: Evidence, metric: str = "f1_micro", fidelity: str = "mmd2")
     found["regime_differences"] = regime_differences(of_points, pairs.cell)
     found["influence"] = influence(of_points, pairs.cell)
     found["fidelity_lines"] = fitted_lines(of_points, pairs.cell)
+    found["new_generator"] = new_generator(pairs, fidelity, metric)
     found["shares"], found["best_shares"] = shares(runs, metric)
     found["learning"] = learning(runs, metric)
     found["orderings"] = orderings(runs, metric)

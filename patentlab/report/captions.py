@@ -40,6 +40,7 @@ TITLES = {
     "fidelity_correlations": "Fidelity against gain",
     "regime_differences": "Do regimes differ?",
     "influence": "Without one generator",
+    "new_generator": "What a generator that was not tried would gain",
     "shares": "Score against the share of real documents",
     "best_shares": "The best share",
     "learning": "Learning curves",
