@@ -28,6 +28,8 @@ _AT_THEIR_OWN = [f"{name}_{average}" for name in ("f1", "precision", "recall") f
 _RENAMED = {"settings.model.attention": "settings.model.attn_implementation"}
 _EARLIER_VALUES = ("sdpa", "eager")
 _NEUTRAL = {"settings.model.attention": "causal"}  # of settings that came later: what records without them mean
+# of the instruction head: what runs whose task has no tags do not use, and earlier ones do not have
+_OF_TAGS, _TASKS_WITH_TAGS = ("settings.head.wording.tags.", "settings.head.tag_tokens"), ("tagging", "joint")
 
 
 def read_matrix(sweep: Path) -> pd.DataFrame:
@@ -170,4 +172,9 @@ def _tidy(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
 
 def _with_neutral(matrix: pd.DataFrame) -> pd.DataFrame:
     """What runs mean that were made before a setting came, where others have it."""
-    return matrix.fillna({name: value for name, value in _NEUTRAL.items() if name in matrix})
+    matrix = matrix.fillna({name: value for name, value in _NEUTRAL.items() if name in matrix})
+    of_tags = [str(name) for name in matrix if str(name).startswith(_OF_TAGS)]
+    if of_tags and "settings.data.task" in matrix:
+        used = matrix["settings.data.task"].isin(_TASKS_WITH_TAGS)
+        matrix = matrix.assign(**{name: matrix[name].where(used) for name in of_tags})
+    return matrix

@@ -87,3 +87,13 @@ def test_kept_matrices_of_both_times_have_twins(tmp_path: Path, suffix: str):
     write_matrix(old, tmp_path, [suffix])
     kept = read_kept_matrix(tmp_path / f"matrix.{suffix}")
     assert set(kept["settings.model.attn_implementation"]) == {"eager"} and kept.shape == old.shape
+
+
+def test_what_a_task_without_tags_does_not_use_tells_no_runs_apart(tmp_path: Path):
+    matrix = known_matrix(generators=1, seeds=1, regimes=("1:10",), rho=(0.5,)).head(3)
+    told = {"settings.data.task": ["single_label", "single_label", "tagging"], "settings.head.shots": 0,
+            "settings.head.tag_tokens": [None, 64.0, 64.0]}  # fmt: skip
+    matrix.assign(**told).to_parquet(tmp_path / "kept.parquet")
+    kept = read_kept_matrix(tmp_path / "kept.parquet")
+    assert kept["settings.head.tag_tokens"].isna().tolist() == [True, True, False]
+    assert kept["settings.head.shots"].tolist() == [0, 0, 0]
