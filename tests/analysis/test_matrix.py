@@ -90,10 +90,10 @@ def test_kept_matrices_of_both_times_have_twins(tmp_path: Path, suffix: str):
 
 
 def test_what_a_task_without_tags_does_not_use_tells_no_runs_apart(tmp_path: Path):
-    matrix = known_matrix(generators=1, seeds=1, regimes=("1:10",), rho=(0.5,)).head(3)
-    told = {"settings.data.task": ["single_label", "single_label", "tagging"], "settings.head.shots": 0,
-            "settings.head.tag_tokens": [None, 64.0, 64.0]}  # fmt: skip
-    matrix.assign(**told).to_parquet(tmp_path / "kept.parquet")
+    matrix = known_matrix(generators=1, seeds=1, regimes=("1:10",), rho=(0.5,)).head(3).copy()
+    matrix["settings.data.task"] = ["single_label", "single_label", "tagging"]
+    matrix["settings.head.tag_tokens"], matrix["settings.head.shots"] = [None, 64.0, 64.0], 0
+    matrix.to_parquet(tmp_path / "kept.parquet")
     kept = read_kept_matrix(tmp_path / "kept.parquet")
     assert kept["settings.head.tag_tokens"].isna().tolist() == [True, True, False]
     assert kept["settings.head.shots"].tolist() == [0, 0, 0]
