@@ -133,7 +133,9 @@ def worth(settings: Settings) -> None:
     matrix, _ = read_sweeps(settings, _uri)
     out = Path(settings["out"] or place_of(settings) / "worth")
     names = [Path(one).stem for one in str(settings["sweep"]).split(",")]
-    said = make_worth_report(f"{', '.join(names)}: worth", matrix, str(settings["metric"]), int(more), wanted, out)
+    said = make_worth_report(
+        f"What documents are worth: {', '.join(names)}", matrix, str(settings["metric"]), int(more), wanted, out
+    )
     print(*said, sep="\n", file=sys.stderr)
     print(out.resolve())
 

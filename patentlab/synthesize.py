@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from patentlab.config import ExperimentConfig, RequestError
+from patentlab.config.experiment import CONTROL
 from patentlab.config.registry import STRATEGIES
 from patentlab.console.command_line import compose, run_command
 
@@ -26,6 +27,8 @@ def main() -> None:
         return
     settings = {name: value for name, _, value in (text.partition("=") for text in sys.argv[1:]) if name in _OWN}
     rest = [text for text in sys.argv[1:] if text.partition("=")[0] not in _OWN]
+    if steering := [name for name in (text.partition("=")[0] for text in rest) if name in CONTROL]:
+        raise RequestError(*(f"{name}: steers a sweep; this makes one corpus" for name in steering))
     # any share below 1 means that documents are added; how many is said by n
     config = compose(*rest, "mix.real_share=0.5")
     if not STRATEGIES.get(config.strategy.name).generates:

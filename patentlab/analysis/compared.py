@@ -19,7 +19,7 @@ MERGED = "training.merged"
 _NOT_COMPARED = (*ARM_SETTINGS, *LOSS_SETTINGS, "settings.tracking.", "settings.data.path", "settings.model.path",
                  "settings.model.merge.runs", "settings.trainer.save_model", "settings.seed", "settings.regime.",
                  "settings.mix.real_share", "settings.mix.budget", "settings.mix.ordering",
-                 "settings.evaluate.transfer")  # fmt: skip
+                 "settings.evaluate.transfer", "settings.evaluate.name")  # fmt: skip
 _PATH_OF_PART = re.compile(r"settings\.data\.parts\.\w+\.path")
 _CORPUS_SEED = "settings.data.corpus_seed"
 

@@ -17,6 +17,7 @@ from patentlab.evaluation import lower_is_better
 from patentlab.statistics.multiple_testing import holm
 
 BEST, AS_GOOD, WORSE, UNKNOWN, ALONE = "best", "not distinguishable", "worse", "cannot be told", "alone"
+AHEAD = "ahead, over fewer seeds"
 LEVEL = 0.05
 _COSTS = {  # with their digits
     "trained": ("parameters.trained", None),
@@ -45,7 +46,8 @@ def leaderboard(runs: Runs, scored: ScoredRuns, metrics: Sequence[str], level: f
 
     Returns:
         A row per classifier, conditions and arm (a column where there are several): ``rank, classifier``; ``standing``:
-        ``best``, ``not distinguishable`` from it, ``worse``, ``cannot be told``, or ``alone``; of each metric the mean
+        ``best``, ``not distinguishable`` from it, ``worse``, ``ahead, over fewer seeds`` (of those in common, surely),
+        ``cannot be told``, or ``alone``; of each metric the mean
         over seeds and Student's t interval (``_low, _high``); ``seeds``; mean ``trained`` parameters, ``seconds`` of a
         run and ``ms_per_document`` of an answer (in batches of 32), where records have them; ``behind``, the paired
         mean difference of the best and this in the first metric over seeds in common, with ``behind_low, behind_high,
@@ -120,7 +122,7 @@ def _standing(name: str, best: str | None, sides: int, behind: float, p: float, 
         return BEST if sides > 1 else ALONE
     if np.isnan(p):
         return UNKNOWN
-    return WORSE if p < level and behind > 0 else AS_GOOD
+    return AS_GOOD if p >= level else WORSE if behind > 0 else AHEAD
 
 
 def _same(table: pd.DataFrame, conditions: dict[str, Any]) -> pd.DataFrame:

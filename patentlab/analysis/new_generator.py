@@ -40,8 +40,8 @@ def new_generator(pairs: Runs, fidelity: str = "mmd2", metric: str = "f1_micro")
     keys = ["contrast", *pairs.cell]
     if of_points.empty:
         return pd.DataFrame()
-    kept = comparable(of_points, pairs.cell)[[*keys, "arm"]]
-    runs = pairs.table.merge(kept.drop_duplicates(), on=[*keys, "arm"])
+    kept = comparable(of_points, pairs.cell).index  # points stand in the order of their groups
+    runs = pairs.table[pairs.table.groupby([*keys, "arm", "cluster"], dropna=False, sort=False).ngroup().isin(kept)]
     rows: list[dict[str, Any]] = []
     for key, group in runs.groupby(keys, dropna=False, sort=False):
         conditions = dict(zip(keys, key, strict=True))

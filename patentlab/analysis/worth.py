@@ -45,7 +45,8 @@ class Worth:
         points: Of the curves: the same columns, ``documents, mean, n``.
         arms: A row an arm with added documents under a regime: the columns of a curve, ``regime, mix, budget, arm``,
             ``documents`` (real ones of its own), ``added, score``; ``worth`` in real documents beyond its own, with
-            ``worth_low, worth_high``, infinite beyond the curve; ``rate``, that of a document added, with its
+            ``worth_low, worth_high``, infinite beyond the curve, minus infinity below it (no end is lower than all of
+            its own: a size is not below 0); ``rate``, that of a document added, with its
             interval; ``seconds`` and ``tokens`` of generation for a document added; ``pays_above``, the price of a
             label from which on adding pays, with its interval (see :func:`break_even`); ``shape`` of the curve;
             ``seeds, sentence``.
@@ -180,14 +181,9 @@ def _arm(part: pd.DataFrame, real: pd.DataFrame, overlap: float, sign: int, conf
     except UndecidableError as reason:
         return row | nothing | {"sentence": str(reason)}
     found = equivalent(curve, scores.loc[shared].to_numpy(), confidence)
-    values = np.array([_beyond(size, own) for size in (found.size, found.low, found.high)])
+    values = np.array([size - own for size in (found.size or -np.inf, found.low, found.high)])
     row |= dict(zip(names, [*values, *values / added], strict=True))
     return row | {"shape": curve.shape, "seeds": curve.seeds, "sentence": _sentence(found, curve, part)}
-
-
-def _beyond(size: float, own: float) -> float:
-    """Documents beyond an arm's own; none where the curve does not reach so low that one could tell."""
-    return -np.inf if size == 0 else size - own
 
 
 def _sentence(found: Equivalent, curve: LearningCurve, part: pd.DataFrame) -> str:
@@ -199,7 +195,7 @@ def _sentence(found: Equivalent, curve: LearningCurve, part: pd.DataFrame) -> st
     if np.isnan(found.low):
         said.append("no interval of one seed")
     elif found.low == 0 and found.high == np.inf:
-        said.append("these seeds do not tell the curve's ends apart")
+        said.append("no place of the curve is told from it")
     if set_apart(part).any():
         said.append("seeds were drawn apart, and are taken for independent")
     return "; ".join(said)

@@ -18,6 +18,7 @@ from patentlab.figures.style import BLUE, GREY, PLAIN, SMALL, STYLE, TEXT, Mark,
 _WIDTH = 5.6  # inches
 _CURVE, _ROW = 2.7, 0.2  # inches: height of the curve, and of a row with an arm
 _REAL = Mark(BLUE, "o", "-", BLUE)
+_OF_ARM = ("arm", "regime", "documents", "added", "score", "worth", "worth_low", "worth_high")
 _INFINITE = 8  # points: how far an arrow goes beyond the axes' end
 
 
@@ -42,6 +43,7 @@ def worth_on_curve(
     """
     if curve.empty:
         return sentence_figure("Too few regimes of real documents for a learning curve.")
+    arms = arms if len(arms) else pd.DataFrame(columns=[*_OF_ARM])
     arms = arms[numbers(arms, "worth") == numbers(arms, "worth")].reset_index(drop=True)
     arm_marks = marks(["", *arms["arm"]])
     del arm_marks[""]  # the first is that of real documents
@@ -58,6 +60,7 @@ def worth_on_curve(
     above.set_ylabel(y_label, fontsize=TEXT, **PLAIN)
     _draw_rows(rows, arms, arm_marks, float(curve["documents"].max()))
     rows.set_yticks(range(len(names)), names, fontsize=SMALL, **PLAIN)
+    head(rows, "own + added documents")
     rows.set_xlabel(f"added documents are worth so many labelled {unit}", fontsize=TEXT, **PLAIN)
     for axes in (above, rows):
         axes.tick_params(labelsize=SMALL)

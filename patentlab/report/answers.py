@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from patentlab.analysis.arms import REAL_ONLY
-from patentlab.analysis.leaderboard import ALONE, AS_GOOD, BEST, LEVEL, UNKNOWN, WORSE
+from patentlab.analysis.leaderboard import AHEAD, ALONE, AS_GOOD, BEST, LEVEL, UNKNOWN, WORSE
 from patentlab.report.captions import NAMES
 
 Tables = Mapping[str, pd.DataFrame]
@@ -118,6 +118,7 @@ def _best(block: pd.DataFrame, conditions: Mapping[str, Any], metric: str) -> st
         return f"{where} {best['classifier']}, the one classifier, has {score}."
     said = f"{where} {best['classifier']} is best with {score}"
     for standing, words in (
+        (AHEAD, ("is ahead of it over fewer seeds", "are ahead of it over fewer seeds")),
         (AS_GOOD, ("is not distinguishable from it", "are not distinguishable from it")),
         (UNKNOWN, ("cannot be told from it", "cannot be told from it")),
     ):

@@ -57,7 +57,8 @@ TITLES = {
     "recomputed": "Published correlations, recomputed",
 }
 CAPTIONS = {
-    "leaderboard": "Score of each classifier on real documents alone, mean over seeds with 95% intervals (Student's t)",
+    "leaderboard": "Score of each classifier on real documents alone, mean over seeds with 95% intervals (Student's t) "
+    "as far as a score goes",
     "arms": "Score of each arm, mean over seeds with 95% intervals (Student's t)",
     "fidelity": "Fidelity of each synthetic corpus and what it gained, with the 95% band of the fitted line",
     "shares": "Score against the share of real documents at a fixed budget; below, the interval of the best share",

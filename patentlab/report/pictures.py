@@ -62,10 +62,9 @@ def pictures(found: Tables, cell: Sequence[str], metric: str = "f1_micro", fidel
     score, measure = NAMES.get(metric, metric), NAMES.get(fidelity, fidelity)
     table = found[f"scores_{metric}"]
     constant = table[table["model"] == "constant"]
-    floor = constant.groupby("regime", sort=False)["mean"].mean().reset_index() if len(constant) else None
-    yield from _leaderboards(found.get("leaderboard", pd.DataFrame()), cell, metric, score, floor)
+    yield from _leaderboards(found.get("leaderboard", pd.DataFrame()), cell, metric, score, constant)
     for conditions, part in _split(table[table["model"] != "constant"], cell, "regime"):
-        yield _picture("arms", conditions, arm_bars(_sorted(part), score, floor))
+        yield _picture("arms", conditions, arm_bars(_shown(_sorted(part)), score, _floor(constant, conditions)))
     for conditions, part in _split(found["fidelity_points"], ["contrast", *cell], "regime"):
         if part["regime"].value_counts().max() < 2:
             continue  # a point is no relation
@@ -133,7 +132,7 @@ def prediction_pictures(runs: Runs, folders: Mapping[str, Path]) -> Iterator[Pic
 
 
 def _leaderboards(
-    board: pd.DataFrame, cell: Sequence[str], metric: str, score: str, floor: pd.DataFrame | None
+    board: pd.DataFrame, cell: Sequence[str], metric: str, score: str, constant: pd.DataFrame
 ) -> Iterator[Picture]:
     """Classifiers on real documents alone, the best of the largest regime first, where there are several."""
     if board.empty or len(board["classifier"].unique()) < 2:
@@ -147,7 +146,20 @@ def _leaderboards(
         rows = part.drop(columns="arm", errors="ignore").assign(
             arm=part["classifier"], place=part["classifier"].map(order)
         )
-        yield _picture("leaderboard", conditions, arm_bars(rows.sort_values("place", kind="stable"), score, floor))
+        rows = _shown(rows.sort_values("place", kind="stable"))
+        yield _picture("leaderboard", conditions, arm_bars(rows, score, _floor(constant, conditions)))
+
+
+def _floor(constant: pd.DataFrame, conditions: Mapping[str, Any]) -> pd.DataFrame | None:
+    """The constant answer's score by regime, on the data and in the task of a figure."""
+    of_data = {name: value for name, value in conditions.items() if name.partition(".")[0] == "data"}
+    own = _same(constant, {name: value for name, value in of_data.items() if name in constant})
+    return own.groupby("regime", sort=False)["mean"].mean().reset_index() if len(own) else None
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Scores with their intervals cut at 0 and 1: one of two seeds would leave no room for anything else."""
+    return table.assign(low=table["low"].clip(lower=0), high=table["high"].clip(upper=1))
 
 
 def _tampered(table: pd.DataFrame) -> Iterator[Picture]:

@@ -18,7 +18,11 @@ from patentlab.report.page import write_report
 from patentlab.report.pictures import Picture
 from patentlab.report.printing import as_markdown
 
-_OF_ARM = ("regime", "mix", "budget", "ordering", "arm")
+_EXPLAINED = (
+    "worth: labelled documents, beyond an arm's own, that would have brought its score, with the 95% interval; beyond "
+    "and below: outside of the curve, where no number is told; rate: of each document added; pays_above: the price of "
+    "a label from which on adding pays, infinite where the added documents are worth nothing."
+)
 _SHOWN = ("regime", "arm", "documents", "added", "worth", "rate", "pays_above", "seeds", "sentence")
 _CLASSIFIER = ("model", "head", "adapter")
 
@@ -53,6 +57,8 @@ def make_worth_report(
         raise RequestError("sweep: no run on real documents alone (strategy=none), so there is no learning curve")
     keys = [str(name) for name in found.points if name not in ("documents", "mean", "n")]
     said = [*_sentences(found, keys, prices), *_labelling(found, keys, more, NAMES.get(metric, metric))]
+    if len(found.arms):
+        said.append(_EXPLAINED)
     shown = {"worth": found.arms, "labels": found.labels, "points": found.points}
     write_report(title, shown, list(_pictures(found, keys, NAMES.get(metric, metric))), said, folder)
     return [*said, *(["", as_markdown(_brief(found.arms, keys))] if len(found.arms) else [])]
@@ -119,16 +125,17 @@ def _told(row: pd.Series, prices: Prices) -> str:
 
 def _labelling(found: Worth, keys: Sequence[str], more: int, score: str) -> Iterator[str]:
     """What labelling more brings where documents are fewest."""
-    if "rise" not in found.labels:
-        return
     varying = _varying(found.points, keys)
-    for conditions, rows in found.labels[found.labels["rise"].notna()].groupby(list(keys), dropna=False, sort=False):
+    for conditions, rows in found.labels[found.labels["documents"].notna()].groupby(
+        list(keys), dropna=False, sort=False
+    ):
         name, row = _classifier(dict(zip(keys, conditions, strict=True)), varying), rows.iloc[0]
-        yield (
-            f"{name}: labelling {more} more than {row['documents']:.0f} documents brings {score} {row['rise']:+.3f}"
-            + ("" if np.isnan(row["rise_low"]) else f" [{row['rise_low']:+.3f}, {row['rise_high']:+.3f}]")
-            + "."
-        )
+        said = f"{name}: labelling {more} more than {row['documents']:.0f} documents"
+        if np.isnan(row["rise"]):
+            yield f"{said}: {row['sentence']}."
+            continue
+        ends = "" if np.isnan(row["rise_low"]) else f" [{row['rise_low']:+.3g}, {row['rise_high']:+.3g}]"
+        yield f"{said} brings {score} {row['rise']:+.3g}{ends}."
 
 
 def _ends(row: pd.Series, name: str, digits: int | None = 0) -> str:
@@ -141,7 +148,14 @@ def _ends(row: pd.Series, name: str, digits: int | None = 0) -> str:
 def _end(value: float, digits: int | None) -> str:
     if np.isinf(value):
         return "∞" if value > 0 else "-∞"
-    return f"{value:.3g}" if digits is None else f"{value:.{digits}f}"
+    return f"{value:.3g}" if digits is None else f"{round(value, digits) + 0.0:.{digits}f}"  # no -0
+
+
+def _value(row: pd.Series, name: str, digits: int | None) -> str:
+    """A value, or that it lies outside of the curve."""
+    if name != "pays_above" and np.isinf(row[name]):
+        return "beyond" if row[name] > 0 else "below"
+    return _end(row[name], digits)
 
 
 def _brief(arms: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
@@ -149,7 +163,7 @@ def _brief(arms: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     table = arms[[*_varying(arms, keys), *_varying(arms, ("mix", "budget", "ordering")), *_SHOWN]].copy()
     for name, digits in (("worth", 0), ("rate", 2), ("pays_above", None)):
         table[name] = [
-            "" if np.isnan(row[name]) else f"{_end(row[name], digits)} {_ends(row, name, digits)}"
+            "" if np.isnan(row[name]) else f"{_value(row, name, digits)} {_ends(row, name, digits)}"
             for _, row in arms.iterrows()
         ]
     return table.assign(documents=table["documents"].round(), added=table["added"].round())

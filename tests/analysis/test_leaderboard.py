@@ -218,6 +218,16 @@ def test_it_is_ranked_by_the_metric_that_is_asked_for(swept: tuple[Any, ...]):
         assert own["behind"].iloc[1] == pytest.approx(own["map_macro"].iloc[0] - own["map_macro"].iloc[1])
 
 
+def test_what_is_surely_ahead_over_fewer_seeds_is_said_to_be(swept: tuple[Any, ...]):
+    matrix = swept[0]
+    ahead = (matrix["choices.model"] == "smollm2_135m") & (matrix["choices.regime"] == "1:10")
+    better = matrix.assign(**{"metrics.test.f1_micro": matrix["metrics.test.f1_micro"].where(~ahead, 0.99)})
+    board = leaderboard(arms(better[~(ahead & (matrix["choices.seed"] == 2))]), ScoredRuns({}), ["f1_micro"])
+    own = board[board["regime"] == "1:10"].set_index("classifier")
+    assert own.loc["smollm2_135m-lora", "standing"] == "ahead, over fewer seeds"
+    assert own.loc["smollm2_135m-lora", "rank"] == 1 and (own["standing"] == "best").sum() == 1
+
+
 def test_the_lowest_of_a_loss_is_the_best(swept: tuple[Any, ...]):
     matrix = swept[0].assign(**{"metrics.test.hamming_loss": 1 - swept[0]["metrics.test.f1_micro"]})
     runs, none = arms(matrix), ScoredRuns({})
@@ -246,6 +256,14 @@ def test_a_condition_that_is_null_in_some_runs_is_a_value(swept: tuple[pd.DataFr
     runs = arms(both)
     board = leaderboard(runs, ScoredRuns({}), ["f1_micro"])
     assert len(board) == 16 and board["data.split.cosine"].isna().sum() == 8
+
+
+def test_runs_from_before_there_was_evaluate_stand_with_those_that_ask_for_nothing_more(swept: tuple[Any, ...]):
+    matrix = swept[0].copy()
+    matrix["settings.evaluate.name"] = ["none" if seed else None for seed in matrix["choices.seed"]]
+    matrix["choices.evaluate"] = matrix["settings.evaluate.name"]
+    board = leaderboard(arms(matrix), ScoredRuns({}), ["f1_micro"])
+    assert set(board["seeds"]) == {3} and len(board) == 8
 
 
 def test_runs_of_several_tasks_are_ranked_apart(swept: tuple[pd.DataFrame, dict[str, Path], Said]):

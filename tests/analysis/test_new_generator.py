@@ -32,6 +32,14 @@ def test_few_generators_give_no_prediction_and_a_sentence():
     assert set(table["sentence"]) == {"needs at least 4 of generator, has 3"}
 
 
+def test_without_a_budget_the_table_is_the_same():
+    matrix = known_matrix(generators=6, seeds=3)
+    free = matrix.assign(**{"settings.mix.budget": pd.Series(None, matrix.index, dtype=object)})
+    one, other = (new_generator(Evidence(each).pairs).drop(columns="budget") for each in (matrix, free))
+    pd.testing.assert_frame_equal(one, other)
+    assert one["predicted"].notna().all()
+
+
 def test_without_fidelity_there_is_no_table():
     matrix = known_matrix(generators=4).drop(columns="fidelity.mmd2")
     assert new_generator(Evidence(matrix).pairs).equals(pd.DataFrame())

@@ -90,7 +90,7 @@ def test_what_lies_beyond_the_curve_is_said():
     assert arm["worth_low"] >= 0.9 * (732 - 73)
     assert arm["sentence"] == "beyond the curve, which ends at 732 documents"
     arm = first(worth(Evidence(made(-0.4, noise=1e-3))))
-    assert arm["worth"] == -np.inf and arm["worth_high"] < 0
+    assert arm["worth"] == -np.inf and arm["worth_low"] == -73 and arm["worth_high"] < 0
     assert arm["sentence"] == "below the curve, which begins at 37 documents"
 
 
@@ -115,6 +115,16 @@ def test_curve_and_arm_have_the_same_seeds():
     again, before = (first(worth(Evidence(matrix))) for matrix in (shifted, whole))
     for name in ("worth_low", "worth_high"):  # what a seed's documents add to all its scores is in no difference
         assert again[name] == pytest.approx(before[name], rel=0.02)
+
+
+def test_without_added_documents_labelling_alone_is_told(tmp_path: Path):
+    matrix = made(0.8)
+    said = make_worth_report("real", matrix[matrix["choices.strategy"] == "none"], "f1_micro", 50, Prices(), tmp_path)
+    assert said[0] == "No run has added documents, so there is nothing to project onto the curve."
+    assert "labelling 50 more than 37 documents brings micro-F1 +0.0" in said[1]
+    assert (tmp_path / "figures" / "worth.png").is_file()
+    far = make_worth_report("real", matrix, "f1_micro", 5_000, Prices(), tmp_path)
+    assert "labelling 5000 more than 37 documents: the curve goes from 37 to 732 documents." in far[2]
 
 
 def test_of_an_error_the_curve_falls():

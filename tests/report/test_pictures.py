@@ -34,6 +34,26 @@ def test_the_leaderboard_is_drawn_with_the_best_of_the_largest_regime_on_top(tmp
     assert any("constant answer" in text.get_text() for text in first.texts)
 
 
+def test_the_constant_answer_is_that_of_the_task_and_intervals_end_where_scores_do(tmp_path: Path):
+    matrix, folders, _ = four_models(tmp_path)
+    one = matrix.assign(**{"settings.data.task": "multi_label"})
+    other = matrix.assign(**{"settings.data.task": "single_label"})
+    other["metrics.test.f1_micro"] = 0.9
+    other.loc[other["choices.seed"] == 0, "metrics.test.f1_micro"] = 0.5
+    for column in ("run", "key"):
+        other[column] = other[column] + " single"
+    evidence = Evidence(pd.concat([one, other], ignore_index=True))
+    found = tables(evidence) | {"leaderboard": leaderboard(evidence.runs, ScoredRuns(folders), ["f1_micro"])}
+    drawn = [one for one in pictures(found, evidence.runs.cell) if one.name.startswith("leaderboard")]
+    assert len(drawn) == 2
+    constant = matrix[matrix["choices.model"] == "constant"]["metrics.test.f1_micro"].mean()
+    for picture in drawn:
+        told = [text.get_text() for text in picture.figure.axes[0].texts if "constant" in text.get_text()]
+        floor = 0.767 if "single" in picture.name else constant
+        assert told and f"{floor:.2f}"[1:] in told[0], told
+        assert picture.figure.axes[0].get_xlim()[1] <= 1.1
+
+
 def test_trained_parameters_are_shown_of_the_arm_without_added_documents():
     columns = ["model", "head", "adapter", "regime", "arm", "trained", "mean", "low", "high", "n"]
     rows = [

@@ -124,6 +124,7 @@ def test_a_title_is_followed_by_the_heading_of_the_body():
     [
         ([], "n=: must be a number of documents"),
         (["n=0"], "n=0: must be a number of documents"),
+        (["n=9", "plan=true"], "plan: steers a sweep; this makes one corpus"),
         (["n=3", "strategy=duplicate"], "strategy=duplicate: generates nothing"),
         (["n=3", "generator=none_such"], "generator=none_such: no such option; allowed are gemma3_270m, gemma3_4b"),
         (["n=3", "strategy.prompts=[novel]"], "strategy.prompts=novel: allowed are patent_abstract"),
