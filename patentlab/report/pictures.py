@@ -62,8 +62,11 @@ def pictures(found: Tables, cell: Sequence[str], metric: str = "f1_micro", fidel
     score, measure = NAMES.get(metric, metric), NAMES.get(fidelity, fidelity)
     table = found[f"scores_{metric}"]
     constant = table[table["model"] == "constant"]
-    yield from _leaderboards(found.get("leaderboard", pd.DataFrame()), cell, metric, score, constant)
+    ranked = list(_leaderboards(found.get("leaderboard", pd.DataFrame()), cell, metric, score, constant))
+    yield from ranked
     for conditions, part in _split(table[table["model"] != "constant"], cell, "regime"):
+        if ranked and set(part["arm"]) == {REAL_ONLY}:
+            continue  # stands in the leaderboard, beside others
         yield _picture("arms", conditions, arm_bars(_shown(_sorted(part)), score, _floor(constant, conditions)))
     for conditions, part in _split(found["fidelity_points"], ["contrast", *cell], "regime"):
         if part["regime"].value_counts().max() < 2:
@@ -202,8 +205,11 @@ def _sources(points: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
 
 
 def _picture(kind: str, conditions: Mapping[str, Any], figure: Figure) -> Picture:
-    words = ", ".join(f"{name.rpartition('.')[2]} {_word(value)}" for name, value in conditions.items())
-    slug = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(str(_word(value)) for value in conditions.values())).strip("-")
+    told = {name: "none" if pd.isna(value) else str(_word(value)) for name, value in conditions.items()}
+    words = ", ".join(
+        f"{name.rpartition('.')[2]} {word}" for name, word in told.items() if not pd.isna(conditions[name])
+    )
+    slug = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(told.values())).strip("-")
     return Picture(f"{kind}-{slug}" if slug else kind, figure, f"{CAPTIONS[kind]}{words and ': '}{words}")
 
 

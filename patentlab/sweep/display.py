@@ -157,7 +157,10 @@ def report_single(record: Record, executed: bool) -> None:
             f"{name} {sets['validation'][metric]:.3f} (validation), {sets['test'][metric]:.3f} (test)"
             for name, sets in reached
         )
-        say(f"kept the {_KEPT[kept]}; {metric}: {'; '.join(told)}")
+        other = "probe" if kept == "tuned" else "tuned"
+        close = record.fallback[other]["validation"][metric] > record.fallback[kept]["validation"][metric]
+        why = " (the other is ahead by less than head.fallback_margin)" if close else ""
+        say(f"kept the {_KEPT[kept]}{why}; {metric}: {'; '.join(told)}")
     say(f"{record.parameters['trained']:,} trained parameters, {record.timing['total']:.0f} s{threshold}")
     left_out = [f"{counts[name]} {text}" for name, text in _LEFT_OUT.items() if counts.get(name)]
     drawn = [name for name in ("validation", "test") if counts.get(f"{name}_drawn_from_train")]

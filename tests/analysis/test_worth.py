@@ -52,8 +52,8 @@ def test_the_true_exchange_rate_lies_within_its_interval_as_often_as_that_says(
     assert len(found) == 1_000
     held = ((found["rate_low"] <= 0.8) & (found["rate_high"] >= 0.8)).mean()
     width = (found["rate_high"].clip(upper=(732 - 73) / ADDED) - found["rate_low"]).mean()
-    record_property("held", held)
-    record_property("width", width)
+    record_property("held", float(held))
+    record_property("width", float(width))
     assert 0.93 <= held <= 0.975
     assert width < 2
     assert found["rate"].median() == pytest.approx(0.8, abs=0.05)
