@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from patentlab.analysis.arms import TAMPERED
 from patentlab.analysis.claims import Claims, claims_file, read_claims
 from patentlab.analysis.matrix import FORMATS, read_kept_matrix, read_matrix, read_matrix_from_mlflow
-from patentlab.config import RequestError
+from patentlab.analysis.quantities import Evidence
+from patentlab.config import RequestError, closest
 from patentlab.sweep.registration import REGISTERED, standing
 
 Settings = Mapping[str, str | None]
@@ -48,6 +50,27 @@ def read_sweeps(settings: Settings, default_uri: Callable[[], str]) -> tuple[pd.
             raise RequestError(f"sweep={sweep}: no runs in it")
         folders |= {str(run): sweep / str(run) for run in parts[-1]["run"]}
     return pd.concat(parts, ignore_index=True), folders
+
+
+def evidence_of(matrix: pd.DataFrame, metric: str) -> Evidence:
+    """A matrix to be analysed by a metric.
+
+    Args:
+        matrix: As of :func:`patentlab.analysis.matrix.read_matrix`.
+        metric: Of the test set.
+
+    Raises:
+        RequestError: No run finished, or none has the metric, or it is of documents that were tampered with.
+    """
+    evidence = Evidence(matrix)
+    runs = evidence.runs.table
+    if runs.empty:
+        raise RequestError("sweep: no run finished")
+    if metric not in runs:
+        raise RequestError(f"metric={closest(metric, map(str, runs))}: runs have no such metric")
+    if metric.startswith(TAMPERED):
+        raise RequestError(f"metric={metric}: stands in the table of tampered documents; give a metric of the test set")
+    return evidence
 
 
 def place_of(settings: Settings) -> Path:

@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 from patentlab.analysis.aggregates import seed_aggregates
-from patentlab.analysis.arms import TAMPERED
 from patentlab.analysis.claims import Claims, check_claims
 from patentlab.analysis.classifiers import check_between
 from patentlab.analysis.comparisons import paired_comparisons
@@ -17,7 +16,6 @@ from patentlab.analysis.contrasts import distinct
 from patentlab.analysis.differences import differences
 from patentlab.analysis.leaderboard import leaderboard
 from patentlab.analysis.matrix import write_matrix
-from patentlab.analysis.quantities import Evidence
 from patentlab.analysis.scored import ScoredRuns
 from patentlab.analysis.tables import metrics_of, tables
 from patentlab.analysis.variance import summed_up
@@ -26,6 +24,7 @@ from patentlab.report.answers import answers, gains_that_disagree
 from patentlab.report.captions import NAMES
 from patentlab.report.page import write_report
 from patentlab.report.pictures import Tables, pictures, prediction_pictures
+from patentlab.report.request import evidence_of
 from patentlab.statistics.power import LEVEL
 
 _TOLD = 3  # arms whose spread is told of at the beginning
@@ -61,14 +60,8 @@ def make_report(
     Raises:
         RequestError: No run finished, or none has the metric or measure, or there is no such choice.
     """
-    evidence = Evidence(matrix)
+    evidence = evidence_of(matrix, metric)
     runs = evidence.runs.table
-    if runs.empty:
-        raise RequestError("sweep: no run finished")
-    if metric not in runs:
-        raise RequestError(f"metric={closest(metric, map(str, runs))}: runs have no such metric")
-    if metric.startswith(TAMPERED):
-        raise RequestError(f"metric={metric}: stands in the table of tampered documents; give a metric of the test set")
     measures = [str(name).removeprefix("fidelity.") for name in runs if str(name).startswith("fidelity.")]
     if measures and fidelity not in measures:
         raise RequestError(f"fidelity={closest(fidelity, measures)}: allowed are {', '.join(measures)}")

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from patentlab.analysis.quantities import Evidence
 from patentlab.analysis.worth import Prices, Worth, worth
-from patentlab.config import RequestError, closest
+from patentlab.config import RequestError
 from patentlab.figures.worth import worth_on_curve
 from patentlab.report.captions import NAMES
 from patentlab.report.page import write_report
 from patentlab.report.pictures import Picture
 from patentlab.report.printing import as_markdown
+from patentlab.report.request import evidence_of
 
 _EXPLAINED = (
     "worth: labelled documents, beyond an arm's own, that would have brought its score, with the 95% interval; beyond "
@@ -46,12 +46,7 @@ def make_worth_report(
     Raises:
         RequestError: No run finished, or none has the metric, or none on real documents alone.
     """
-    evidence = Evidence(matrix)
-    runs = evidence.runs.table
-    if runs.empty:
-        raise RequestError("sweep: no run finished")
-    if metric not in runs:
-        raise RequestError(f"metric={closest(metric, map(str, runs))}: runs have no such metric")
+    evidence = evidence_of(matrix, metric)
     found = worth(evidence, metric, more, prices)
     if found.points.empty:
         raise RequestError("sweep: no run on real documents alone (strategy=none), so there is no learning curve")
