@@ -1,10 +1,10 @@
 """Scoring labels: one packed pass against a cache that is repeated, a pass a label, and greedy generation.
 
-python -m benchmarks.label_scoring DATA [DOCUMENTS [ROUNDS]]
+python -m benchmarks.label_scoring DATA [DOCUMENTS [ROUNDS [BATCH]]]
 
-DATA is the folder with ``patentsview``. The embedded SmolLM2-135M is asked about patents with 8 and with 30 subclasses
-by title, all ways in turns; prints seconds, ratios to a pass a label, and how far a document's scores in fp32 are from
-those in fp64, by a pass a label.
+DATA is the folder with ``patentsview``; documents are read BATCH at a time (8). The embedded SmolLM2-135M is asked
+about patents with 8 and with 30 subclasses by title, all ways in turns; prints seconds, ratios to a pass a label, and
+how far a document's scores in fp32 are from those in fp64, by a pass a label.
 """
 
 from __future__ import annotations
@@ -28,17 +28,16 @@ from patentlab.models.heads.instruction import InstructionHead
 from patentlab.protocols import Silent
 from patentlab.tasks.documents import SingleLabel
 
-BATCH = 8
 NEW_TOKENS = 12
 Answers = Sequence[Sequence[int]]
 
 
-def pass_a_label(model: Any, prompts: Sequence[list[int]], answers: Answers, pad: int) -> Tensor:
+def pass_a_label(model: Any, prompts: Sequence[list[int]], answers: Answers, pad: int, batch: int = 8) -> Tensor:
     """The plain way: every prompt with every label, in padded batches."""
     rows = [(place, [*prompt, *answer], len(answer)) for prompt in prompts for place, answer in enumerate(answers)]
     found = []
-    for start in range(0, len(rows), BATCH):
-        part = rows[start : start + BATCH]
+    for start in range(0, len(rows), batch):
+        part = rows[start : start + batch]
         width = max(len(row) for _, row, _ in part)
         ids = torch.tensor([[pad] * (width - len(row)) + row for _, row, _ in part])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for _, row, _ in part])
@@ -69,23 +68,23 @@ def repeated_cache(model: Any, prompts: Sequence[list[int]], answers: Answers, p
     return torch.stack(found)
 
 
-def packed(model: Any, head: InstructionHead, texts: Sequence[str]) -> Tensor:
+def packed(model: Any, head: InstructionHead, texts: Sequence[str], batch: int) -> Tensor:
     """As the product does it: the instructions once for all documents, all labels in one pass."""
     prefix = read_prefix(model, head.question.prefix, "cpu")
     found = []
-    for start in range(0, len(texts), BATCH):
-        batch = head.collate(head.items(texts[start : start + BATCH]))
+    for start in range(0, len(texts), batch):
+        read = head.collate(head.items(texts[start : start + batch]))
         sums, _ = continuation_scores(
-            model, model.config, batch["input_ids"], batch["attention_mask"], head.answers, prefix
+            model, model.config, read["input_ids"], read["attention_mask"], head.answers, prefix
         )
         found.append(sums)
     return torch.cat(found)
 
 
-def greedy(model: Any, prompts: Sequence[list[int]], pad: int) -> None:
+def greedy(model: Any, prompts: Sequence[list[int]], pad: int, batch: int) -> None:
     """``generate`` of transformers, no label scored."""
-    for start in range(0, len(prompts), BATCH):
-        part = prompts[start : start + BATCH]
+    for start in range(0, len(prompts), batch):
+        part = prompts[start : start + batch]
         width = max(map(len, part))
         ids = torch.tensor([[pad] * (width - len(row)) + row for row in part])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in part])
@@ -99,7 +98,7 @@ def greedy(model: Any, prompts: Sequence[list[int]], pad: int) -> None:
 def main() -> None:
     """Print a table in Markdown."""
     folder = sys.argv[1]
-    documents, rounds = (int(given) for given in (*sys.argv[2:4], *("16", "3")[len(sys.argv) - 2 :]))
+    documents, rounds, batch = (int(given) for given in (*sys.argv[2:5], *("16", "3", "8")[len(sys.argv) - 2 :]))
     print("| labels | way | seconds a document | times faster than a pass a label | off by |")
     print("|---|---|---|---|---|")
     for labels in (8, 30):
@@ -119,8 +118,8 @@ def main() -> None:
         ways: dict[str, Callable[[], Tensor | None]] = {
             "a pass a label": lambda m=model, p=prompts, h=head, e=pad: pass_a_label(m, p, h.answers, e),  # type: ignore[misc]
             "a repeated cache": lambda m=model, p=prompts, h=head, e=pad: repeated_cache(m, p, h.answers, e),  # type: ignore[misc]
-            "packed": lambda m=model, h=head, t=texts: packed(m, h, t),  # type: ignore[misc]
-            f"greedy, {NEW_TOKENS} tokens": lambda m=model, p=prompts, e=pad: greedy(m, p, e),  # type: ignore[misc]
+            "packed": lambda m=model, h=head, t=texts: packed(m, h, t, batch),  # type: ignore[misc]
+            f"greedy, {NEW_TOKENS} tokens": lambda m=model, p=prompts, e=pad: greedy(m, p, e, batch),  # type: ignore[misc]
         }
         seconds: dict[str, list[float]] = {name: [] for name in ways}
         found: dict[str, Tensor | None] = {}
