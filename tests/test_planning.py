@@ -55,3 +55,11 @@ def test_a_setting_that_nothing_reads_in_any_run_of_a_sweep_is_refused(run_in_pr
     planned = run_in_process(*line, "loss=bce,contrastive")
     assert planned.returncode == 0, planned.stderr
     assert "4 runs: 0 done" in planned.stderr
+
+
+def test_a_plan_with_a_run_that_cannot_be_has_failed(run_in_process: Command):
+    planned = run_in_process(
+        "-m", "model=tfidf_linear", "adapter=none,lora", "strategy=none", "mix=0.5", "plan=true", "tracking=none"
+    )
+    assert planned.returncode == 1, planned.stderr
+    assert "2 runs: 0 done, 1 failed, 1 missing" in planned.stderr

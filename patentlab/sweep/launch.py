@@ -156,11 +156,10 @@ class Launch:
         ended = [entry for entry in entries if entry.state != EXCLUDED]
         if ended and all(entry.refused for entry in ended) and not stopped:
             raise RequestError(*dict.fromkeys(problem for entry in ended for problem in entry.problems))
-        return EXIT_FAILED if any(entry.state == FAILED for entry in ended) and not self._is_plan else EXIT_DONE
-
-    @property
-    def _is_plan(self) -> bool:
-        return self._sweep is not None and bool(self._sweep.plan)
+        failed = [entry for entry in ended if entry.state == FAILED]
+        if self._sweep is not None and self._sweep.plan:  # what failed before is told of, and is no failure of a plan
+            failed = [entry for entry in failed if entry.refused]
+        return EXIT_FAILED if failed else EXIT_DONE
 
     def _end_single(self, entry: Entry) -> int:
         folder = Path(entry.folder)
