@@ -87,6 +87,24 @@ def test_a_teacher_that_may_know_the_answers_is_refused(teacher: Path, tmp_path:
         run(tmp_path / "run", *STUDENT, f"loss.teacher={teacher}", change)
 
 
+@pytest.mark.parametrize(
+    ("fingerprint", "message"),
+    [("data", "other data"), ("validation", "other validation documents"), ("test", "other test documents")],
+)
+def test_each_fingerprint_of_a_teacher_is_asked_for(teacher: Path, tmp_path: Path, fingerprint: str, message: str):
+    other = shutil.copytree(teacher, tmp_path / "teacher")
+    record = json.loads((other / "result.json").read_text())
+    record["fingerprints"][fingerprint] = "something else"
+    (other / "result.json").write_text(json.dumps(record))
+    with pytest.raises(RequestError, match=f"was trained beside {message}: it may know"):
+        run(tmp_path / "run", *STUDENT, f"loss.teacher={other}")
+
+
+def test_a_model_that_is_fitted_to_labels_has_no_teacher(teacher: Path):
+    with pytest.raises(RequestError, match=r"loss=distillation: model=tfidf_linear is fitted to labels"):
+        compose(*SMALL, "model=tfidf_linear", "loss=distillation", f"loss.teacher={teacher}")
+
+
 def test_what_is_no_finished_run_is_refused_in_one_line(tmp_path: Path, run_in_process: Command):
     done = run_in_process(*SMALL, *STUDENT, "loss.teacher=nowhere")
     assert done.returncode == 2

@@ -204,6 +204,8 @@ class ExperimentConfig:
             for group, choice in (("head", head.name), ("adapter", adapter.name)):
                 if choice != "none":
                     yield f"{group}={choice}: model={model.name} is no neural network and takes none; set {group}=none"
+            if hasattr(loss, "teacher"):
+                yield f"loss={loss.name}: model={model.name} is fitted to labels, and learns from no teacher"
         else:
             for group, choice in (("head", head.name), ("trainer", self.trainer.name)):
                 if choice == "none":

@@ -10,7 +10,7 @@ from scipy.special import expit, softmax
 
 from patentlab.classifiers.factory import load_classifier
 from patentlab.config import LossConfig
-from patentlab.corpus import Examples
+from patentlab.corpus import Examples, LabelSpace
 from patentlab.losses.answer import AnswerLoss
 from patentlab.models.heads import prompted
 from patentlab.models.heads.instruction import InstructionHead
@@ -69,7 +69,13 @@ def test_lists_are_learned_whole_and_end(model: Path):
     head.prepare(both, 0)
     items = head.examples(both, None, training=True)  # type: ignore[arg-type]
     assert [head.tokenizer.decode(item["labels"]) for item in items] == ["Images; Vision; Pictures<end>", "Vision<end>"]
-    # where there is no room for all of them, as many as there is room for
+    many = Examples(["a"], np.ones((1, 40), dtype=np.int8), np.zeros(1, dtype=np.bool_))
+    labels = LabelSpace(tuple(f"Label {number}" for number in range(40)))
+    wide = head_of(model, MultiLabel(labels), "head.answer=list", room=2048)
+    wide.prepare(many, 0)
+    (item,) = wide.examples(many, None, training=True)  # type: ignore[arg-type]
+    assert wide.tokenizer.decode(item["labels"]).endswith("Label 39<end>")  # 400 tokens
+    # validation documents may have more labels than any training document: as many as there is room for
     head.longest_list = len("Images; Vision<end>") - 4
     items = head.examples(both, None, training=True)  # type: ignore[arg-type]
     assert head.tokenizer.decode(items[0]["labels"]) == "Images; Vision<end>"

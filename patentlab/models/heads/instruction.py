@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _YES_NO = ("Yes", "No")
 _BETWEEN = "; "  # the labels of a list
-_LONGEST_LIST = 256  # tokens
 
 
 @HEADS.add("instruction", settings=InstructionHeadConfig)
@@ -82,7 +81,7 @@ class InstructionHead(PromptedHead):
         """Find out how long lists are, and draw the shots."""
         if self.kind == "list":
             answers = [self._tokens_of(target, None) for target in np.unique(examples.labelled.targets, axis=0)]
-            self.longest_list = min(max(len(answer) for answer in answers), _LONGEST_LIST)
+            self.longest_list = max(len(answer) for answer in answers)
             self._ask(())
         return super().prepare(examples, seed)
 
