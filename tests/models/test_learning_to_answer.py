@@ -74,7 +74,7 @@ def test_lists_are_learned_whole_and_end(model: Path):
     wide = head_of(model, MultiLabel(labels), "head.answer=list", room=2048)
     wide.prepare(many, 0)
     (item,) = wide.examples(many, None, training=True)  # type: ignore[arg-type]
-    assert wide.tokenizer.decode(item["labels"]).endswith("Label 39<end>")  # 400 tokens
+    assert str(wide.tokenizer.decode(item["labels"])).endswith("Label 39<end>")  # 400 tokens
     # validation documents may have more labels than any training document: as many as there is room for
     head.longest_list = len("Images; Vision<end>") - 4
     items = head.examples(both, None, training=True)  # type: ignore[arg-type]
