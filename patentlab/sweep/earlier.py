@@ -49,11 +49,13 @@ def folder_of(sweep: Path, key: str, name: str) -> str:
         name: The folder that it would have were it new.
 
     Returns:
-        That of an earlier run with the same key, where there is one and no new one; else ``name``.
+        That of a run with the same key, whatever it is called, as of TF-IDF under another loss, or of an earlier run
+        whose key is this one today; else ``name``.
     """
     if not key or (sweep / name).is_dir():
         return name
-    return _earlier_runs(sweep).get(key, name)
+    same = min((path.name for path in sweep.glob(f"*-{key}")), default=None)
+    return same or _earlier_runs(sweep).get(key, name)
 
 
 @lru_cache(maxsize=8)
