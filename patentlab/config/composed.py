@@ -103,7 +103,7 @@ def from_hydra(composed: DictConfig, chosen: Mapping[str, Any], read: ReadOption
         raise RequestError(*problems)
     # a seed of what is not drawn would tell apart runs that are the same
     given = {name: value for name in config.idle_seeds if (value := getattr(config.seeds, name)) is not None}
-    idle = {f"seeds.{name}": config.idle_seeds[name] for name in given} | config.idle_settings
+    idle = {f"seeds.{name}": config.idle_seeds[name] for name in given} | config.head.unread() | config.idle_settings
     config = replace(config, seeds=replace(config.seeds, **dict.fromkeys(given)))
     return Composition(config, taken | {f"seeds.{name}": value for name, value in given.items()}, chosen, idle)
 

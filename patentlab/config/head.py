@@ -49,6 +49,10 @@ class HeadConfig:
         """Settings, by dotted name, that change nothing where tags and labels are asked for, or not; and why."""
         return {}
 
+    def unread(self) -> dict[str, str]:
+        """Settings, by dotted name, that nothing reads beside the head's others, and why; they stay in the key."""
+        return {}
+
 
 @dataclass
 class LabelSimilarityHeadConfig(HeadConfig):
@@ -177,6 +181,10 @@ class PromptedHeadConfig(HeadConfig):
         if self.answer is not None and self.answer not in self.wording:
             yield f"head.answer={self.answer}: head={self.name} has wording for {', '.join(self.wording)}"
 
+    def unread(self) -> dict[str, str]:
+        """How long examples are, where there are none."""
+        return {} if self.shots else {"head.shot_length": "head.shots=0 shows no examples"}
+
 
 @dataclass
 class InstructionHeadConfig(PromptedHeadConfig):
@@ -201,6 +209,11 @@ class InstructionHeadConfig(PromptedHeadConfig):
             yield "head.decoding=generate: answers about single labels are scored; set head.answer=list or label"
         if self.decoding == "generate" and self.calibration is not None:
             yield f"head.calibration={self.calibration}: needs scores; set head.decoding=score"
+
+    def unread(self) -> dict[str, str]:
+        """How answers are written where they are scored, and the other way round."""
+        name = "max_new_tokens" if self.decoding == "score" else "score"
+        return super().unread() | {f"head.{name}": f"labels are answered with head.decoding={self.decoding}"}
 
     def check_tags(self, *, beside_labels: bool) -> Iterator[str]:
         """A line per problem."""

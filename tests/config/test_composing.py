@@ -134,3 +134,18 @@ def test_a_loss_that_is_left_open_is_the_tasks():
 def test_task_and_metric_follow_where_they_are_not_given():
     config = compose_run([], alone=True).config
     assert (config.data.task, config.trainer.monitor) == ("multi_label", "f1_micro")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("head=instruction head.max_new_tokens=8", "head.max_new_tokens: has no effect: labels are answered with"),
+        ("head=instruction head.decoding=generate head.score=mean", "head.score: has no effect: labels are answered"),
+        ("head=label_logits head.shot_length=8", "head.shot_length: has no effect: head.shots=0 shows no examples"),
+    ],
+)
+def test_what_a_head_does_not_read_is_refused(line: str, message: str):
+    more = ["data.task=single_label", "adapter=lora", "model=smollm2_135m"]
+    with pytest.raises(RequestError, match=re.escape(message)):
+        compose_run([*more, *line.split()], alone=True)
+    compose_run([*more, "head=instruction", "head.decoding=generate", "head.max_new_tokens=8"], alone=True)

@@ -113,7 +113,7 @@ def test_words_that_begin_alike_cannot_stand_for_labels(model: Path):
 @pytest.mark.parametrize(("task", "answer"), [(SingleLabel(LABELS), "label"), (MultiLabel(LABELS), "list")])
 @pytest.mark.parametrize("room", [220, 300, 512])
 def test_a_document_is_cut_before_an_answer_ever_is(model: Path, task: Task, answer: str, room: int):
-    head = head_of(model, task, f"head.answer={answer}", "head.max_new_tokens=30", most=200, room=room)
+    head = head_of(model, task, f"head.answer={answer}", most=200, room=room)
     texts = ["#" * length for length in (0, 1, 50, 199, 200, 201, 5000)]
     targets = np.tile(SINGLE[1], (len(texts), 1))
     rows = head.examples(Examples(texts, targets, np.zeros(len(texts), dtype=np.bool_)), None, training=True)  # type: ignore[arg-type]
