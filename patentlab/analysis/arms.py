@@ -23,6 +23,7 @@ from patentlab.statistics.variance import shared_mean
 
 CELL = ["data", "model", "head", "adapter", "ordering", "regime", "mix", "budget"]
 _SOURCES = "settings.strategy.sources"
+_CORPUS = ("fingerprints.data", "settings.data.corpus_seed")  # of a made corpus, the first is how it is made
 _INPUTS = ("fingerprints.data", "fingerprints.model", "fingerprints.unlabelled")  # what paths stand for
 _TEACHER = "settings.loss.teacher"  # a path, and of each seed another: students are told apart by its name without
 _TASK = "settings.data.task"
@@ -232,7 +233,8 @@ def overlap_of(table: pd.DataFrame) -> float:
     """How far scores of several seeds are those of one corpus: the correlation that a standard error allows for.
 
     Where seeds split one corpus anew, it is the share of the corpus that is in the test set, or in the training set
-    where that is smaller; none where all seeds have one test set, of which alone intervals then speak.
+    where that is smaller; none where all seeds have one test set, of which alone intervals then speak, or each a
+    corpus of its own.
 
     Args:
         table: Rows of :attr:`Runs.table`.
@@ -245,6 +247,10 @@ def _overlap(runs: pd.DataFrame) -> pd.Series:
     names = ("real", "pool", "validation", "test")
     train, pool, validation, test = (pd.to_numeric(runs.get(f"counts.{name}", none)) for name in names)
     share: pd.Series = train.clip(upper=test) / (pool + validation + test)
+    corpus = [name for name in _CORPUS if name in runs]
+    if corpus and "choices.seed" in runs:
+        alone = runs.groupby(corpus, dropna=False)["choices.seed"].transform("nunique").eq(1)
+        share = share.mask(alone, 0.0)
     return share.fillna(0.0).clip(0, 0.5)
 
 

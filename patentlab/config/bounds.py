@@ -53,7 +53,7 @@ class Bounds:
     def __str__(self) -> str:
         """The bounds in words: ``must be at least 0 and below 1``."""
         if self.words is not None:
-            return f"allowed are {', '.join(self.allowed)}{self.hint}"
+            return f"allowed are {', '.join(map(str, self.allowed))}{self.hint}"
         if self.least is not None and self.most is not None:
             return f"must be a number from {self.least:g} to {self.most:g}{self.hint}"
         low = "" if self.above is None else f"above {self.above:g}"

@@ -38,6 +38,8 @@ def check_task(config: ExperimentConfig) -> Iterator[str]:
             f"data.task={task.name}: asks for {_GIVEN[wanted]}, and {_answerer(config)} gives {_GIVEN[gives[0]]}; "
             f"set head={' or '.join(sorted(heads))}, or data.task=null"
         )
+    if task.labels_documents and data.name in SOURCES and not SOURCES.get(data.name).labels and not task.several:
+        yield f"data={data.name}: words have tags there, and documents no labels; set head=token"
     if not task.tags_words:
         return
     yield from config.head.check_tags(beside_labels=task.labels_documents)

@@ -193,3 +193,15 @@ def test_files_of_unlabelled_documents_are_told_by_what_they_hold():
     moved = arms(pd.concat([parts[2].iloc[:2], parts[3].iloc[2:]], ignore_index=True))
     assert "data.unlabelled" not in moved.cell and held not in moved.cell
     assert held in arms(pd.concat([parts[2], parts[4]], ignore_index=True)).cell
+
+
+def test_seeds_that_split_one_corpus_share_documents_and_those_with_a_corpus_each_do_not():
+    matrix = known_matrix(generators=2, seeds=3)
+    for name, count in (("real", 60), ("pool", 60), ("validation", 20), ("test", 20)):
+        matrix[f"counts.{name}"] = count
+    matrix["fingerprints.data"], matrix["settings.data.corpus_seed"] = "made", 0
+    assert set(arms(matrix).table["overlap"]) == {0.2}
+    matrix["settings.data.corpus_seed"] = matrix["choices.seed"]
+    assert set(arms(matrix).table["overlap"]) == {0.0}
+    files = matrix.assign(**{"fingerprints.data": matrix["choices.seed"].map("file {}".format)})
+    assert set(arms(files.drop(columns="settings.data.corpus_seed")).table["overlap"]) == {0.0}

@@ -149,3 +149,17 @@ def test_what_a_head_does_not_read_is_refused(line: str, message: str):
     with pytest.raises(RequestError, match=re.escape(message)):
         compose_run([*more, *line.split()], alone=True)
     compose_run([*more, "head=instruction", "head.decoding=generate", "head.max_new_tokens=8"], alone=True)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("data=conll data.path=x model=minilm head=embedding", "data=conll: words have tags there, and documents no"),
+        ("data=conll data.path=x model=minilm head=joint", "data=conll: words have tags there, and documents no"),
+        ("data=conll data.path=x model=tfidf_linear", "data=conll: words have tags there, and documents no labels"),
+        ("data=massive data.path=x model=minilm data.label=mood", "data.label=mood: allowed are intent, scenario"),
+    ],
+)
+def test_data_without_what_is_asked_of_them_are_told_before_they_are_read(line: str, message: str):
+    with pytest.raises(RequestError, match=re.escape(message)):
+        compose_run([*line.split(), "loss=null"], alone=True)

@@ -87,3 +87,8 @@ def test_bytes_and_sets_count_in_the_fingerprint(folder: Path):
     assert data_fingerprint(config) == before
     (folder / "20news-bydate-test" / "alt.atheism" / "50100").write_text("other words")
     assert data_fingerprint(config) != before
+
+
+def test_another_number_of_classes_is_one_line(folder: Path):
+    with pytest.raises(RequestError, match=r"data\.classes=6: allowed are 7, 20"):
+        compose("data=newsgroups", f"data.path={folder}", "model=tfidf_linear", "data.classes=6")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from patentlab.config import DataConfig, RequestError
+from patentlab.config.bounds import bounded
 from patentlab.config.registry import SOURCES
 from patentlab.corpus import Corpus
 from patentlab.data.sources import Source
@@ -30,7 +31,7 @@ class MassiveConfig(DataConfig):
     """
 
     locale: str = "en-US"
-    label: str = "intent"
+    label: str = bounded("intent", words=("intent", "scenario"))
     text: str = "utt"
     labels: str | None = "labels"
     id: str | None = "id"
