@@ -63,10 +63,3 @@ def test_a_plan_with_a_run_that_cannot_be_has_failed(run_in_process: Command):
     )
     assert planned.returncode == 1, planned.stderr
     assert "2 runs: 0 done, 1 failed, 1 missing" in planned.stderr
-
-
-def test_a_model_that_minimises_no_loss_is_run_once_for_several(run_in_process: Command):
-    line = ["-m", "model=tfidf_linear", "data.size=240", "data.split.validation=40", "data.split.test=60"]
-    done = run_in_process(*line, "loss=bce,focal", "tracking=none")
-    assert done.returncode == 0, done.stderr
-    assert "2 finished, 0 failed, 0 missing; 1 executed now" in done.stderr

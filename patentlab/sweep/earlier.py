@@ -49,13 +49,11 @@ def folder_of(sweep: Path, key: str, name: str) -> str:
         name: The folder that it would have were it new.
 
     Returns:
-        That of a run with the same key, whatever it is called, as of TF-IDF under another loss, or of an earlier run
-        whose key is this one today; else ``name``.
+        That of an earlier run with the same key, where there is one and no new one; else ``name``.
     """
     if not key or (sweep / name).is_dir():
         return name
-    same = min((path.name for path in sweep.glob(f"*-{key}")), default=None)
-    return same or _earlier_runs(sweep).get(key, name)
+    return _earlier_runs(sweep).get(key, name)
 
 
 @lru_cache(maxsize=8)

@@ -55,12 +55,3 @@ def test_an_earlier_run_whose_settings_are_gone_is_no_other_run(tmp_path: Path):
     (tmp_path / run.name / "config.yaml").unlink()
     assert key_today(record, tmp_path / run.name) == ""
     assert folder_of(tmp_path, "", "new") == "new"
-
-
-def test_a_run_is_found_by_its_key_whatever_it_is_called(tmp_path: Path):
-    (tmp_path / "tfidf_linear_1-1-0123456789abcdef").mkdir()
-    (tmp_path / "another-0123456789abcde0").mkdir()
-    assert folder_of(tmp_path, "0123456789abcdef", "tfidf_linear_1-1_focal-0123456789abcdef") == (
-        "tfidf_linear_1-1-0123456789abcdef"
-    )
-    assert folder_of(tmp_path, "fedcba9876543210", "new") == "new"
