@@ -249,8 +249,9 @@ def _overlap(runs: pd.DataFrame) -> pd.Series:
     share: pd.Series = train.clip(upper=test) / (pool + validation + test)
     corpus = [name for name in _CORPUS if name in runs]
     if corpus and "choices.seed" in runs:
-        alone = runs.groupby(corpus, dropna=False)["choices.seed"].transform("nunique").eq(1)
-        share = share.mask(alone, 0.0)
+        apart = runs.get("choices.seeds", none).astype(object).where(lambda one: one.notna(), "").astype(str)
+        drawn = runs["choices.seed"].astype(str) + " " + apart
+        share = share.mask(drawn.groupby([runs[name] for name in corpus], dropna=False).transform("nunique").eq(1), 0.0)
     return share.fillna(0.0).clip(0, 0.5)
 
 
