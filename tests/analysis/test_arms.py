@@ -203,8 +203,9 @@ def test_seeds_that_split_one_corpus_share_documents_and_those_with_a_corpus_eac
     assert set(arms(matrix).table["overlap"]) == {0.2}
     matrix["settings.data.corpus_seed"] = matrix["choices.seed"]
     assert set(arms(matrix).table["overlap"]) == {0.0}
-    split = matrix.assign(**{"choices.seed": 0, "choices.seeds": matrix["choices.seed"].map("split={}".format)})
-    split["settings.data.corpus_seed"] = 0  # one seed, and one corpus that seeds.split splits anew
+    split = matrix.copy()  # one seed, and one corpus that seeds.split splits anew
+    split["choices.seeds"] = split["choices.seed"].map("split={}".format)
+    split["choices.seed"] = split["settings.data.corpus_seed"] = 0
     assert set(arms(split).table["overlap"]) == {0.2}
     files = matrix.assign(**{"fingerprints.data": matrix["choices.seed"].map("file {}".format)})
     assert set(arms(files.drop(columns="settings.data.corpus_seed")).table["overlap"]) == {0.0}
